@@ -1,1 +1,4 @@
-//! placeholder
+//! The domain's rules, configuration and all SQL; no HTTP.
+
+pub mod config;
+pub mod env;
