@@ -23,6 +23,7 @@ pub mod env;
 pub mod event;
 pub mod plan;
 pub mod refresh;
+pub mod retention;
 pub mod route;
 pub mod store;
 pub mod target;

@@ -34,7 +34,13 @@ pub struct Planned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedTo {
     Refreshes(Vec<RefreshId>),
-    Nothing { reason: String },
+    Nothing {
+        reason: String,
+    },
+    /// It could not be planned. It stays stored, and is put off so that it holds up no other.
+    PutOff {
+        error: String,
+    },
 }
 
 struct Event {
@@ -49,15 +55,12 @@ struct Event {
 
 impl Store {
     /// Plans the oldest stored event by today's configuration; none when there is none.
-    ///
-    /// # Errors
-    /// The event stays stored. It is put off, so that it holds up no other.
     pub async fn plan_next(&self, config: &Config) -> Result<Option<Planned>, StoreError> {
         let mut transaction = self.pool.begin().await.doing(DOING)?;
         let Some(event) = lock_stored(&mut transaction, self.now()).await? else {
             return Ok(None);
         };
-        let id = event.id;
+        let (id, event_id, source) = (event.id, event.event_key.clone(), event.source.clone());
         let planned =
             Planning { connection: &mut transaction, config, now: self.now() }.plan(event).await;
         match planned {
@@ -67,13 +70,14 @@ impl Store {
             }
             Err(error) => {
                 transaction.rollback().await.doing(DOING)?;
+                let error = crate::attempt::text(&error.source.to_string());
                 self.put_off(id, &error).await?;
-                Err(error)
+                Ok(Some(Planned { event_id, source, led_to: LedTo::PutOff { error } }))
             }
         }
     }
 
-    async fn put_off(&self, event: i64, error: &StoreError) -> Result<(), StoreError> {
+    async fn put_off(&self, event: i64, error: &str) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
             update event
@@ -81,7 +85,7 @@ impl Store {
             where id = $1 and state = 'stored'
             "#,
             event,
-            crate::attempt::text(&error.source.to_string()),
+            error,
             self.now(),
             interval(PUT_OFF),
         )
@@ -159,8 +163,8 @@ impl Planning<'_> {
             Err(reason) => LedTo::Nothing { reason },
         };
         let reason = match &led_to {
-            LedTo::Refreshes(_) => None,
             LedTo::Nothing { reason } => Some(reason.as_str()),
+            LedTo::Refreshes(_) | LedTo::PutOff { .. } => None,
         };
         sqlx::query!(
             r#"
