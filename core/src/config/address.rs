@@ -74,7 +74,9 @@ fn is_loopback(host: &Host<&str>) -> bool {
             name == "localhost" || name.ends_with(".localhost")
         }
         Host::Ipv4(ip) => IpAddr::from(*ip).is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback()),
+        Host::Ipv6(ip) => {
+            ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
+        }
     }
 }
 
@@ -99,7 +101,9 @@ mod tests {
 
     #[test]
     fn plain_http_beyond_loopback_is_warned_of() {
-        for address in ["http://tableau.acme.com", "http://10.0.0.7:80", "http://localhost.acme.com"] {
+        for address in
+            ["http://tableau.acme.com", "http://10.0.0.7:80", "http://localhost.acme.com"]
+        {
             assert!(matches!(check_address(address), Ok(Some(_))), "{address}");
         }
     }
@@ -151,7 +155,8 @@ mod tests {
             ("https://[::1", "cannot"),
         ] {
             let error = check_address(address).unwrap_err();
-            let known = error.contains(why) || (why == "cannot" && error.contains("not an address"));
+            let known =
+                error.contains(why) || (why == "cannot" && error.contains("not an address"));
             assert!(known, "{address}: {error}");
         }
     }
