@@ -25,6 +25,7 @@ pub mod plan;
 pub mod pool;
 pub mod readiness;
 pub mod refresh;
+pub mod retention;
 pub mod route;
 pub mod shutdown;
 pub mod store;
