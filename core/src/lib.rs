@@ -1,4 +1,37 @@
-//! The domain's rules, configuration and all SQL; no HTTP.
+//! Rules, tables and configuration of afterrun; every SQL statement lives here, and no HTTP does.
+//!
+//! The nouns: an **event** is what dbt sent; it leads to **refreshes**, each of which makes one
+//! **target** fresh once; each call made for a refresh is an **attempt**.
+//!
+//! ```text
+//! (planned) ─ waiting ─▶ queued ─▶ running ─▶ confirming ─▶ succeeded
+//!                          ▲          │            │
+//!                          └─ retry ──┴────────────┤──▶ failed
+//!                                                  └──▶ queued (began before the run ended)
+//! ```
+//!
+//! [`mod@event`] stores, [`plan`] turns events into refreshes, [`refresh`] claims and records. The
+//! rule by which a refresh moves is the pure function [`transition::next`]; its only writer is
+//! [`refresh`].
 
+pub mod attempt;
+pub mod clock;
 pub mod config;
+pub mod dbt;
+pub mod delay;
 pub mod env;
+pub mod event;
+pub mod plan;
+pub mod pool;
+pub mod readiness;
+pub mod refresh;
+pub mod retention;
+pub mod route;
+pub mod shutdown;
+pub mod store;
+pub mod target;
+pub mod telemetry;
+pub mod transition;
+
+pub use clock::Clock;
+pub use store::{Doing, MIGRATOR, Store, StoreError};

@@ -1,0 +1,255 @@
+//! The table of refreshes: claims under a fenced lease, and the only writer of `refresh.state`
+//! after planning.
+//!
+//! Invariants: no transaction stays open over a call; a result is written only under the fence of
+//! the newest claim; ended refreshes never change. All times are compared on the database's clock.
+//!
+//! A claim is one call's worth of lease. The call's own limit is shorter than the lease, so a live
+//! worker never loses one and needs no heartbeat; a refresh that takes an hour is one short trigger
+//! and many short polls, each under a lease of its own.
+
+mod record;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+pub use self::record::{Bounds, Recorded};
+use crate::event::interval;
+use crate::{Doing as _, Store, StoreError};
+
+/// How long a claim holds.
+pub const LEASE: Duration = Duration::from_secs(30);
+
+/// A refresh whose workers vanish this often in a row is given up: it may be what kills them.
+pub const MOST_LOST_LEASES: i32 = 5;
+
+/// Claims take turns under this advisory lock, so that `max_concurrent` is counted right.
+const CLAIM_LOCK: i64 = 0x6166_7465_7272_756e;
+
+/// The id of a refresh.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, serde::Serialize,
+)]
+#[sqlx(transparent)]
+#[serde(transparent)]
+pub struct RefreshId(pub i64);
+
+impl std::fmt::Display for RefreshId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a refresh stands; the picture is in the crate's documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[sqlx(type_name = "refresh_state", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Waiting,
+    Queued,
+    Running,
+    Confirming,
+    Succeeded,
+    Failed,
+    Cancelled,
+    Skipped,
+}
+
+/// What a claim is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Start it in the tool.
+    Trigger,
+    /// Ask the tool how the refresh it started is getting on.
+    Poll {
+        remote_id: String,
+        /// It was under way before we asked for one.
+        adopted: bool,
+        deadline_at: DateTime<Utc>,
+    },
+}
+
+/// A refresh under lease, to be handed to [`Store::record`] once.
+#[derive(Debug)]
+pub struct Claimed {
+    pub id: RefreshId,
+    pub target: String,
+    pub connection: String,
+    pub work: Work,
+    /// The newest end of a run that the refresh must show.
+    pub fresh_after: DateTime<Utc>,
+    /// Tries so far, this one counted if it is one.
+    pub attempts: u32,
+    /// How often the tool was asked before.
+    pub polls: u32,
+    pub tries_since: DateTime<Utc>,
+    pub claimed_at: DateTime<Utc>,
+    /// A trigger at that time may have arrived: ask before repeating it.
+    pub unsure_since: Option<DateTime<Utc>>,
+    pub(crate) fence: i64,
+    pub(crate) worker: String,
+}
+
+/// How many refreshes of a connection may be under way at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    pub connection: String,
+    pub max_concurrent: u32,
+}
+
+/// For a connection that is no longer configured; its refreshes end with that as their reason.
+const DEFAULT_LIMIT: i32 = 4;
+
+impl Store {
+    /// Leases up to `slots` refreshes that are due, oldest first, within each connection's limit.
+    ///
+    /// A refresh whose lease ran out is due at once: its lost call is noted, and if that was a
+    /// trigger, the claim says so in `unsure_since`.
+    pub async fn claim(
+        &self,
+        worker: &str,
+        slots: usize,
+        limits: &[Limit],
+    ) -> Result<Vec<Claimed>, StoreError> {
+        const DOING: &str = "claim refreshes";
+        let slots = i64::try_from(slots).unwrap_or(i64::MAX);
+        let names: Vec<String> = limits.iter().map(|limit| limit.connection.clone()).collect();
+        let most: Vec<i32> = limits
+            .iter()
+            .map(|limit| i32::try_from(limit.max_concurrent).unwrap_or(i32::MAX))
+            .collect();
+        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        sqlx::query!("select pg_advisory_xact_lock($1)", CLAIM_LOCK)
+            .execute(&mut *transaction)
+            .await
+            .doing(DOING)?;
+        let rows = sqlx::query!(
+            r#"
+            with clock as materialized (
+                select coalesce($1, clock_timestamp()) as at
+            ),
+            open as (
+                select
+                    refresh.id,
+                    refresh.due_at,
+                    refresh.state = 'queued' as starts,
+                    row_number() over (
+                        partition by refresh.connection, refresh.state = 'queued'
+                        order by refresh.due_at, refresh.id
+                    ) as place,
+                    coalesce(most.max_concurrent, $6) - (
+                        select count(*) from refresh as busy
+                        where busy.connection = refresh.connection
+                            and busy.state in ('running', 'confirming')
+                    ) as room
+                from clock, refresh
+                left join unnest($4::text[], $5::integer[]) as most (connection, max_concurrent)
+                    on most.connection = refresh.connection
+                where refresh.state in ('queued', 'running', 'confirming')
+                    and refresh.due_at <= clock.at
+                    and (refresh.lease_until is null or refresh.lease_until <= clock.at)
+                    and not (
+                        refresh.state = 'queued' and exists (
+                            select from refresh as ahead
+                            where ahead.target = refresh.target
+                                and ahead.state in ('running', 'confirming')
+                        )
+                    )
+            ),
+            due as (
+                select refresh.id
+                from refresh
+                join open on open.id = refresh.id
+                where not open.starts or open.place <= open.room
+                order by open.due_at, open.id
+                limit $3
+                for update of refresh skip locked
+            ),
+            lost as (
+                insert into attempt (
+                    refresh_id, call, attempt, kind, started_at, finished_at, outcome, error, worker
+                )
+                select
+                    refresh.id,
+                    refresh.fence,
+                    refresh.attempts,
+                    (case refresh.state when 'running' then 'trigger' else 'poll' end)::attempt_kind,
+                    refresh.claimed_at,
+                    clock.at,
+                    'lost',
+                    'the worker vanished during the call, and its lease ran out',
+                    refresh.worker
+                from clock, due
+                join refresh on refresh.id = due.id
+                where refresh.lease_until is not null
+            )
+            update refresh
+            set
+                state = (case refresh.state when 'confirming' then 'confirming' else 'running' end)::refresh_state,
+                reason = null,
+                attempts = refresh.attempts + (refresh.state <> 'confirming')::integer,
+                lost_leases = refresh.lost_leases + (refresh.lease_until is not null)::integer,
+                unsure_since = case
+                    when refresh.state = 'running' then coalesce(refresh.unsure_since, refresh.claimed_at)
+                    else refresh.unsure_since
+                end,
+                fence = refresh.fence + 1,
+                claimed_at = clock.at,
+                lease_until = clock.at + $7::interval,
+                worker = $2,
+                started_at = coalesce(refresh.started_at, clock.at)
+            from clock, due
+            where refresh.id = due.id
+                and refresh.state in ('queued', 'running', 'confirming')
+                and (refresh.lease_until is null or refresh.lease_until <= clock.at)
+            returning
+                refresh.id as "id: RefreshId",
+                refresh.target,
+                refresh.connection,
+                refresh.state as "state: State",
+                refresh.remote_id,
+                refresh.remote_adopted,
+                refresh.deadline_at,
+                refresh.fresh_after,
+                refresh.attempts,
+                refresh.polls,
+                refresh.tries_since,
+                refresh.claimed_at as "claimed_at!",
+                refresh.unsure_since,
+                refresh.fence
+            "#,
+            self.now(),
+            worker,
+            slots,
+            &names,
+            &most,
+            DEFAULT_LIMIT,
+            interval(LEASE),
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        transaction.commit().await.doing(DOING)?;
+        let claims = rows.into_iter().map(|row| Claimed {
+            id: row.id,
+            target: row.target,
+            connection: row.connection,
+            work: match (row.state, row.remote_id, row.deadline_at) {
+                (State::Confirming, Some(remote_id), Some(deadline_at)) => {
+                    Work::Poll { remote_id, adopted: row.remote_adopted, deadline_at }
+                }
+                _ => Work::Trigger,
+            },
+            fresh_after: row.fresh_after,
+            attempts: u32::try_from(row.attempts).unwrap_or_default(),
+            polls: u32::try_from(row.polls).unwrap_or_default(),
+            tries_since: row.tries_since,
+            claimed_at: row.claimed_at,
+            unsure_since: row.unsure_since,
+            fence: row.fence,
+            worker: worker.to_owned(),
+        });
+        Ok(claims.collect())
+    }
+}

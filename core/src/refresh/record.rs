@@ -1,0 +1,538 @@
+//! Writing down what came of a claim.
+//!
+//! Invariant: the first statement of each record is guarded by id, fence and state. If it finds no
+//! row, somebody else owns the refresh and nothing at all is written.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{Claimed, MOST_LOST_LEASES, RefreshId};
+use crate::attempt::{self, Call, Outcome};
+use crate::event::interval;
+use crate::transition::{Next, Requeue};
+use crate::{Doing as _, Store, StoreError};
+
+const DOING: &str = "record a refresh";
+
+/// Between the tries to record; together with the call they stay within the lease.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// Confirmed by the tool.
+    Succeeded,
+    /// To be gone on with then: a poll, or another try.
+    Later { after: Duration },
+    /// Final.
+    Failed,
+    /// The lease was lost to another worker, which owns the refresh now; nothing was written.
+    Superseded,
+}
+
+/// The policies that a record needs beside the rule that has been applied already.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// `retry.give_up_after`: what each event is owed.
+    pub give_up_after: Duration,
+    /// `confirm.deadline`.
+    pub deadline: Duration,
+}
+
+impl Store {
+    /// Writes what is next for a claimed refresh, and the attempt. A claim is recorded once.
+    ///
+    /// A database that is away for a moment is waited for, since what is not recorded is asked of
+    /// the tool again. A commit whose outcome was lost shows as `Superseded` at the second try.
+    pub async fn record(
+        &self,
+        claimed: Claimed,
+        next: Next,
+        call: &Call,
+        bounds: Bounds,
+    ) -> Result<Recorded, StoreError> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match self.write(&claimed, next.clone(), call, bounds).await {
+                Ok(recorded) => return Ok(recorded),
+                Err(error) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        claimed: &Claimed,
+        next: Next,
+        call: &Call,
+        bounds: Bounds,
+    ) -> Result<Recorded, StoreError> {
+        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        let written =
+            Writing { connection: &mut transaction, claimed: &claimed, call, now: self.now() }
+                .write(next, bounds)
+                .await?;
+        match written {
+            Some(recorded) => transaction.commit().await.doing(DOING).map(|()| recorded),
+            None => {
+                transaction.rollback().await.doing(DOING)?;
+                Ok(Recorded::Superseded)
+            }
+        }
+    }
+
+    /// Hands a claim back untouched: nothing was called, so no attempt is written.
+    pub async fn hand_back(&self, claimed: Claimed) -> Result<Recorded, StoreError> {
+        sqlx::query!(
+            r#"
+            update refresh
+            set
+                state = (case state when 'running' then 'queued' else state end)::refresh_state,
+                attempts = attempts - (state = 'running')::integer,
+                claimed_at = null, lease_until = null, worker = null
+            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            "#,
+            claimed.id.0,
+            claimed.fence,
+        )
+        .execute(&self.pool)
+        .await
+        .doing("hand a refresh back")
+        .map(|done| match done.rows_affected() {
+            0 => Recorded::Superseded,
+            _ => Recorded::Later { after: Duration::ZERO },
+        })
+    }
+
+    /// Ends refreshes whose workers vanished too often in a row. Gives their ids.
+    pub async fn give_up_lost(&self) -> Result<Vec<RefreshId>, StoreError> {
+        const DOING: &str = "give up refreshes whose workers keep vanishing";
+        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        sqlx::query!(
+            r#"
+            select target from target_state
+            where target in (
+                select target from refresh
+                where state in ('running', 'confirming')
+                    and lease_until <= coalesce($1, clock_timestamp())
+                    and lost_leases + 1 >= $2
+            )
+            order by target
+            for update
+            "#,
+            self.now(),
+            MOST_LOST_LEASES,
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        let given_up = sqlx::query!(
+            r#"
+            with clock as materialized (
+                select coalesce($1, clock_timestamp()) as at
+            ),
+            lost as (
+                select refresh.*
+                from clock, refresh
+                where refresh.state in ('running', 'confirming')
+                    and refresh.lease_until <= clock.at
+                    and refresh.lost_leases + 1 >= $2
+                for update of refresh skip locked
+            ),
+            noted as (
+                insert into attempt (
+                    refresh_id, call, attempt, kind, started_at, finished_at, outcome, error, worker
+                )
+                select
+                    lost.id, lost.fence, lost.attempts,
+                    (case lost.state when 'running' then 'trigger' else 'poll' end)::attempt_kind,
+                    lost.claimed_at, clock.at, 'lost',
+                    'the worker vanished during the call, and its lease ran out', lost.worker
+                from clock, lost
+            )
+            update refresh
+            set
+                state = 'failed',
+                reason = 'given up: its worker vanished ' || $2::integer || ' times in a row',
+                lost_leases = refresh.lost_leases + 1,
+                claimed_at = null, lease_until = null, worker = null,
+                finished_at = clock.at,
+                last_error = 'the worker vanished during the call, and its lease ran out'
+            from clock, lost
+            where refresh.id = lost.id and refresh.fence = lost.fence
+            returning refresh.id as "id: RefreshId", refresh.target, refresh.last_error as "last_error!"
+            "#,
+            self.now(),
+            MOST_LOST_LEASES,
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        for refresh in &given_up {
+            note_failure(&mut transaction, &refresh.target, &refresh.last_error).await?;
+            promote(&mut transaction, &refresh.target, self.now()).await?;
+        }
+        transaction.commit().await.doing(DOING)?;
+        Ok(given_up.into_iter().map(|refresh| refresh.id).collect())
+    }
+}
+
+/// One record being written in its transaction.
+struct Writing<'a> {
+    connection: &'a mut PgConnection,
+    claimed: &'a Claimed,
+    call: &'a Call,
+    now: Option<DateTime<Utc>>,
+}
+
+impl Writing<'_> {
+    /// None if the lease was lost.
+    async fn write(mut self, next: Next, bounds: Bounds) -> Result<Option<Recorded>, StoreError> {
+        match next {
+            Next::Confirm { remote_id, url, adopted, after } => {
+                if !self.confirm(&remote_id, url.as_deref(), adopted, after, bounds).await? {
+                    return Ok(None);
+                }
+                self.attempt(Outcome::Ok, None).await?;
+                Ok(Some(Recorded::Later { after }))
+            }
+            Next::PollAgain { after, error } => {
+                let error = error.as_deref().map(attempt::text);
+                if !self.poll_again(after, error.as_deref()).await? {
+                    return Ok(None);
+                }
+                let outcome = if error.is_some() { Outcome::Retry } else { Outcome::Wait };
+                self.attempt(outcome, error.as_deref()).await?;
+                Ok(Some(Recorded::Later { after }))
+            }
+            Next::Requeue(requeue) => self.requeue(requeue).await,
+            Next::Succeed { started_at } => {
+                self.lock_target().await?;
+                if !self.succeed(started_at).await? {
+                    return Ok(None);
+                }
+                self.attempt(Outcome::Ok, None).await?;
+                promote(self.connection, &self.claimed.target, self.now).await?;
+                Ok(Some(Recorded::Succeeded))
+            }
+            Next::Fail { reason, error, exhausted } => {
+                self.lock_target().await?;
+                let error = error.as_deref().map(attempt::text);
+                if !self.fail(&attempt::text(&reason), error.as_deref()).await? {
+                    return Ok(None);
+                }
+                self.attempt(Outcome::Fail, error.as_deref().or(Some(&reason))).await?;
+                let said = error.as_deref().unwrap_or(&reason);
+                note_failure(self.connection, &self.claimed.target, said).await?;
+                if exhausted {
+                    self.hand_on_late_events(bounds.give_up_after).await?;
+                }
+                promote(self.connection, &self.claimed.target, self.now).await?;
+                Ok(Some(Recorded::Failed))
+            }
+        }
+    }
+
+    async fn attempt(&mut self, outcome: Outcome, error: Option<&str>) -> Result<(), StoreError> {
+        attempt::insert(self.connection, self.claimed, self.call, outcome, error, self.now).await
+    }
+
+    /// Planning and records that change who is under way on a target take turns.
+    async fn lock_target(&mut self) -> Result<(), StoreError> {
+        sqlx::query!(
+            "select target from target_state where target = $1 for update",
+            self.claimed.target,
+        )
+        .fetch_optional(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(())
+    }
+
+    async fn confirm(
+        &mut self,
+        remote_id: &str,
+        url: Option<&str>,
+        adopted: bool,
+        after: Duration,
+        bounds: Bounds,
+    ) -> Result<bool, StoreError> {
+        sqlx::query!(
+            r#"
+            update refresh
+            set
+                state = 'confirming',
+                remote_id = $3,
+                remote_url = $4,
+                remote_adopted = $5,
+                due_at = coalesce($6, clock_timestamp()) + $7::interval,
+                deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
+                polls = 0, lost_leases = 0, unsure_since = null,
+                claimed_at = null, lease_until = null, worker = null
+            where id = $1 and fence = $2 and state = 'running'
+            "#,
+            self.claimed.id.0,
+            self.claimed.fence,
+            remote_id,
+            url,
+            adopted,
+            self.now,
+            interval(after),
+            interval(bounds.deadline),
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)
+        .map(|done| done.rows_affected() == 1)
+    }
+
+    async fn poll_again(
+        &mut self,
+        after: Duration,
+        error: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        sqlx::query!(
+            r#"
+            update refresh
+            set
+                due_at = coalesce($3, clock_timestamp()) + $4::interval,
+                polls = polls + 1, lost_leases = 0,
+                last_error = coalesce($5, last_error),
+                claimed_at = null, lease_until = null, worker = null
+            where id = $1 and fence = $2 and state = 'confirming'
+            "#,
+            self.claimed.id.0,
+            self.claimed.fence,
+            self.now,
+            interval(after),
+            error,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)
+        .map(|done| done.rows_affected() == 1)
+    }
+
+    async fn requeue(&mut self, requeue: Requeue) -> Result<Option<Recorded>, StoreError> {
+        self.lock_target().await?;
+        let Requeue { after, reason, error, give_back, unsure } = requeue;
+        let error = error.as_deref().map(attempt::text);
+        self.absorb_waiting().await?;
+        let owned = sqlx::query!(
+            r#"
+            update refresh
+            set
+                state = 'queued',
+                reason = $5,
+                due_at = coalesce($3, clock_timestamp()) + $4::interval,
+                attempts = attempts - $6::integer,
+                polls = 0, lost_leases = 0,
+                unsure_since = case when $7 then coalesce(unsure_since, claimed_at) end,
+                remote_id = null, remote_url = null, remote_adopted = false, deadline_at = null,
+                last_error = coalesce($8, last_error),
+                fresh_after = greatest(fresh_after, (
+                    select max(fresh_after) from refresh_cause where refresh_id = $1
+                )),
+                claimed_at = null, lease_until = null, worker = null
+            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            "#,
+            self.claimed.id.0,
+            self.claimed.fence,
+            self.now,
+            interval(after),
+            reason,
+            i32::from(give_back),
+            unsure,
+            error,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)?
+        .rows_affected()
+            == 1;
+        if !owned {
+            return Ok(None);
+        }
+        let outcome = match (unsure, &error) {
+            (true, _) => Outcome::Lost,
+            (false, Some(_)) => Outcome::Retry,
+            (false, None) => Outcome::Wait,
+        };
+        self.attempt(outcome, error.as_deref()).await?;
+        Ok(Some(Recorded::Later { after }))
+    }
+
+    /// A refresh that is tried again takes over the events of the one that waits behind it: one
+    /// more try serves both, and only one may be queued.
+    async fn absorb_waiting(&mut self) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            with behind as (
+                update refresh
+                set
+                    state = 'skipped',
+                    reason = 'coalesced: its events joined refresh ' || $1::bigint || ', which is tried again',
+                    finished_at = coalesce($3, clock_timestamp())
+                where target = $2 and state in ('waiting', 'queued')
+                returning id
+            )
+            update refresh_cause
+            set refresh_id = $1
+            from behind
+            where refresh_cause.refresh_id = behind.id
+            "#,
+            self.claimed.id.0,
+            self.claimed.target,
+            self.now,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(())
+    }
+
+    async fn succeed(&mut self, started_at: Option<DateTime<Utc>>) -> Result<bool, StoreError> {
+        sqlx::query!(
+            r#"
+            with ended as (
+                update refresh
+                set
+                    state = 'succeeded',
+                    reason = null,
+                    finished_at = coalesce($3, clock_timestamp()),
+                    remote_started_at = $4,
+                    last_error = null, lost_leases = 0, unsure_since = null,
+                    claimed_at = null, lease_until = null, worker = null
+                where id = $1 and fence = $2 and state in ('running', 'confirming')
+                returning target, fresh_after, finished_at
+            )
+            update target_state
+            set
+                fresh_as_of = greatest(target_state.fresh_as_of, ended.fresh_after),
+                last_success_at = ended.finished_at,
+                last_error = null
+            from ended
+            where target_state.target = ended.target
+            "#,
+            self.claimed.id.0,
+            self.claimed.fence,
+            self.now,
+            started_at,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)
+        .map(|done| done.rows_affected() == 1)
+    }
+
+    async fn fail(&mut self, reason: &str, error: Option<&str>) -> Result<bool, StoreError> {
+        sqlx::query!(
+            r#"
+            update refresh
+            set
+                state = 'failed',
+                reason = $4,
+                finished_at = coalesce($3, clock_timestamp()),
+                last_error = coalesce($5, last_error, $4),
+                lost_leases = 0, unsure_since = null,
+                claimed_at = null, lease_until = null, worker = null
+            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            "#,
+            self.claimed.id.0,
+            self.claimed.fence,
+            self.now,
+            reason,
+            error,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)
+        .map(|done| done.rows_affected() == 1)
+    }
+
+    /// Each event is owed tries for `give_up_after`. Those that joined later than the refresh
+    /// began its tries go on with the one behind it, or with a new one.
+    async fn hand_on_late_events(&mut self, give_up_after: Duration) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            with clock as materialized (
+                select coalesce($2, clock_timestamp()) as at
+            ),
+            late as (
+                select
+                    min(joined_at) as tries_since,
+                    max(fresh_after) as fresh_after
+                from clock, refresh_cause
+                where refresh_id = $1 and joined_at + $3::interval > clock.at
+                having count(*) > 0
+            ),
+            behind as (
+                insert into refresh (
+                    target, connection, connector, state, fresh_after,
+                    due_at, created_at, tries_since
+                )
+                select
+                    refresh.target, refresh.connection, refresh.connector, 'queued',
+                    late.fresh_after, clock.at, clock.at, late.tries_since
+                from clock, late, refresh
+                where refresh.id = $1
+                on conflict (target) where state in ('waiting', 'queued') do update set
+                    fresh_after = greatest(refresh.fresh_after, excluded.fresh_after),
+                    tries_since = least(refresh.tries_since, excluded.tries_since)
+                returning id
+            )
+            update refresh_cause
+            set refresh_id = behind.id
+            from clock, behind
+            where refresh_cause.refresh_id = $1
+                and refresh_cause.joined_at + $3::interval > clock.at
+            "#,
+            self.claimed.id.0,
+            self.now,
+            interval(give_up_after),
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(())
+    }
+}
+
+async fn note_failure(
+    connection: &mut PgConnection,
+    target: &str,
+    error: &str,
+) -> Result<(), StoreError> {
+    sqlx::query!("update target_state set last_error = $2 where target = $1", target, error)
+        .execute(connection)
+        .await
+        .doing(DOING)?;
+    Ok(())
+}
+
+/// What waited behind a refresh that ended is due now.
+async fn promote(
+    connection: &mut PgConnection,
+    target: &str,
+    now: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update refresh
+        set state = 'queued', reason = null, due_at = coalesce($2, clock_timestamp())
+        where target = $1 and state = 'waiting'
+        "#,
+        target,
+        now,
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    Ok(())
+}

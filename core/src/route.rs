@@ -1,0 +1,211 @@
+//! Which routes an event takes: pure, from the event's own columns and today's configuration.
+//!
+//! Invariant: a run counts as a success only when nothing that dbt says contradicts it.
+
+use wildmatch::WildMatch;
+
+use crate::config::{Outcome, Route};
+
+/// What a route can look at.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub event_type: Option<String>,
+    pub account_id: Option<String>,
+    pub project_id: Option<String>,
+    pub project_name: Option<String>,
+    pub environment_id: Option<String>,
+    pub environment_name: Option<String>,
+    pub job_id: Option<String>,
+    pub job_name: Option<String>,
+    pub run_status: Option<String>,
+    pub run_status_code: Option<i64>,
+    pub run_reason: Option<String>,
+}
+
+impl Facts {
+    /// What happened to the run, in the words of `on:`.
+    ///
+    /// # Errors
+    /// Says why the event is one that nothing acts on.
+    pub fn outcome(&self) -> Result<Outcome, String> {
+        let ended = self.ended();
+        match self.event_type.as_deref() {
+            Some("job.run.started") => Ok(Outcome::Started),
+            Some("job.run.completed") => ended.ok_or_else(|| self.unclear()),
+            Some("job.run.errored") => match ended {
+                Some(Outcome::Error) => Ok(Outcome::Error),
+                None if self.run_status.is_none() && self.run_status_code.is_none() => {
+                    Ok(Outcome::Error)
+                }
+                _ => Err(self.unclear()),
+            },
+            Some(other) if !other.is_empty() => {
+                Err(format!("events of type `{}` start nothing", shorten(other)))
+            }
+            _ => Err("an event without a type starts nothing".into()),
+        }
+    }
+
+    /// How the run ended, by its code and by its status (docs.getdbt.com/docs/deploy/webhooks;
+    /// the Admin API spells `Errored` as `Error`). Where they differ, it was no success.
+    fn ended(&self) -> Option<Outcome> {
+        let by_code = match self.run_status_code {
+            Some(10) => Some(Outcome::Success),
+            Some(20) => Some(Outcome::Error),
+            Some(30) => Some(Outcome::Cancelled),
+            _ => None,
+        };
+        let status = self.run_status.as_deref().map(str::to_ascii_lowercase);
+        let by_status = match status.as_deref() {
+            Some("success") => Some(Outcome::Success),
+            Some("error" | "errored") => Some(Outcome::Error),
+            Some("cancelled" | "canceled") => Some(Outcome::Cancelled),
+            _ => None,
+        };
+        match (by_code, by_status) {
+            (Some(Outcome::Success), by_status) => by_status,
+            (Some(by_code), _) => Some(by_code),
+            // The earliest payloads had no code; an unknown one is no success.
+            (None, Some(Outcome::Success)) if self.run_status_code.is_some() => None,
+            (None, by_status) => by_status,
+        }
+    }
+
+    fn unclear(&self) -> String {
+        let status = self.run_status.as_deref().map_or("none".into(), shorten);
+        let code = self.run_status_code.map_or("none".into(), |code| code.to_string());
+        format!("dbt does not say clearly how the run ended (status {status}, code {code})")
+    }
+}
+
+impl Route {
+    /// Whether an event with this outcome takes the route: `on` and every key that is given.
+    pub fn matches(&self, outcome: Outcome, facts: &Facts) -> bool {
+        self.on.contains(&outcome)
+            && any_equal(&self.jobs, facts.job_id.as_deref())
+            && any_equal(&self.accounts, facts.account_id.as_deref())
+            && any_like(&self.job_names, &[&facts.job_name])
+            && any_like(&self.environments, &[&facts.environment_id, &facts.environment_name])
+            && any_like(&self.projects, &[&facts.project_id, &facts.project_name])
+            && any_like(&self.reasons, &[&facts.run_reason])
+    }
+}
+
+fn any_equal(wanted: &[String], given: Option<&str>) -> bool {
+    wanted.is_empty() || given.is_some_and(|given| wanted.iter().any(|wanted| wanted == given))
+}
+
+fn any_like(patterns: &[String], given: &[&Option<String>]) -> bool {
+    patterns.is_empty()
+        || patterns.iter().any(|pattern| {
+            let pattern = WildMatch::new(pattern);
+            given.iter().any(|text| text.as_deref().is_some_and(|text| pattern.matches(text)))
+        })
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(status: Option<&str>, code: Option<i64>) -> Facts {
+        Facts {
+            event_type: Some("job.run.completed".into()),
+            run_status: status.map(Into::into),
+            run_status_code: code,
+            job_id: Some("282191".into()),
+            job_name: Some("Nightly build".into()),
+            environment_id: Some("7".into()),
+            environment_name: Some("Production".into()),
+            ..Facts::default()
+        }
+    }
+
+    fn route(on: &[Outcome]) -> Route {
+        Route {
+            name: "r".into(),
+            on: on.to_vec(),
+            jobs: vec![],
+            job_names: vec![],
+            environments: vec![],
+            projects: vec![],
+            accounts: vec![],
+            reasons: vec![],
+            refresh: vec![],
+        }
+    }
+
+    #[test]
+    fn a_run_is_a_success_only_when_nothing_contradicts_it() {
+        for (status, code, outcome) in [
+            (Some("Success"), Some(10), Some(Outcome::Success)),
+            (Some("success"), None, Some(Outcome::Success)),
+            (Some("Errored"), Some(20), Some(Outcome::Error)),
+            (Some("Error"), None, Some(Outcome::Error)),
+            (Some("Error"), Some(10), Some(Outcome::Error)),
+            (Some("Success"), Some(20), Some(Outcome::Error)),
+            (Some("Cancelled"), Some(30), Some(Outcome::Cancelled)),
+            (Some("Cancelled"), Some(10), Some(Outcome::Cancelled)),
+            (None, Some(20), Some(Outcome::Error)),
+            (None, Some(10), None),
+            (None, None, None),
+            (Some("Whatever"), Some(10), None),
+            (Some("Success"), Some(3), None),
+            (Some("Running"), Some(3), None),
+        ] {
+            assert_eq!(completed(status, code).outcome().ok(), outcome, "{status:?} {code:?}");
+        }
+    }
+
+    #[test]
+    fn an_errored_event_is_an_error_and_never_a_success() {
+        let errored = |status, code| Facts {
+            event_type: Some("job.run.errored".into()),
+            ..completed(status, code)
+        };
+        assert_eq!(errored(Some("Errored"), Some(20)).outcome(), Ok(Outcome::Error));
+        assert_eq!(errored(None, None).outcome(), Ok(Outcome::Error));
+        assert!(errored(Some("Success"), Some(10)).outcome().is_err());
+    }
+
+    #[test]
+    fn an_event_of_another_type_starts_nothing_and_says_so() {
+        for event_type in [None, Some(""), Some("JOB.RUN.COMPLETED"), Some("job.deleted")] {
+            let facts = Facts {
+                event_type: event_type.map(Into::into),
+                ..completed(Some("Success"), Some(10))
+            };
+            assert!(facts.outcome().is_err(), "{event_type:?}");
+        }
+    }
+
+    #[test]
+    fn all_keys_given_must_match_and_a_list_matches_any_of_its_values() {
+        let facts = completed(Some("Success"), Some(10));
+        let any = route(&[Outcome::Success]);
+        assert!(any.matches(Outcome::Success, &facts));
+        assert!(!any.matches(Outcome::Error, &facts));
+        let both = Route {
+            jobs: vec!["1".into(), "282191".into()],
+            job_names: vec!["Nightly*".into()],
+            environments: vec!["Prod*".into()],
+            ..any.clone()
+        };
+        assert!(both.matches(Outcome::Success, &facts));
+        assert!(
+            Route { environments: vec!["7".into()], ..any.clone() }
+                .matches(Outcome::Success, &facts)
+        );
+        for other in [
+            Route { jobs: vec!["28219".into()], ..both.clone() },
+            Route { job_names: vec!["nightly*".into()], ..both.clone() },
+            Route { projects: vec!["*".into()], ..both.clone() },
+            Route { accounts: vec!["4711".into()], ..both },
+        ] {
+            assert!(!other.matches(Outcome::Success, &facts), "{other:?}");
+        }
+    }
+}

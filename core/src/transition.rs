@@ -1,0 +1,264 @@
+//! The rule by which a refresh moves on, pure: what was claimed and what came of it give what is
+//! written next.
+//!
+//! Invariants: `succeeded` needs the tool's own word and a start after the run's end; an error is
+//! final only when another try is pointless or the policy is used up; a call whose answer was lost
+//! is never simply repeated, the next claim asks the tool first.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::config::{ConfirmPolicy, RetryPolicy};
+use crate::delay::Growth;
+use crate::refresh::{Claimed, Work};
+
+/// By how much the clocks of dbt, the database and a tool may differ before we call it a difference.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
+
+/// No tool may put us off for longer than this.
+const LONGEST_PUT_OFF: Duration = Duration::from_secs(60 * 60);
+
+/// What came of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The tool accepted the refresh and named it.
+    Started { remote_id: String, url: Option<String> },
+    /// The tool did it at once.
+    Finished,
+    /// A refresh of the same thing was under way already.
+    AlreadyRunning {
+        /// When it began there; none while it is still queued.
+        since: Option<DateTime<Utc>>,
+        remote_id: Option<String>,
+        url: Option<String>,
+    },
+    /// Asked after a lost answer, the tool knows a refresh that our call may have started.
+    Found { remote_id: String, url: Option<String> },
+    /// The tool is still at it.
+    Running,
+    /// The tool says that the refresh ended well.
+    Succeeded { started_at: Option<DateTime<Utc>> },
+    /// The tool says that it ended badly.
+    FailedThere { why: String, retry: bool },
+    /// The tool no longer knows the refresh.
+    Gone,
+    /// The call may have arrived, its answer did not.
+    AnswerLost { error: String },
+    /// The call failed and started nothing.
+    CallFailed { error: String, retry: Option<RetryAfter> },
+}
+
+/// Another try is worth it; the tool may have said when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryAfter(pub Option<Duration>);
+
+/// What is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// The refresh runs in the tool; ask for its end.
+    Confirm { remote_id: String, url: Option<String>, adopted: bool, after: Duration },
+    /// Ask again, of the same refresh in the tool.
+    PollAgain { after: Duration, error: Option<String> },
+    /// Start it (again) later.
+    Requeue(Requeue),
+    /// Confirmed.
+    Succeed { started_at: Option<DateTime<Utc>> },
+    /// Final.
+    Fail {
+        reason: String,
+        error: Option<String>,
+        /// The policy was used up: events that joined late are owed tries of their own.
+        exhausted: bool,
+    },
+}
+
+/// How a refresh goes back to `queued`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requeue {
+    pub after: Duration,
+    /// Why it waits although nothing failed.
+    pub reason: Option<String>,
+    pub error: Option<String>,
+    /// Nothing was tried: the try is given back.
+    pub give_back: bool,
+    /// The call may have arrived: the tool is asked before the next one.
+    pub unsure: bool,
+}
+
+/// What is written after `verdict` came of `claimed`.
+pub fn next(
+    claimed: &Claimed,
+    verdict: Verdict,
+    retry: &RetryPolicy,
+    confirm: &ConfirmPolicy,
+) -> Next {
+    let tried = Tried { claimed, retry };
+    let first_poll = poll_delay(0, confirm);
+    match verdict {
+        Verdict::Started { remote_id, url } => {
+            Next::Confirm { remote_id, url, adopted: false, after: first_poll }
+        }
+        Verdict::Finished => Next::Succeed { started_at: None },
+        Verdict::AlreadyRunning { since, remote_id, url } => {
+            let counts = since.is_none_or(|since| since >= claimed.fresh_after + CLOCK_TOLERANCE);
+            match remote_id {
+                Some(remote_id) if counts => {
+                    Next::Confirm { remote_id, url, adopted: true, after: first_poll }
+                }
+                _ => tried.wait(
+                    first_poll,
+                    "an earlier refresh is under way in the tool; its end is waited for",
+                ),
+            }
+        }
+        Verdict::Found { remote_id, url } => {
+            // Our call was made after every event that it was made for had arrived. Whether it
+            // covers what joined since follows from the time at which it was made.
+            let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MIN_UTC);
+            if since >= claimed.fresh_after {
+                Next::Confirm { remote_id, url, adopted: false, after: first_poll }
+            } else {
+                tried.wait(
+                    first_poll,
+                    "a refresh that began before the run ended is under way; its end is waited for",
+                )
+            }
+        }
+        Verdict::Running => still_running(claimed, confirm, None),
+        Verdict::Succeeded { started_at } => succeeded(&tried, started_at),
+        Verdict::FailedThere { why, retry: true } => tried.again(None, why, false),
+        Verdict::FailedThere { why, retry: false } => Next::Fail {
+            reason: "it failed in the tool, and another try is pointless".into(),
+            error: Some(why),
+            exhausted: false,
+        },
+        Verdict::Gone => {
+            tried.again(None, "the tool no longer knows the refresh it had started".into(), false)
+        }
+        Verdict::AnswerLost { error } => tried.again(None, error, true),
+        Verdict::CallFailed { error, retry: None } => Next::Fail {
+            reason: "the tool refused, and another try is pointless".into(),
+            error: Some(error),
+            exhausted: false,
+        },
+        Verdict::CallFailed { error, retry: Some(RetryAfter(after)) } => match claimed.work {
+            // The refresh goes on in the tool whether we can ask or not: only the deadline ends it.
+            Work::Poll { .. } => {
+                let asked = after.unwrap_or_default().min(LONGEST_PUT_OFF);
+                let after = poll_delay(claimed.polls, confirm).max(asked);
+                still_running(claimed, confirm, Some((after, error)))
+            }
+            Work::Trigger { .. } => tried.again(after, error, claimed.unsure_since.is_some()),
+        },
+    }
+}
+
+/// The policy of a target, applied to one claim.
+struct Tried<'a> {
+    claimed: &'a Claimed,
+    retry: &'a RetryPolicy,
+}
+
+impl Tried<'_> {
+    /// Our own delay, or the tool's where that is longer.
+    fn delay(&self, asked: Option<Duration>) -> Duration {
+        let RetryPolicy { initial, multiplier, max, .. } = *self.retry;
+        let own = Growth { initial, multiplier, max }.delay(self.claimed.attempts);
+        asked.map_or(own, |asked| asked.min(LONGEST_PUT_OFF).max(own))
+    }
+
+    /// Another try, unless the policy is used up by then.
+    fn again(&self, asked: Option<Duration>, error: String, unsure: bool) -> Next {
+        let after = self.delay(asked);
+        if self.used_up_in(after) {
+            let tries = self.claimed.attempts;
+            return Next::Fail {
+                reason: format!("given up after {tries} tries (retry.give_up_after)"),
+                error: Some(error),
+                exhausted: true,
+            };
+        }
+        Next::Requeue(Requeue { after, reason: None, error: Some(error), give_back: false, unsure })
+    }
+
+    /// Nothing is wrong, but it is not our turn.
+    fn wait(&self, after: Duration, reason: &str) -> Next {
+        if self.used_up_in(after) {
+            return Next::Fail {
+                reason: format!("given up waiting (retry.give_up_after): {reason}"),
+                error: None,
+                exhausted: true,
+            };
+        }
+        Next::Requeue(Requeue {
+            after,
+            reason: Some(reason.into()),
+            error: None,
+            give_back: true,
+            unsure: false,
+        })
+    }
+
+    fn used_up_in(&self, after: Duration) -> bool {
+        self.claimed.claimed_at + after >= self.claimed.tries_since + self.retry.give_up_after
+    }
+}
+
+/// A success counts only if it began after the run ended.
+fn succeeded(tried: &Tried<'_>, started_at: Option<DateTime<Utc>>) -> Next {
+    let claimed = tried.claimed;
+    let adopted = matches!(claimed.work, Work::Poll { adopted: true, .. });
+    let counts = match started_at {
+        // Started by somebody else: the benefit of the doubt goes to one refresh more.
+        Some(began) if adopted => began >= claimed.fresh_after + CLOCK_TOLERANCE,
+        // Our own call came after the event: an earlier start means that the tool handed us a
+        // refresh that it was at already, unless it is within what clocks differ by.
+        Some(began) => began >= claimed.fresh_after - CLOCK_TOLERANCE,
+        None => !adopted,
+    };
+    if counts {
+        return Next::Succeed { started_at };
+    }
+    let began = started_at.map_or("at an unknown time".into(), |at| at.to_rfc3339());
+    let ended = claimed.fresh_after.to_rfc3339();
+    tried.again(
+        Some(Duration::ZERO),
+        format!("it ended well in the tool, but began {began}, before the run ended ({ended})"),
+        false,
+    )
+}
+
+fn still_running(
+    claimed: &Claimed,
+    confirm: &ConfirmPolicy,
+    failed: Option<(Duration, String)>,
+) -> Next {
+    let (after, error) = match failed {
+        Some((after, error)) => (after, Some(error)),
+        None => (poll_delay(claimed.polls, confirm), None),
+    };
+    let Work::Poll { deadline_at, .. } = claimed.work else {
+        return Next::PollAgain { after, error };
+    };
+    match (deadline_at - claimed.claimed_at).to_std() {
+        // The last look is taken at the deadline itself.
+        Ok(left) if !left.is_zero() => Next::PollAgain { after: after.min(left), error },
+        _ => Next::Fail {
+            reason: "the tool did not say that it ended within confirm.deadline".into(),
+            error,
+            exhausted: true,
+        },
+    }
+}
+
+/// The wait before the next look: `poll`, growing by half each time up to `poll_max`.
+fn poll_delay(polls: u32, confirm: &ConfirmPolicy) -> Duration {
+    let longest = confirm.poll_max.max(confirm.poll);
+    let steps = i32::try_from(polls.min(64)).unwrap_or(64);
+    let grown = confirm.poll.as_secs_f64() * 1.5_f64.powi(steps);
+    Duration::try_from_secs_f64(grown).map_or(longest, |delay| delay.min(longest))
+}
+
+#[cfg(test)]
+mod tests;
