@@ -1,1 +1,72 @@
-//! placeholder
+//! The private listener: for operators and machines that watch, never for the world.
+//!
+//! Today it tells whether the process lives and whether it can work; `ingest` will never show more
+//! there, so that the process which faces the world needs no right but to insert.
+
+mod health;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::web::{self, Data};
+use actix_web::{App, HttpResponse, HttpServer};
+
+pub use health::Health;
+
+/// A private listener that is set up; it serves while [`Serving::run`] does.
+pub struct Serving {
+    address: SocketAddr,
+    server: Server,
+}
+
+/// Takes over a listening socket.
+///
+/// # Errors
+/// If the socket cannot be used.
+pub fn serve(listener: TcpListener, health: Health) -> io::Result<Serving> {
+    let address = listener.local_addr()?;
+    let health = Data::new(health);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(health.clone())
+            .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
+            .route("/healthz", web::get().to(health::live))
+            .route("/readyz", web::get().to(health::ready))
+            .default_service(web::to(async || {
+                HttpResponse::NotFound().json(serde_json::json!({ "error": "not found" }))
+            }))
+    })
+    .workers(1)
+    .client_request_timeout(Duration::from_secs(5))
+    .shutdown_timeout(2)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(Serving { address, server })
+}
+
+impl Serving {
+    /// Where it listens; the port, if any would do.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until told to stop. What watches the process should see it to its end, so this is
+    /// stopped last.
+    ///
+    /// # Errors
+    /// If the server cannot go on.
+    pub async fn run(self, stop: tokio_util::sync::CancellationToken) -> io::Result<()> {
+        let Self { address, mut server } = self;
+        tracing::info!(%address, "health on {address}");
+        let handle = server.handle();
+        tokio::select! {
+            ended = &mut server => ended,
+            () = stop.cancelled() => tokio::join!(&mut server, handle.stop(true)).0,
+        }
+    }
+}

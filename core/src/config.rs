@@ -1,66 +1,288 @@
-//! types only, replaced by the merge
+//! `afterrun.yml`: sources, connections, targets, routes and defaults.
+//!
+//! A [`Config`] in hand is a configuration without a mistake in core's part of it: every name that
+//! is used exists, every value is in range, every `${NAME}` is resolved. What belongs to a connector
+//! is checked by the worker with the connector's own types, through [`Config::parse`], with the same
+//! error texts. All mistakes are found in one go, each with file, line, column and key.
+
+mod address;
+mod check;
+pub mod duration;
+mod file;
+mod load;
+mod mistake;
+mod node;
+mod policy;
+mod read;
+mod report;
+mod route;
+mod schema;
+mod sections;
+mod source;
+mod substitute;
+mod trail;
+
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
+
 use secrecy::SecretString;
-use std::{collections::BTreeMap, time::Duration};
-#[derive(Debug)]
+use serde::de::DeserializeOwned;
+
+use self::{report::Report, trail::Trail};
+
+pub use self::{
+    address::check_address,
+    load::Env,
+    mistake::{ConfigError, Mistake, Place, Warning},
+    schema::{ConnectorSchema, schema},
+};
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug)]
 pub struct Config {
     pub sources: BTreeMap<String, Source>,
     pub connections: BTreeMap<String, Connection>,
     pub targets: BTreeMap<String, Target>,
+    /// In the order of the file.
     pub routes: Vec<Route>,
     pub retention: Retention,
+    tree: Arc<report::Tree>,
+    warnings: Vec<Warning>,
 }
-#[derive(Debug)]
+
+impl Config {
+    /// Reads and checks the whole file. `env` is [`crate::env::var`] in a running program.
+    pub fn load(path: &Path, env: Env<'_>) -> Result<Config, ConfigError> {
+        Config::from_text(path, &load::read(path)?, env)
+    }
+
+    /// The same for a text at hand; `path` is for the error texts, and for where a relative
+    /// `${file:…}` begins.
+    pub fn from_text(path: &Path, text: &str, env: Env<'_>) -> Result<Config, ConfigError> {
+        load::whole(path, text, env)
+    }
+
+    /// The sources and the retention alone: whatever is wrong elsewhere, down to broken YAML, never
+    /// stops it. What it had to put up with goes to the log.
+    pub fn load_sources(
+        path: &Path,
+        env: Env<'_>,
+    ) -> Result<(BTreeMap<String, Source>, Retention), ConfigError> {
+        let read = load::sources(path, &load::read(path)?, env)?;
+        for warning in &read.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok((read.sources, read.retention))
+    }
+
+    /// In the order of the file.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Reads the connector's part of `["connections", name]` or `["targets", name]` into its own
+    /// type, which has `deny_unknown_fields`; core's keys (`kind`, `connection`, `retry`, …) are left
+    /// out. Every mistake is found. A field that wants text takes a number as it is written, so a
+    /// `String` is right for an id; for texts about a value use `serde::de::Error::invalid_value`,
+    /// which never quotes a secret, rather than `custom`.
+    pub fn parse<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Vec<Mistake>> {
+        let trail = Trail::within(&self.tree.root, path);
+        let own: &[&str] = match path {
+            ["connections", _] => &file::CONNECTION_KEYS,
+            ["targets", _] => &file::TARGET_KEYS,
+            _ => &[],
+        };
+        let Some(node) = trail.find(&self.tree.root) else {
+            return Err(vec![self.mistake(path, "is missing")]);
+        };
+        let mut report = Report::new(Arc::clone(&self.tree));
+        let settings = node.filtered(|key| !own.contains(&key));
+        match report.read_all(&settings, &trail, own) {
+            Some(value) if report.is_clean() => Ok(value),
+            Some(_) | None => Err(report.into_mistakes()),
+        }
+    }
+
+    /// Where something stands: `["connections", "mode", "workspace"]`, `["routes", "0", "name"]`.
+    /// What is missing stands where the nearest thing around it does.
+    pub fn place(&self, path: &[&str]) -> Place {
+        self.tree.place(&Trail::within(&self.tree.root, path))
+    }
+
+    /// A mistake that only the caller can see. A value that came from a substitution, or belongs to
+    /// a secret, is taken out of the text.
+    pub fn mistake(&self, path: &[&str], what: &str) -> Mistake {
+        self.tree.mistake(&Trail::within(&self.tree.root, path), what)
+    }
+}
+
+/// Who may post events, and how afterrun knows them.
+#[derive(Clone, Debug)]
 pub struct Source {
+    pub kind: SourceKind,
+    /// Of a dbt source: all of them are valid, and there is at least one.
     pub secrets: Vec<SecretString>,
+    /// Of a dbt source: events of another account trigger nothing.
     pub account_id: Option<String>,
+    /// Of a dbt source.
+    pub api: Option<ApiSettings>,
+    /// Of a Mode or Tableau source, and always there: a connection of that kind.
+    pub connection: Option<String>,
+    /// Of a Mode or Tableau source, and always there: 20 characters or more.
+    pub path_token: Option<SecretString>,
 }
-#[derive(Debug)]
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    Dbt,
+    Mode,
+    Tableau,
+}
+
+impl SourceKind {
+    /// As the file and the webhook's path write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SourceKind::Dbt => "dbt",
+            SourceKind::Mode => "mode",
+            SourceKind::Tableau => "tableau",
+        }
+    }
+}
+
+/// dbt's own API, for reconciliation and error detail.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// A bare host name such as `ab123.us1.dbt.com`.
+    pub host: String,
+    pub token: SecretString,
+}
+
+/// A login at a tool.
+#[derive(Clone)]
 pub struct Connection {
+    /// Which connector; whether there is one of that name is the worker's to check.
     pub kind: String,
+    /// From 1 to 1000.
     pub max_concurrent: u32,
+    /// The connector's part, secrets in it in plain. Typed by [`Config::parse`].
     pub settings: serde_json::Value,
 }
-#[derive(Debug)]
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("kind", &self.kind)
+            .field("max_concurrent", &self.max_concurrent)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One thing that gets refreshed; its name is its identity.
+#[derive(Clone)]
 pub struct Target {
     pub connection: String,
     pub retry: RetryPolicy,
     pub confirm: ConfirmPolicy,
+    /// The connector's part. Typed by [`Config::parse`].
     pub settings: serde_json::Value,
 }
-#[derive(Debug, Clone, Copy, PartialEq)]
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("connection", &self.connection)
+            .field("retry", &self.retry)
+            .field("confirm", &self.confirm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// When a failed try is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
     pub initial: Duration,
     pub multiplier: f64,
     pub max: Duration,
+    /// Since the first try; zero means a single try.
     pub give_up_after: Duration,
 }
-#[derive(Debug, Clone, Copy, PartialEq)]
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy {
+            initial: Duration::from_secs(5),
+            multiplier: 2.0,
+            max: Duration::from_secs(15 * 60),
+            give_up_after: Duration::from_secs(12 * 60 * 60),
+        }
+    }
+}
+
+/// How a started refresh is watched to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmPolicy {
     pub poll: Duration,
+    /// The pause between polls grows up to this.
     pub poll_max: Duration,
     pub deadline: Duration,
 }
-#[derive(Debug, Clone, Default)]
+
+impl Default for ConfirmPolicy {
+    fn default() -> Self {
+        ConfirmPolicy {
+            poll: Duration::from_secs(5),
+            poll_max: Duration::from_secs(60),
+            deadline: Duration::from_secs(2 * 60 * 60),
+        }
+    }
+}
+
+/// Which events lead to which refreshes. An empty list of a match key means any value; all keys
+/// that are not empty must match.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     pub name: String,
+    /// Not empty, without repeats.
     pub on: Vec<Outcome>,
+    /// Ids.
     pub jobs: Vec<String>,
+    /// Names; `*` is a wildcard.
     pub job_names: Vec<String>,
+    /// Ids, or names with `*` as a wildcard.
     pub environments: Vec<String>,
+    /// Ids, or names with `*` as a wildcard.
     pub projects: Vec<String>,
+    /// Ids.
     pub accounts: Vec<String>,
+    /// `*` is a wildcard.
     pub reasons: Vec<String>,
+    /// Names of targets; not empty, without repeats.
     pub refresh: Vec<String>,
 }
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+
+/// What a route's `on` matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Started,
     Success,
     Error,
     Cancelled,
 }
-#[derive(Debug, Clone, Copy)]
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
+    /// Bodies and history.
     pub events: Duration,
+    /// Event keys, by which late repeats are known.
     pub keys: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Retention { events: Duration::from_secs(90 * DAY), keys: Duration::from_secs(400 * DAY) }
+    }
 }

@@ -22,10 +22,15 @@ pub mod delay;
 pub mod env;
 pub mod event;
 pub mod plan;
+pub mod pool;
+pub mod readiness;
 pub mod refresh;
+pub mod retention;
 pub mod route;
+pub mod shutdown;
 pub mod store;
 pub mod target;
+pub mod telemetry;
 pub mod transition;
 
 pub use clock::Clock;

@@ -125,7 +125,17 @@ mod tests {
     }
 
     fn route(on: &[Outcome]) -> Route {
-        Route { name: "r".into(), on: on.to_vec(), ..Route::default() }
+        Route {
+            name: "r".into(),
+            on: on.to_vec(),
+            jobs: vec![],
+            job_names: vec![],
+            environments: vec![],
+            projects: vec![],
+            accounts: vec![],
+            reasons: vec![],
+            refresh: vec![],
+        }
     }
 
     #[test]

@@ -1,1 +1,116 @@
-//! placeholder
+//! The service that faces the world: takes webhooks in, verifies them, stores them, and answers.
+//!
+//! It knows sources and secrets, and nothing of routes or targets. Invariants: nothing is stored
+//! before its signature was verified over the bytes as they came; 2xx only after the commit; no
+//! answer of 5xx because of what a body says; every request is over within its limits.
+
+mod body;
+mod connection;
+mod error;
+mod limits;
+mod nudge;
+mod receive;
+mod refusals;
+mod serve;
+mod signature;
+mod sources;
+mod wake;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use afterrun_core::Store;
+use afterrun_core::config::{Retention, Source};
+use afterrun_core::event::{Delivery, Stored};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+pub use error::IngestError;
+pub use limits::Limits;
+pub use serve::{Serving, serve};
+
+use refusals::Refusals;
+use signature::Verified;
+use sources::{SharedSources, Sources};
+use wake::Wake;
+
+/// What the handlers share: where to store, whom to believe, and how much to take on.
+#[derive(Debug)]
+pub struct Ingest {
+    store: Store,
+    sources: SharedSources,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    wake: Wake,
+    refusals: Refusals,
+    tasks: TaskTracker,
+    /// The runtime of the database's connections, which outlives actix' workers.
+    runtime: Handle,
+}
+
+impl Ingest {
+    /// A service that is not yet listening; see [`serve`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime: the database is talked to on the one that is running here.
+    pub fn new(
+        store: Store,
+        sources: &BTreeMap<String, Source>,
+        retention: &Retention,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            store,
+            sources: SharedSources::new(Sources::new(sources, retention)),
+            places: Arc::new(Semaphore::new(limits.in_flight)),
+            limits,
+            wake: Wake::default(),
+            refusals: Refusals::default(),
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Puts a new configuration in force, for every request that is verified from now on.
+    pub fn reload(&self, sources: &BTreeMap<String, Source>, retention: &Retention) {
+        self.sources.replace(Sources::new(sources, retention));
+    }
+
+    /// Stores a delivery within the time that its sender can wait.
+    ///
+    /// Storing goes on to its end even if the client goes away: a statement cut short would leave
+    /// its connection in doubt.
+    async fn store(&self, delivery: &Verified) -> Result<Stored, IngestError> {
+        let (store, limit) = (self.store.clone(), self.limits.store);
+        let (source, body) = (delivery.source.clone(), delivery.body.clone());
+        let keys_kept = delivery.keys_kept;
+        let storing = async move {
+            let delivery = Delivery { source: &source, body: &body, keys_kept };
+            tokio::time::timeout(limit, store.store(&delivery)).await
+        };
+        match self.tasks.spawn_on(storing, &self.runtime).await {
+            Ok(Ok(stored)) => stored.map_err(IngestError::Store),
+            Ok(Err(_elapsed)) => Err(IngestError::StoreTooSlow),
+            Err(panicked) => Err(IngestError::Panicked(panicked)),
+        }
+    }
+
+    /// A place among the requests in flight.
+    fn place(&self) -> Result<OwnedSemaphorePermit, IngestError> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_full| IngestError::Busy)
+    }
+
+    /// Tells the workers soon that there is something new.
+    fn wake(&self) {
+        self.wake.ask();
+    }
+
+    fn sources(&self) -> Arc<Sources> {
+        self.sources.now()
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}

@@ -1,0 +1,137 @@
+//! How the program connects: pools that start without a database and notice a dead connection.
+//!
+//! Invariant: no step on a pooled connection outlasts its limits, whatever the server or the
+//! network does, and a connection whose step was given up never goes back to the pool.
+
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
+
+/// How long a step waits for a connection, a new one included.
+const ACQUIRE: Duration = Duration::from_secs(2);
+/// A connection that rested longer than this is asked before use whether it still works.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// How long such a question may take; a network that drops everything gives no answer at all.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(500);
+
+/// `DATABASE_URL` is not the address of a Postgres database.
+#[derive(Debug, thiserror::Error)]
+#[error("DATABASE_URL is not an address such as postgres://user@host/database")]
+pub struct NotAnAddress(#[source] sqlx::Error);
+
+/// Reads `DATABASE_URL`.
+///
+/// # Errors
+/// If it is no address; its text, which may hold a password, is not repeated.
+pub fn connect_options(url: &SecretString) -> Result<PgConnectOptions, NotAnAddress> {
+    PgConnectOptions::from_str(url.expose_secret()).map_err(NotAnAddress)
+}
+
+/// The pool of `ingest`: its statements are short, and its sender waits for ten seconds only.
+pub fn ingest_pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    let options = settings(options, "afterrun ingest").options([("statement_timeout", "2000")]);
+    resilient(connections).connect_lazy_with(options)
+}
+
+/// The pool of `worker`: planning and upkeep may take longer than storing an event.
+pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    let options = settings(options, "afterrun worker").options([("statement_timeout", "10000")]);
+    resilient(connections).connect_lazy_with(options)
+}
+
+/// The settings on which the promises rest, asked for on each connection: an answer of 2xx means
+/// committed and flushed, and nothing waits for a lock longer than the sender waits for us.
+fn settings(options: PgConnectOptions, name: &str) -> PgConnectOptions {
+    options
+        .application_name(name)
+        .options([
+            ("synchronous_commit", "on"),
+            ("lock_timeout", "1800"),
+            ("idle_in_transaction_session_timeout", "10000"),
+        ])
+        // A statement's text is the program's, but a slow one is news for the database's own log.
+        .disable_statement_logging()
+}
+
+/// A pool that opens connections when they are needed and drops those that no longer serve.
+fn resilient(connections: u32) -> PoolOptions<Postgres> {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        .idle_timeout(Duration::from_secs(60))
+        .max_lifetime(Duration::from_secs(30 * 60))
+        // The ping of every acquire would double the round trips of storing an event.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move { Ok(meta.idle_for < TRUSTED_FOR || serves(connection).await) })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                if serves(connection).await {
+                    return Ok(());
+                }
+                // Retried by the pool until the acquire's limit.
+                Err(sqlx::Error::Io(std::io::Error::other("the server is read-only or silent")))
+            })
+        })
+}
+
+/// Whether the server answers and takes writes: after a failover the old primary may be a standby.
+async fn serves(connection: &mut PgConnection) -> bool {
+    let question =
+        sqlx::query_scalar!(r#"select pg_is_in_recovery() as "standby!""#).fetch_one(connection);
+    matches!(tokio::time::timeout(ANSWERS_WITHIN, question).await, Ok(Ok(false)))
+}
+
+/// A connection that goes back to the pool only if the step on it ended well.
+///
+/// A step that is dropped half-way leaves a connection of which nobody knows whether it still
+/// answers; the pool would wait for that without a limit, and keep its place taken meanwhile.
+#[derive(Debug)]
+pub struct Lent {
+    connection: PoolConnection<Postgres>,
+    ended: bool,
+}
+
+impl Lent {
+    /// Takes a connection for one step.
+    ///
+    /// # Errors
+    /// If there is none within the pool's limit.
+    pub async fn from(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self { connection: pool.acquire().await?, ended: false })
+    }
+
+    /// The step ended well: the connection may be used again. One on which a step failed is
+    /// rather replaced, since a server that turned read-only, say, refuses the next one too.
+    pub fn give_back(mut self) {
+        self.ended = true;
+    }
+}
+
+impl Deref for Lent {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
+}

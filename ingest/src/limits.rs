@@ -1,0 +1,43 @@
+//! How much of anything a client may take. The defaults are the promise; tests shrink them.
+
+use std::time::Duration;
+
+/// Limits on requests, connections and time.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest body in bytes; dbt's are under two thousand.
+    pub body: usize,
+    /// The time for the head of a request, from its first byte; for the first one of a connection,
+    /// from its beginning.
+    pub head: Duration,
+    /// The time for the whole of a request, from its first byte. dbt gives up after ten seconds.
+    pub request: Duration,
+    /// The time for the database. With what comes before and after, an answer takes less than 3 s.
+    pub store: Duration,
+    /// How long a connection may rest between requests.
+    pub keep_alive: Duration,
+    /// Requests whose body is being read or stored; more are asked to come again.
+    pub in_flight: usize,
+    /// Open connections; more wait to be accepted.
+    pub connections: usize,
+    /// Threads that serve.
+    pub workers: usize,
+    /// How long requests under way may take when the service stops, in whole seconds.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 1024 * 1024,
+            head: Duration::from_secs(5),
+            request: Duration::from_secs(8),
+            store: Duration::from_millis(2500),
+            keep_alive: Duration::from_secs(5),
+            in_flight: 256,
+            connections: 2048,
+            workers: 2,
+            shutdown: Duration::from_secs(9),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The dbt endpoint: verify, store, answer.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use afterrun_core::event::Stored;
+use serde::Serialize;
+
+use crate::signature::Verified;
+use crate::{Ingest, IngestError};
+
+/// Answers after the commit, whatever the body says; see [`Ingest::store`] for the time it has.
+pub(crate) async fn receive(
+    delivery: Verified,
+    ingest: Data<Ingest>,
+) -> Result<HttpResponse, IngestError> {
+    let stored = ingest.store(&delivery).await?;
+    log(&delivery, &stored);
+    if matches!(stored, Stored::New { .. }) {
+        ingest.wake();
+    }
+    Ok(HttpResponse::Ok().json(Answer::from(&stored)))
+}
+
+/// What the sender is told.
+#[derive(Serialize)]
+struct Answer<'a> {
+    status: &'static str,
+    event_id: &'a str,
+}
+
+impl<'a> From<&'a Stored> for Answer<'a> {
+    fn from(stored: &'a Stored) -> Self {
+        let status = match stored {
+            Stored::New { .. } => "stored",
+            Stored::Duplicate { .. } => "duplicate",
+            Stored::Quarantined { .. } => "quarantined",
+            Stored::Stale { .. } => "stale",
+        };
+        Self { status, event_id: stored.event_id() }
+    }
+}
+
+/// One line for each delivery. Text from outside stands in fields only.
+fn log(delivery: &Verified, stored: &Stored) {
+    let Answer { status, event_id } = Answer::from(stored);
+    let (source, secret) = (&delivery.source, delivery.secret);
+    match stored {
+        Stored::New { .. } | Stored::Stale { .. } | Stored::Duplicate { conflict: false, .. } => {
+            tracing::info!(event.id = event_id, source, secret, "delivery {status}");
+        }
+        Stored::Duplicate { conflict: true, .. } => {
+            tracing::warn!(
+                event.id = event_id,
+                source,
+                secret,
+                "delivery {status}, with another body than the first, which stands"
+            );
+        }
+        Stored::Quarantined { why, .. } => {
+            tracing::warn!(event.id = event_id, source, secret, why, "delivery {status}");
+        }
+    }
+}
