@@ -6,16 +6,34 @@
 //! error texts. All mistakes are found in one go, each with file, line, column and key.
 
 mod address;
+mod check;
 pub mod duration;
+mod file;
+mod load;
 mod mistake;
+mod node;
+mod policy;
+mod read;
+mod report;
+mod route;
+mod schema;
+mod sections;
+mod source;
+mod substitute;
+mod trail;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+
+use self::{report::Report, trail::Trail};
 
 pub use self::{
     address::check_address,
+    load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
+    schema::{ConnectorSchema, schema},
 };
 
 /// The whole configuration, checked.
@@ -27,6 +45,74 @@ pub struct Config {
     /// In the order of the file.
     pub routes: Vec<Route>,
     pub retention: Retention,
+    tree: Arc<report::Tree>,
+    warnings: Vec<Warning>,
+}
+
+impl Config {
+    /// Reads and checks the whole file. `env` is [`crate::env::var`] in a running program.
+    pub fn load(path: &Path, env: Env<'_>) -> Result<Config, ConfigError> {
+        Config::from_text(path, &load::read(path)?, env)
+    }
+
+    /// The same for a text at hand; `path` is for the error texts, and for where a relative
+    /// `${file:…}` begins.
+    pub fn from_text(path: &Path, text: &str, env: Env<'_>) -> Result<Config, ConfigError> {
+        load::whole(path, text, env)
+    }
+
+    /// The sources and the retention alone: whatever is wrong elsewhere, down to broken YAML, never
+    /// stops it. What it had to put up with goes to the log.
+    pub fn load_sources(
+        path: &Path,
+        env: Env<'_>,
+    ) -> Result<(BTreeMap<String, Source>, Retention), ConfigError> {
+        let read = load::sources(path, &load::read(path)?, env)?;
+        for warning in &read.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok((read.sources, read.retention))
+    }
+
+    /// In the order of the file.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Reads the connector's part of `["connections", name]` or `["targets", name]` into its own
+    /// type, which has `deny_unknown_fields`; core's keys (`kind`, `connection`, `retry`, …) are left
+    /// out. Every mistake is found. A field that wants text takes a number as it is written, so a
+    /// `String` is right for an id; for texts about a value use `serde::de::Error::invalid_value`,
+    /// which never quotes a secret, rather than `custom`.
+    pub fn parse<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Vec<Mistake>> {
+        let trail = Trail::within(&self.tree.root, path);
+        let own: &[&str] = match path {
+            ["connections", _] => &file::CONNECTION_KEYS,
+            ["targets", _] => &file::TARGET_KEYS,
+            _ => &[],
+        };
+        let Some(node) = trail.find(&self.tree.root) else {
+            return Err(vec![self.mistake(path, "is missing")]);
+        };
+        let mut report = Report::new(Arc::clone(&self.tree));
+        let settings = node.filtered(|key| !own.contains(&key));
+        match report.read_all(&settings, &trail, own) {
+            Some(value) if report.is_clean() => Ok(value),
+            Some(_) | None => Err(report.into_mistakes()),
+        }
+    }
+
+    /// Where something stands: `["connections", "mode", "workspace"]`, `["routes", "0", "name"]`.
+    /// What is missing stands where the nearest thing around it does.
+    pub fn place(&self, path: &[&str]) -> Place {
+        self.tree.place(&Trail::within(&self.tree.root, path))
+    }
+
+    /// A mistake that only the caller can see. A value that came from a substitution, or belongs to
+    /// a secret, is taken out of the text.
+    pub fn mistake(&self, path: &[&str], what: &str) -> Mistake {
+        self.tree.mistake(&Trail::within(&self.tree.root, path), what)
+    }
 }
 
 /// Who may post events, and how afterrun knows them.

@@ -26,6 +26,7 @@ pub mod plan;
 pub mod pool;
 pub mod readiness;
 pub mod refresh;
+pub mod retention;
 pub mod route;
 pub mod shutdown;
 pub mod store;

@@ -4,12 +4,15 @@
 //! nothing; per target at most one refresh is under way and at most one waits behind it; the
 //! target's row is locked while that is decided.
 
+mod join;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use self::join::Asked;
 use crate::config::{Config, Outcome};
 use crate::event::interval;
 use crate::refresh::RefreshId;
@@ -34,7 +37,13 @@ pub struct Planned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedTo {
     Refreshes(Vec<RefreshId>),
-    Nothing { reason: String },
+    Nothing {
+        reason: String,
+    },
+    /// It could not be planned. It stays stored, and is put off so that it holds up no other.
+    PutOff {
+        error: String,
+    },
 }
 
 struct Event {
@@ -49,15 +58,12 @@ struct Event {
 
 impl Store {
     /// Plans the oldest stored event by today's configuration; none when there is none.
-    ///
-    /// # Errors
-    /// The event stays stored. It is put off, so that it holds up no other.
     pub async fn plan_next(&self, config: &Config) -> Result<Option<Planned>, StoreError> {
         let mut transaction = self.pool.begin().await.doing(DOING)?;
         let Some(event) = lock_stored(&mut transaction, self.now()).await? else {
             return Ok(None);
         };
-        let id = event.id;
+        let (id, event_id, source) = (event.id, event.event_key.clone(), event.source.clone());
         let planned =
             Planning { connection: &mut transaction, config, now: self.now() }.plan(event).await;
         match planned {
@@ -67,13 +73,14 @@ impl Store {
             }
             Err(error) => {
                 transaction.rollback().await.doing(DOING)?;
+                let error = crate::attempt::text(&error.source.to_string());
                 self.put_off(id, &error).await?;
-                Err(error)
+                Ok(Some(Planned { event_id, source, led_to: LedTo::PutOff { error } }))
             }
         }
     }
 
-    async fn put_off(&self, event: i64, error: &StoreError) -> Result<(), StoreError> {
+    async fn put_off(&self, event: i64, error: &str) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
             update event
@@ -81,7 +88,7 @@ impl Store {
             where id = $1 and state = 'stored'
             "#,
             event,
-            crate::attempt::text(&error.source.to_string()),
+            error,
             self.now(),
             interval(PUT_OFF),
         )
@@ -143,15 +150,6 @@ struct Planning<'a> {
     now: Option<DateTime<Utc>>,
 }
 
-/// One target that an event asks to be made fresh, by one route.
-struct Asked<'a> {
-    event: i64,
-    route: &'a str,
-    target: &'a str,
-    fresh_after: DateTime<Utc>,
-    run_key: Option<&'a str>,
-}
-
 impl Planning<'_> {
     async fn plan(mut self, event: Event) -> Result<Planned, StoreError> {
         let led_to = match self.asked_for(&event) {
@@ -159,8 +157,8 @@ impl Planning<'_> {
             Err(reason) => LedTo::Nothing { reason },
         };
         let reason = match &led_to {
-            LedTo::Refreshes(_) => None,
             LedTo::Nothing { reason } => Some(reason.as_str()),
+            LedTo::Refreshes(_) | LedTo::PutOff { .. } => None,
         };
         sqlx::query!(
             r#"
@@ -239,167 +237,6 @@ impl Planning<'_> {
             }
         }
         Ok(LedTo::Refreshes(refreshes))
-    }
-
-    /// Joins the refresh that waits on the target, or makes one.
-    async fn join(&mut self, asked: &Asked<'_>) -> Result<RefreshId, StoreError> {
-        self.lock_target(asked).await?;
-        if let Some(first) = self.first_of_run(asked).await? {
-            let reason = format!("same run as {first}");
-            let id = self.insert(asked, Some(&reason)).await?;
-            self.cause(asked, id, None).await?;
-            return Ok(id);
-        }
-        let id = match self.waiting(asked).await? {
-            Some(id) => id,
-            None => self.insert(asked, None).await?,
-        };
-        self.cause(asked, id, asked.run_key).await?;
-        Ok(id)
-    }
-
-    async fn lock_target(&mut self, asked: &Asked<'_>) -> Result<(), StoreError> {
-        let (connection, connector) = self.connection_of(asked.target);
-        sqlx::query!(
-            r#"
-            insert into target_state (target, connection, connector, last_run_finished_at)
-            values ($1, $2, $3, $4)
-            on conflict (target) do update set
-                last_run_finished_at =
-                    greatest(target_state.last_run_finished_at, excluded.last_run_finished_at)
-            "#,
-            asked.target,
-            connection,
-            connector,
-            asked.fresh_after,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)?;
-        Ok(())
-    }
-
-    /// The event that did this route's work for the same run already.
-    async fn first_of_run(&mut self, asked: &Asked<'_>) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar!(
-            r#"
-            select event.event_key
-            from refresh_cause
-            join event on event.id = refresh_cause.event_id
-            where refresh_cause.run_key = $1
-                and refresh_cause.route = $2
-                and refresh_cause.target = $3
-                and refresh_cause.event_id <> $4
-            "#,
-            asked.run_key,
-            asked.route,
-            asked.target,
-            asked.event,
-        )
-        .fetch_optional(&mut *self.connection)
-        .await
-        .doing(DOING)
-    }
-
-    async fn waiting(&mut self, asked: &Asked<'_>) -> Result<Option<RefreshId>, StoreError> {
-        let (connection, connector) = self.connection_of(asked.target);
-        sqlx::query_scalar!(
-            r#"
-            update refresh
-            set fresh_after = greatest(fresh_after, $2), connection = $3, connector = $4
-            where target = $1 and state in ('waiting', 'queued')
-            returning id as "id: RefreshId"
-            "#,
-            asked.target,
-            asked.fresh_after,
-            connection,
-            connector,
-        )
-        .fetch_optional(&mut *self.connection)
-        .await
-        .doing(DOING)
-    }
-
-    /// Inserts a refresh: skipped if a reason for that is given, else due, or waiting behind the
-    /// one that is under way.
-    async fn insert(
-        &mut self,
-        asked: &Asked<'_>,
-        skipped: Option<&str>,
-    ) -> Result<RefreshId, StoreError> {
-        let (connection, connector) = self.connection_of(asked.target);
-        sqlx::query_scalar!(
-            r#"
-            with clock as materialized (
-                select coalesce($5, now()) as at
-            ),
-            ahead as (
-                select 'behind refresh ' || id || ', which was under way already' as reason
-                from refresh
-                where target = $1 and state in ('running', 'confirming')
-            )
-            insert into refresh (
-                target, connection, connector, fresh_after, state, reason,
-                due_at, created_at, tries_since, finished_at
-            )
-            select
-                $1, $2, $3, $4,
-                (case
-                    when $6::text is not null then 'skipped'
-                    when ahead.reason is not null then 'waiting'
-                    else 'queued'
-                end)::refresh_state,
-                coalesce($6, ahead.reason),
-                clock.at, clock.at, clock.at,
-                case when $6 is not null then clock.at end
-            from clock left join ahead on true
-            returning id as "id: RefreshId"
-            "#,
-            asked.target,
-            connection,
-            connector,
-            asked.fresh_after,
-            self.now,
-            skipped,
-        )
-        .fetch_one(&mut *self.connection)
-        .await
-        .doing(DOING)
-    }
-
-    async fn cause(
-        &mut self,
-        asked: &Asked<'_>,
-        refresh: RefreshId,
-        run_key: Option<&str>,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
-            insert into refresh_cause (
-                refresh_id, event_id, route, target, fresh_after, joined_at, run_key
-            )
-            values ($1, $2, $3, $4, $5, coalesce($6, now()), $7)
-            on conflict (refresh_id, event_id, route) do nothing
-            "#,
-            refresh.0,
-            asked.event,
-            asked.route,
-            asked.target,
-            asked.fresh_after,
-            self.now,
-            run_key,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)?;
-        Ok(())
-    }
-
-    /// The target's connection and its kind. Configuration is checked whole, so both are there.
-    fn connection_of(&self, target: &str) -> (String, String) {
-        self.config.targets.get(target).map_or_else(Default::default, |target| {
-            (target.connection.clone(), self.config.kind_of(target).to_owned())
-        })
     }
 }
 

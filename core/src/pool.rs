@@ -83,8 +83,8 @@ fn resilient(connections: u32) -> PoolOptions<Postgres> {
 
 /// Whether the server answers and takes writes: after a failover the old primary may be a standby.
 async fn serves(connection: &mut PgConnection) -> bool {
-    let question = sqlx::query_scalar!(r#"select pg_is_in_recovery() as "standby!""#)
-        .fetch_one(connection);
+    let question =
+        sqlx::query_scalar!(r#"select pg_is_in_recovery() as "standby!""#).fetch_one(connection);
     matches!(tokio::time::timeout(ANSWERS_WITHIN, question).await, Ok(Ok(false)))
 }
 

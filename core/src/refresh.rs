@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use self::record::Recorded;
+pub use self::record::{Bounds, Recorded};
 use crate::event::interval;
 use crate::{Doing as _, Store, StoreError};
 

@@ -71,7 +71,8 @@ pub fn init(format: Format, filter: Option<&str>) -> Result<Logs, TelemetryError
         None | Some("") => EnvFilter::new(format!("info,{QUIET}")),
         Some(filter) => EnvFilter::try_new(filter).map_err(TelemetryError::Filter)?,
     };
-    let colour = io::stderr().is_terminal() && crate::env::var("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = io::stderr().is_terminal()
+        && crate::env::var("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines);
     match format {
         Format::Pretty => set(builder.with_ansi(colour).finish())?,

@@ -16,6 +16,10 @@ use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "record a refresh";
 
+/// Between the tries to record; together with the call they stay within the lease.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
@@ -40,9 +44,31 @@ pub struct Bounds {
 
 impl Store {
     /// Writes what is next for a claimed refresh, and the attempt. A claim is recorded once.
+    ///
+    /// A database that is away for a moment is waited for, since what is not recorded is asked of
+    /// the tool again. A commit whose outcome was lost shows as `Superseded` at the second try.
     pub async fn record(
         &self,
         claimed: Claimed,
+        next: Next,
+        call: &Call,
+        bounds: Bounds,
+    ) -> Result<Recorded, StoreError> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match self.write(&claimed, next.clone(), call, bounds).await {
+                Ok(recorded) => return Ok(recorded),
+                Err(error) => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(error),
+                },
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        claimed: &Claimed,
         next: Next,
         call: &Call,
         bounds: Bounds,

@@ -1,1 +1,176 @@
+use super::*;
+use crate::refresh::RefreshId;
 
+const RETRY: RetryPolicy = RetryPolicy {
+    initial: Duration::from_secs(5),
+    multiplier: 2.0,
+    max: Duration::from_secs(900),
+    give_up_after: Duration::from_secs(12 * 60 * 60),
+};
+const CONFIRM: ConfirmPolicy = ConfirmPolicy {
+    poll: Duration::from_secs(5),
+    poll_max: Duration::from_secs(60),
+    deadline: Duration::from_secs(2 * 60 * 60),
+};
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()
+}
+
+/// Claimed at 100, for a run that ended at 50.
+fn trigger() -> Claimed {
+    Claimed {
+        id: RefreshId(1),
+        target: "sales".into(),
+        connection: "mode".into(),
+        work: Work::Trigger,
+        fresh_after: at(50),
+        attempts: 1,
+        polls: 0,
+        tries_since: at(60),
+        claimed_at: at(100),
+        unsure_since: None,
+        fence: 1,
+        worker: "w".into(),
+    }
+}
+
+fn poll(adopted: bool) -> Claimed {
+    let work = Work::Poll { remote_id: "r".into(), adopted, deadline_at: at(7300) };
+    Claimed { work, ..trigger() }
+}
+
+fn after(claimed: &Claimed, verdict: Verdict) -> Next {
+    next(claimed, verdict, &RETRY, &CONFIRM)
+}
+
+fn lost() -> Verdict {
+    Verdict::AnswerLost { error: "cut".into() }
+}
+
+fn failed(retry: Option<RetryAfter>) -> Verdict {
+    Verdict::CallFailed { error: "503".into(), retry }
+}
+
+fn requeued(next: Next) -> Requeue {
+    match next {
+        Next::Requeue(requeue) => requeue,
+        other => panic!("not queued again: {other:?}"),
+    }
+}
+
+#[test]
+fn an_accepted_refresh_is_not_done_but_asked_for_its_end() {
+    let verdict = Verdict::Started { remote_id: "r".into(), url: None };
+    let Next::Confirm { adopted: false, after, .. } = after(&trigger(), verdict) else { panic!() };
+    assert_eq!(after, CONFIRM.poll);
+}
+
+#[test]
+fn a_success_that_began_before_the_run_ended_is_followed_by_another_refresh() {
+    let began = |seconds| Verdict::Succeeded { started_at: Some(at(seconds)) };
+    assert!(matches!(after(&poll(false), began(101)), Next::Succeed { .. }));
+    assert!(
+        matches!(after(&poll(false), began(46)), Next::Succeed { .. }),
+        "clocks differ a little"
+    );
+    let again = requeued(after(&poll(false), began(44)));
+    assert!(again.error.unwrap().contains("before the run ended"));
+    assert!(matches!(
+        after(&poll(false), Verdict::Succeeded { started_at: None }),
+        Next::Succeed { .. }
+    ));
+}
+
+#[test]
+fn a_refresh_that_somebody_else_started_must_prove_its_start() {
+    let began = |seconds| Verdict::Succeeded { started_at: seconds };
+    assert!(matches!(after(&poll(true), began(Some(at(55)))), Next::Succeed { .. }));
+    requeued(after(&poll(true), began(Some(at(54)))));
+    requeued(after(&poll(true), began(None)));
+}
+
+#[test]
+fn one_already_running_is_adopted_only_if_it_began_after_the_run_ended() {
+    let running = |since, remote_id: Option<&str>| Verdict::AlreadyRunning {
+        since,
+        remote_id: remote_id.map(Into::into),
+        url: None,
+    };
+    let adopted = |next| matches!(next, Next::Confirm { adopted: true, .. });
+    assert!(adopted(after(&trigger(), running(None, Some("r")))), "it is queued there");
+    assert!(adopted(after(&trigger(), running(Some(at(55)), Some("r")))));
+    for verdict in [running(Some(at(54)), Some("r")), running(None, None)] {
+        let wait = requeued(after(&trigger(), verdict));
+        assert!(wait.give_back && wait.error.is_none() && wait.reason.is_some());
+    }
+}
+
+#[test]
+fn after_a_lost_answer_the_tool_is_asked_before_anything_is_repeated() {
+    assert!(requeued(after(&trigger(), lost())).unsure);
+    let unsure = Claimed { unsure_since: Some(at(90)), ..trigger() };
+    assert!(
+        requeued(after(&unsure, failed(Some(RetryAfter(None))))).unsure,
+        "it could not be asked"
+    );
+}
+
+#[test]
+fn what_a_lost_call_started_counts_if_the_call_was_made_after_the_run_ended() {
+    let found = Verdict::Found { remote_id: "r".into(), url: None };
+    let unsure = |seconds| Claimed { unsure_since: Some(at(seconds)), ..trigger() };
+    assert!(matches!(after(&unsure(50), found.clone()), Next::Confirm { adopted: false, .. }));
+    assert!(requeued(after(&unsure(49), found)).reason.is_some(), "an event joined since");
+}
+
+#[test]
+fn a_failure_is_tried_again_until_the_policy_is_used_up() {
+    let again = requeued(after(&trigger(), failed(Some(RetryAfter(None)))));
+    assert!(again.after <= Duration::from_millis(7500) && !again.unsure && !again.give_back);
+    let late = Claimed { claimed_at: at(60 + 12 * 60 * 60), ..trigger() };
+    for verdict in [failed(Some(RetryAfter(None))), lost(), Verdict::Gone] {
+        assert!(matches!(after(&late, verdict), Next::Fail { exhausted: true, .. }));
+    }
+    let there = Verdict::FailedThere { why: "no".into(), retry: true };
+    assert_eq!(requeued(after(&poll(false), there)).error.as_deref(), Some("no"));
+}
+
+#[test]
+fn what_is_pointless_is_final_at_once() {
+    let there = Verdict::FailedThere { why: "cancelled".into(), retry: false };
+    for (claimed, verdict) in
+        [(trigger(), failed(None)), (poll(false), failed(None)), (poll(false), there)]
+    {
+        assert!(matches!(after(&claimed, verdict), Next::Fail { exhausted: false, .. }));
+    }
+}
+
+#[test]
+fn a_tool_may_put_us_off_but_not_for_ever_and_not_below_our_own_delay() {
+    let asked = |seconds| failed(Some(RetryAfter(Some(Duration::from_secs(seconds)))));
+    assert_eq!(requeued(after(&trigger(), asked(30))).after, Duration::from_secs(30));
+    assert_eq!(requeued(after(&trigger(), asked(u64::MAX))).after, Duration::from_secs(3600));
+    assert!(requeued(after(&trigger(), asked(0))).after >= Duration::from_millis(2500));
+}
+
+#[test]
+fn a_refresh_under_way_is_asked_at_growing_intervals_and_at_last_at_its_deadline() {
+    let asked = |polls, claimed_at| {
+        let claimed = Claimed { polls, claimed_at, ..poll(false) };
+        after(&claimed, Verdict::Running)
+    };
+    let again =
+        |seconds: f64| Next::PollAgain { after: Duration::from_secs_f64(seconds), error: None };
+    assert_eq!(asked(0, at(100)), again(5.0));
+    assert_eq!(asked(2, at(100)), again(11.25));
+    assert_eq!(asked(1000, at(100)), again(60.0));
+    assert_eq!(asked(1000, at(7290)), again(10.0));
+    assert!(matches!(asked(1000, at(7300)), Next::Fail { exhausted: true, .. }));
+}
+
+#[test]
+fn a_poll_that_fails_does_not_start_the_refresh_again() {
+    let next = after(&poll(false), failed(Some(RetryAfter(Some(Duration::from_secs(30))))));
+    assert_eq!(next, Next::PollAgain { after: Duration::from_secs(30), error: Some("503".into()) });
+}

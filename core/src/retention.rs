@@ -1,0 +1,81 @@
+//! What is forgotten, and when: bodies and history after `retention.events`, event keys after
+//! `retention.keys`.
+//!
+//! Invariant: nothing that is still open is touched, and a key outlives its body, so that a late
+//! repeat is still known. Each call takes a bounded bite and may run on several workers at once.
+
+use crate::config::Retention;
+use crate::event::interval;
+use crate::{Doing as _, Store, StoreError};
+
+/// Rows of each kind that one bite takes.
+const BITE: i64 = 1_000;
+
+impl Store {
+    /// Forgets up to a thousand rows of each kind; gives how many there were.
+    pub async fn forget(&self, retention: &Retention) -> Result<u64, StoreError> {
+        const DOING: &str = "forget old history";
+        let refreshes = sqlx::query!(
+            r#"
+            delete from refresh
+            where id in (
+                select id from refresh
+                where finished_at < coalesce($1, now()) - $2::interval
+                order by id
+                limit $3
+                for update skip locked
+            )
+            "#,
+            self.now(),
+            interval(retention.events),
+            BITE,
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
+        let bodies = sqlx::query!(
+            r#"
+            update event
+            set body = null
+            where id in (
+                select id from event
+                where received_at < coalesce($1, now()) - $2::interval
+                    and body is not null and state <> 'stored'
+                order by received_at, id
+                limit $3
+                for update skip locked
+            )
+            "#,
+            self.now(),
+            interval(retention.events),
+            BITE,
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
+        let keys = sqlx::query!(
+            r#"
+            delete from event
+            where id in (
+                select id from event
+                where received_at < coalesce($1, now()) - $2::interval
+                    and state <> 'stored'
+                    and not exists (select from refresh_cause where event_id = event.id)
+                order by received_at, id
+                limit $3
+                for update skip locked
+            )
+            "#,
+            self.now(),
+            interval(retention.keys.max(retention.events)),
+            BITE,
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
+        Ok(refreshes + bodies + keys)
+    }
+}

@@ -1,0 +1,156 @@
+//! Mode: a target is a report, and refreshing it is running it with parameters.
+//!
+//! A run's queries are sent to the warehouse anew, so a run that was created after the dbt run
+//! ended shows what that run wrote.
+
+mod api;
+mod wire;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::connector::{
+    Address, Answer, Connector, ConnectorError, Context, Found, Polled, Secret, Segment, Started,
+    Triggered,
+};
+use api::Api;
+use wire::{Run, State};
+
+/// How far Mode's clock may be from ours.
+const SKEW: TimeDelta = TimeDelta::seconds(5);
+
+pub(super) struct Tool;
+
+/// A workspace of Mode, and an API token of it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Connection {
+    /// The workspace's name as it stands in its address: https://app.mode.com/{workspace}.
+    workspace: Segment,
+    /// The API token's own name, which Mode shows as "token".
+    token: Secret,
+    /// The API token's password, which Mode shows once.
+    secret: Secret,
+    /// Only for another Mode than https://app.mode.com.
+    #[serde(default = "cloud")]
+    base_url: Address,
+}
+
+fn cloud() -> Address {
+    "https://app.mode.com".parse().expect("an address without mistakes")
+}
+
+/// A report, and what to run it with.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    /// The report's token: the last part of https://app.mode.com/acme/reports/5d1b2c3d4e5f.
+    report: Segment,
+    /// The names and values of the report's parameters; those left out keep their defaults.
+    #[serde(default)]
+    parameters: BTreeMap<String, Value>,
+}
+
+impl Connector for Tool {
+    const KIND: &'static str = "mode";
+    type Connection = Connection;
+    type Target = Target;
+    type Session = ();
+
+    async fn trigger(cx: Context<'_, Self>, target: &Target) -> Answer<Triggered> {
+        let run = Api::new(cx).start(target).await.map_err(ConnectorError::of_a_start)?;
+        Ok(Triggered::Started(started(cx, target, &run)))
+    }
+
+    async fn poll(cx: Context<'_, Self>, target: &Target, remote_id: &str) -> Answer<Polled> {
+        let api = Api::new(cx);
+        let Some(run) = api.run(target, remote_id).await? else {
+            return Ok(Polled::Gone);
+        };
+        let succeeded = Polled::Succeeded { started_at: run.created_at };
+        Ok(match State::of(&run) {
+            State::Running => Polled::Running { progress: run.state },
+            State::Succeeded => succeeded,
+            // What `completed` means is written nowhere, so its parts must prove it.
+            State::Completed => match api.failures(target, remote_id, true).await? {
+                None if run.python_state.as_deref() == Some("failed") => failed(
+                    "the run completed, but its notebook failed",
+                ),
+                None => succeeded,
+                Some(why) => failed(&why),
+            },
+            State::Failed => {
+                // The words of the queries are worth a call, but not the verdict.
+                let why = api.failures(target, remote_id, false).await.ok().flatten();
+                failed(why.as_deref().unwrap_or("the run failed in Mode, which does not say why"))
+            }
+            // A person said stop; to start it again would be to argue.
+            State::Cancelled => Polled::Failed {
+                why: "somebody cancelled the run in Mode".to_owned(),
+                retry: false,
+            },
+        })
+    }
+
+    async fn find(
+        cx: Context<'_, Self>,
+        target: &Target,
+        since: DateTime<Utc>,
+    ) -> Answer<Option<Found>> {
+        let since = since - SKEW;
+        let runs = Api::new(cx).runs_since(target, since).await?;
+        // The first one after the lost call is the likeliest to be its own.
+        let run = runs
+            .into_iter()
+            .filter(|run| run.created_at.is_some_and(|at| at >= since) && run.fits(target))
+            .min_by_key(|run| run.created_at);
+        Ok(run.map(|run| Found {
+            started_at: run.created_at,
+            started: started(cx, target, &run),
+        }))
+    }
+
+    async fn check_connection(cx: Context<'_, Self>) -> Answer<String> {
+        let collections = Api::new(cx).collections().await?;
+        let workspace = cx.connection.workspace.as_str();
+        Ok(format!("workspace {workspace}, {collections} collections visible"))
+    }
+
+    async fn check_target(cx: Context<'_, Self>, target: &Target) -> Answer<String> {
+        let report = Api::new(cx).report(target).await?;
+        let name = report.name.as_deref().unwrap_or("without a name");
+        let refused = |why: &str| {
+            Err(ConnectorError::NotAllowed(format!("report \"{name}\" {why}")))
+        };
+        if report.archived {
+            refused("is archived in Mode: restore it there, or take it out of the targets")
+        } else if report.manual_run_disabled {
+            refused("does not allow manual runs: allow them in the report's settings in Mode")
+        } else {
+            Ok(format!("report \"{name}\""))
+        }
+    }
+}
+
+fn failed(why: &str) -> Polled {
+    Polled::Failed { why: why.to_owned(), retry: true }
+}
+
+fn started(cx: Context<'_, Tool>, target: &Target, run: &Run) -> Started {
+    let base = &cx.connection.base_url;
+    let built = || {
+        let report = [cx.connection.workspace.as_str(), "reports", target.report.as_str()];
+        base.join(report.into_iter().chain(["runs", run.token.as_str()]))
+    };
+    // A link that Mode gives is taken only if it leads to Mode.
+    let given = run.web().and_then(|href| base.url().join(href).ok());
+    let url = given.filter(|url| url.origin() == base.url().origin()).unwrap_or_else(built);
+    Started { remote_id: run.token.as_str().to_owned(), url: Some(url.into()) }
+}

@@ -1,0 +1,179 @@
+//! The only sender. Every call of every connector goes through `Caller::send`.
+//!
+//! It follows no redirect, reads no more than 1 MiB, ends in time, and tells a call that surely
+//! was not sent from one whose answer was lost.
+
+mod reply;
+mod text;
+
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use reqwest::{Client, Method, RequestBuilder, Url, redirect};
+use tokio::time::Instant;
+
+use crate::connector::{Answer, ConnectorError};
+
+pub use reply::Reply;
+pub use text::clean;
+
+/// No answer is read beyond this.
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub connect: Duration,
+    /// For everything that one operation of a connector does: signing in, looking up, starting.
+    pub operation: Duration,
+    /// A call is not begun with less than this left, lest its answer be lost for want of time.
+    pub least: Duration,
+}
+
+impl Default for Limits {
+    /// The operation ends well before its lease of 30 s.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            operation: Duration::from_secs(20),
+            least: Duration::from_secs(3),
+        }
+    }
+}
+
+/// The shared connections of the process. Cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    /// By way of the environment's proxy, if it names one.
+    remote: Client,
+    /// Never by way of a proxy, which would call its own loopback instead of ours.
+    loopback: Client,
+    limits: Limits,
+}
+
+impl Http {
+    pub fn new(limits: Limits) -> Result<Self, reqwest::Error> {
+        // One provider per process; whoever came first chose the same.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let client = || {
+            Client::builder()
+                .redirect(redirect::Policy::none())
+                .connect_timeout(limits.connect)
+                .timeout(limits.operation)
+                .user_agent(concat!("afterrun/", env!("CARGO_PKG_VERSION")))
+        };
+        Ok(Self { remote: client().build()?, loopback: client().no_proxy().build()?, limits })
+    }
+
+    /// The sender for one operation, whose time starts now.
+    pub fn caller(&self) -> Caller {
+        Caller {
+            http: self.clone(),
+            deadline: Instant::now() + self.limits.operation,
+            status: AtomicU16::new(0),
+        }
+    }
+}
+
+/// The sender as one operation has it: one deadline for all its calls.
+pub struct Caller {
+    http: Http,
+    deadline: Instant,
+    status: AtomicU16,
+}
+
+impl Caller {
+    pub fn get(&self, url: Url) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    pub fn post(&self, url: Url) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    pub fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let client = if is_loopback(&url) { &self.http.loopback } else { &self.http.remote };
+        client.request(method, url).header(reqwest::header::ACCEPT, "application/json")
+    }
+
+    /// When this operation must have ended.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The status of the last answer of this operation, for the record of the attempt.
+    pub fn last_status(&self) -> Option<u16> {
+        Some(self.status.load(Ordering::Relaxed)).filter(|status| *status != 0)
+    }
+
+    /// Sends, and reads the whole answer, whatever its status.
+    pub async fn send(&self, request: RequestBuilder) -> Answer<Reply> {
+        let (client, request) = request.build_split();
+        let mut request = request.map_err(|source| ConnectorError::Unreachable {
+            place: "an address that cannot be called".to_owned(),
+            source: source.without_url(),
+        })?;
+        let place = place(request.method(), request.url());
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left < self.http.limits.least {
+            return Err(ConnectorError::OutOfTime { place });
+        }
+        *request.timeout_mut() = Some(left);
+        self.status.store(0, Ordering::Relaxed);
+
+        let mut response = match client.execute(request).await {
+            Ok(response) => response,
+            Err(error) => return Err(unanswered(place, error)),
+        };
+        let status = response.status();
+        self.status.store(status.as_u16(), Ordering::Relaxed);
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(Reply::new(place, status, headers, body)),
+                // A refusal is a refusal, even if its words are cut off.
+                Err(_) if !status.is_success() => {
+                    return Ok(Reply::new(place, status, headers, body));
+                }
+                Err(error) => return Err(unanswered(place, error)),
+            }
+            if body.len() > MOST_BYTES {
+                body.truncate(MOST_BYTES);
+                let reply = Reply::new(place, status, headers, body);
+                return if status.is_success() {
+                    Err(reply.not_understood("more than 1 MiB"))
+                } else {
+                    Ok(reply)
+                };
+            }
+        }
+    }
+}
+
+/// A failed connect is the one failure after which nothing can have been sent.
+fn unanswered(place: String, error: reqwest::Error) -> ConnectorError {
+    let source = error.without_url();
+    if source.is_connect() || source.is_builder() {
+        ConnectorError::Unreachable { place, source }
+    } else {
+        ConnectorError::AnswerLost { place, source }
+    }
+}
+
+/// Method and address as error texts show them: no query, no user, no fragment.
+fn place(method: &Method, url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let host = url.host_str().unwrap_or_default();
+    format!("{method} {}://{host}{port}{}", url.scheme(), url.path())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
