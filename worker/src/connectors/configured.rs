@@ -4,6 +4,7 @@ use std::path::Path;
 
 use afterrun_core::config::{Config, ConfigError};
 
+use crate::connectors;
 use crate::http::{Http, Limits};
 use crate::targets::Targets;
 
@@ -109,5 +110,22 @@ fn a_secret_of_the_wrong_shape_is_not_quoted() {
     for wrong in ["[CANARY-7f3a]", "{ a: CANARY-7f3a }", "[\"${T}\"]"] {
         let text = mistakes(&MODE.replace("${T}", wrong), target);
         assert!(text.contains("token"), "{text}");
+    }
+}
+
+#[test]
+fn the_schema_of_every_kind_describes_its_keys_and_refuses_others() {
+    for kind in connectors::registry() {
+        let mut generator = schemars::SchemaGenerator::default();
+        kind.schemas(&mut generator);
+        let schemas = serde_json::to_value(generator.definitions()).unwrap();
+        for (name, schema) in schemas.as_object().unwrap() {
+            let Some(keys) = schema.get("properties") else { continue };
+            assert_eq!(schema["additionalProperties"], false, "{}: {name}", kind.name());
+            for (key, schema) in keys.as_object().unwrap() {
+                assert!(schema.get("description").is_some(), "{}: {key}", kind.name());
+            }
+        }
+        assert!(schemas.to_string().contains("properties"), "{schemas}");
     }
 }
