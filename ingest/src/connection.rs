@@ -80,9 +80,8 @@ impl Watch {
 
     /// When the whole of this request must have been read.
     pub(crate) fn read_until(request: &HttpRequest, limits: &Limits) -> Instant {
-        let begun = request
-            .conn_data::<Self>()
-            .map_or_else(Instant::now, |watch| watch.moment.get().begun);
+        let begun =
+            request.conn_data::<Self>().map_or_else(Instant::now, |watch| watch.moment.get().begun);
         begun + limits.request
     }
 

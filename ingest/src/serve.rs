@@ -140,18 +140,24 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource(["/webhooks/dbt", "/webhooks/dbt/{source}"])
                 .route(web::post().to(receive::receive))
-                .default_service(web::to(async || Err::<HttpResponse, _>(IngestError::WrongMethod("POST")))),
+                .default_service(web::to(async || {
+                    Err::<HttpResponse, _>(IngestError::WrongMethod("POST"))
+                })),
         )
         .service(
             web::resource("/webhooks/{tool:mode|tableau}/{source}/{path_token}")
                 .route(web::post().to(nudge::nudge))
-                .default_service(web::to(async || Err::<HttpResponse, _>(IngestError::WrongMethod("POST")))),
+                .default_service(web::to(async || {
+                    Err::<HttpResponse, _>(IngestError::WrongMethod("POST"))
+                })),
         )
         .service(
             web::resource("/healthz")
                 .route(web::get().to(healthy))
                 .route(web::head().to(healthy))
-                .default_service(web::to(async || Err::<HttpResponse, _>(IngestError::WrongMethod("GET, HEAD")))),
+                .default_service(web::to(async || {
+                    Err::<HttpResponse, _>(IngestError::WrongMethod("GET, HEAD"))
+                })),
         )
         .default_service(web::to(async || Err::<HttpResponse, _>(IngestError::NotFound)));
 }

@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use crate::http::Caller;
 
 pub use error::{ConnectorError, Retry, Said};
-pub use open::{Called, Kind, OpenConnection, OpenTarget, Registered, Schemas};
 #[cfg(test)]
 pub(crate) use open::Opened;
+pub use open::{Called, Kind, OpenConnection, OpenTarget, Registered, Schemas};
 pub(crate) use settings::join;
 pub use settings::{Address, Secret, Segment};
 

@@ -1,6 +1,22 @@
-//! The worker: calls the BI tools through their connectors.
+//! The worker: plans stored events, calls the BI tools, confirms, records.
+//!
+//! ```text
+//! plan ─▶ claim ─▶ connector.trigger ─▶ record        (run.rs, call.rs)
+//!            ▲          connector.poll ─▶ record
+//!            └────────── due again ◀──────┘
+//! ```
+//!
+//! What follows from an outcome is `afterrun_core::transition`'s to say; what a tool means by its
+//! answers is its connector's.
 
+mod call;
 pub mod connector;
 pub mod connectors;
 pub mod http;
 pub mod login;
+mod run;
+mod targets;
+mod wake;
+
+pub use run::Worker;
+pub use targets::Targets;

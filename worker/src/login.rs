@@ -104,10 +104,9 @@ impl<T: Send + Sync> Login<T> {
             }
             Err(error) => {
                 *state = match &error {
-                    ConnectorError::SignInRefused { said } => State::Refused {
-                        said: said.clone(),
-                        until: Instant::now() + AFTER_REFUSAL,
-                    },
+                    ConnectorError::SignInRefused { said } => {
+                        State::Refused { said: said.clone(), until: Instant::now() + AFTER_REFUSAL }
+                    }
                     _ => State::None,
                 };
                 Err(error)

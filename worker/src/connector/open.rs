@@ -25,7 +25,7 @@ pub trait Kind: Send + Sync {
         http: &Http,
         config: &Config,
         name: &str,
-    ) -> Result<Arc<dyn OpenConnection>, Mistake>;
+    ) -> Result<Arc<dyn OpenConnection>, Vec<Mistake>>;
 }
 
 /// The keys of a connection and of a target, without those that every kind has.
@@ -38,7 +38,7 @@ pub struct Schemas {
 /// new ones.
 pub trait OpenConnection: Send + Sync {
     /// Parses the settings of the target of that name. Calls nobody.
-    fn target(&self, config: &Config, name: &str) -> Result<Arc<dyn OpenTarget>, Mistake>;
+    fn target(&self, config: &Config, name: &str) -> Result<Arc<dyn OpenTarget>, Vec<Mistake>>;
 
     /// Signs in and says what it found. Also keeps alive what dies of disuse.
     fn check(&self) -> BoxFuture<'_, Called<String>>;
@@ -87,12 +87,9 @@ impl<C: Connector> Kind for Registered<C> {
         http: &Http,
         config: &Config,
         name: &str,
-    ) -> Result<Arc<dyn OpenConnection>, Mistake> {
+    ) -> Result<Arc<dyn OpenConnection>, Vec<Mistake>> {
         let path = ["connections", name];
-        let Some(connection) = config.connections.get(name) else {
-            return Err(config.mistake(&path, "there is no such connection"));
-        };
-        let settings = config.parse::<C::Connection>(&path, &connection.settings)?;
+        let settings = config.parse::<C::Connection>(&path)?;
         Ok(Arc::new(Opened::<C>::new(http, settings)))
     }
 }
@@ -129,12 +126,9 @@ impl<C: Connector> Shared<C> {
 }
 
 impl<C: Connector> OpenConnection for Opened<C> {
-    fn target(&self, config: &Config, name: &str) -> Result<Arc<dyn OpenTarget>, Mistake> {
+    fn target(&self, config: &Config, name: &str) -> Result<Arc<dyn OpenTarget>, Vec<Mistake>> {
         let path = ["targets", name];
-        let Some(target) = config.targets.get(name) else {
-            return Err(config.mistake(&path, "there is no such target"));
-        };
-        Ok(self.with_target(config.parse::<C::Target>(&path, &target.settings)?))
+        Ok(self.with_target(config.parse::<C::Target>(&path)?))
     }
 
     fn check(&self) -> BoxFuture<'_, Called<String>> {

@@ -98,7 +98,9 @@ impl Reply {
             .and_then(|to| reqwest::Url::parse(to).ok())
             .and_then(|to| to.host_str().map(|host| format!("{}://{host}", to.scheme())));
         let message = match to {
-            Some(to) => format!("a redirect to {to}, which is not followed; if that is the tool, set it as the connection's address"),
+            Some(to) => format!(
+                "a redirect to {to}, which is not followed; if that is the tool, set it as the connection's address"
+            ),
             None => "a redirect, which is not followed".to_owned(),
         };
         self.said(None, &message)
@@ -160,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_redirect_names_the_host_it_points_at_and_nothing_else() {
-        let error = reply(302, &[("location", "https://user:pw@evil.example/x?token=1")])
-            .refusal(None, "");
+        let error =
+            reply(302, &[("location", "https://user:pw@evil.example/x?token=1")]).refusal(None, "");
         let text = error.to_string();
         assert!(text.contains("https://evil.example,"), "{text}");
         assert!(!text.contains("token") && !text.contains("pw"), "{text}");

@@ -1,0 +1,111 @@
+//! One claim's call to the tool, and what came of it as a verdict.
+//!
+//! Invariant: a trigger whose answer was lost is never repeated before the tool was asked.
+
+use std::panic::AssertUnwindSafe;
+
+use afterrun_core::attempt::Call;
+use afterrun_core::refresh::{Claimed, Work};
+use afterrun_core::transition::{CLOCK_TOLERANCE, RetryAfter, Verdict};
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use crate::connector::{Called, ConnectorError, Found, OpenTarget, Polled, Triggered};
+
+/// Calls the tool for a claim. Ends by `deadline`, and survives a connector that panics.
+pub(crate) async fn call(
+    target: &dyn OpenTarget,
+    claimed: &Claimed,
+    deadline: Instant,
+) -> (Verdict, Call) {
+    let called = AssertUnwindSafe(timeout_at(deadline, answer(target, claimed))).catch_unwind();
+    match called.await {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(_elapsed)) => {
+            (cut_short(claimed, "the call took longer than its lease allows"), Call::default())
+        }
+        Err(_panic) => {
+            (cut_short(claimed, "the connector crashed; the log says where"), Call::default())
+        }
+    }
+}
+
+async fn answer(target: &dyn OpenTarget, claimed: &Claimed) -> (Verdict, Call) {
+    match &claimed.work {
+        Work::Poll { remote_id, .. } => {
+            let Called { answer, http_status } = target.poll(remote_id).await;
+            let verdict = match answer {
+                Ok(polled) => verdict_of_poll(polled),
+                Err(error) => failed(&error),
+            };
+            (verdict, Call { http_status, ..Call::default() })
+        }
+        Work::Trigger => match claimed.unsure_since {
+            None => trigger(target, false).await,
+            Some(since) => {
+                let Called { answer, http_status } = target.find(since - CLOCK_TOLERANCE).await;
+                let verdict = match answer {
+                    Ok(Some(Found { started, .. })) => {
+                        Verdict::Found { remote_id: started.remote_id, url: started.url }
+                    }
+                    // It may have arrived all the same, if the tool cannot say.
+                    Ok(None) => return trigger(target, true).await,
+                    Err(error) => failed(&error),
+                };
+                (verdict, Call { http_status, ..Call::default() })
+            }
+        },
+    }
+}
+
+async fn trigger(target: &dyn OpenTarget, repeated: bool) -> (Verdict, Call) {
+    let Called { answer, http_status } = target.trigger().await;
+    let verdict = match answer {
+        Ok(Triggered::Started(started)) => {
+            Verdict::Started { remote_id: started.remote_id, url: started.url }
+        }
+        Ok(Triggered::Finished) => Verdict::Finished,
+        Ok(Triggered::AlreadyRunning { since, remote_id, url }) => {
+            Verdict::AlreadyRunning { since, remote_id, url }
+        }
+        Err(error) if error.outcome_unknown() => Verdict::AnswerLost { error: chain(&error) },
+        Err(error) => failed(&error),
+    };
+    let started = matches!(verdict, Verdict::Started { .. } | Verdict::Finished);
+    (verdict, Call { http_status, possible_duplicate: repeated && started })
+}
+
+fn verdict_of_poll(polled: Polled) -> Verdict {
+    match polled {
+        Polled::Running { .. } => Verdict::Running,
+        Polled::Succeeded { started_at } => Verdict::Succeeded { started_at },
+        Polled::Failed { why, retry } => Verdict::FailedThere { why, retry },
+        Polled::Gone => Verdict::Gone,
+    }
+}
+
+fn failed(error: &ConnectorError) -> Verdict {
+    let retry = error.retry().map(|retry| RetryAfter(retry.after));
+    Verdict::CallFailed { error: chain(error), retry }
+}
+
+/// A call that we ended ourselves: a trigger may have arrived, a poll changes nothing.
+fn cut_short(claimed: &Claimed, error: &str) -> Verdict {
+    let error = error.to_owned();
+    match claimed.work {
+        Work::Trigger => Verdict::AnswerLost { error },
+        Work::Poll { .. } => Verdict::CallFailed { error, retry: Some(RetryAfter(None)) },
+    }
+}
+
+/// The error and its causes on one line, as `refresh.last_error` shows them.
+fn chain(error: &ConnectorError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

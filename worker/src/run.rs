@@ -1,0 +1,299 @@
+//! The worker's loop: plans what has arrived, claims what is due, calls, records.
+//!
+//! Invariant: production loops over the step that tests call. Slots are refilled as soon as they
+//! fall free; a stopping worker begins no call, and what it had begun it sees through.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use afterrun_core::attempt::Call;
+use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
+use afterrun_core::plan::LedTo;
+use afterrun_core::refresh::{Bounds, Claimed, Recorded, RefreshId, Work};
+use afterrun_core::transition::{self, Verdict};
+use afterrun_core::{Store, StoreError};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::call::call;
+use crate::http::Http;
+use crate::targets::Targets;
+use crate::wake::Wake;
+
+/// How many calls a worker has under way at once.
+const SLOTS: usize = 64;
+
+/// Events planned before claims get their turn.
+const PLAN_AT_ONCE: usize = 100;
+
+/// From the claim to the end of its call; the rest of the lease is for recording.
+const CALL: Duration = Duration::from_secs(25);
+
+/// A call is not begun with less than this left of it.
+const LEAST: Duration = Duration::from_secs(20);
+
+/// How often old history is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
+
+type Slots = JoinSet<Result<(RefreshId, Recorded), StoreError>>;
+
+/// Plans events and sees refreshes through. Several may run side by side, in any processes.
+pub struct Worker {
+    store: Store,
+    /// Random for each start, so that a reused name hides nothing.
+    name: String,
+    http: Http,
+    targets: RwLock<Arc<Targets>>,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    /// A worker by this configuration. Calls nobody.
+    ///
+    /// # Errors
+    /// Every mistake in the connectors' parts of the configuration, with its place.
+    pub fn new(store: Store, http: Http, config: Config) -> Result<Self, ConfigError> {
+        let targets = Targets::open(config, &http)?;
+        Ok(Self {
+            store,
+            name: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            http,
+            targets: RwLock::new(Arc::new(targets)),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    /// Takes a new configuration for everything that is planned and called from now on.
+    ///
+    /// # Errors
+    /// The configuration is refused as a whole, and the old one stays in force.
+    pub fn reload(&self, config: Config) -> Result<(), ConfigError> {
+        let targets = Targets::open(config, &self.http)?;
+        *self.targets.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(targets);
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn targets(&self) -> Arc<Targets> {
+        Arc::clone(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes what is due now and sees it through. Tests call this until it returns nothing.
+    pub async fn run_once(self: &Arc<Self>) -> Result<Vec<(RefreshId, Recorded)>, StoreError> {
+        self.store.register_targets(self.targets().config()).await?;
+        let mut slots = Slots::new();
+        self.fill(&mut slots).await?;
+        slots.join_all().await.into_iter().collect()
+    }
+
+    /// Works until told to stop; then begins no call, and ends when those under way have ended.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let wake = Wake::default();
+        let mut services = JoinSet::new();
+        services.spawn(wake.clone().listen(self.store.clone(), stop.clone()));
+        services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
+        let mut slots = Slots::new();
+        let mut outage = Outage::default();
+        let mut registered: Option<Arc<Targets>> = None;
+        while !stop.is_cancelled() {
+            let filled = async {
+                let targets = self.targets();
+                if registered.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &targets)) {
+                    self.store.register_targets(targets.config()).await?;
+                    registered = Some(targets);
+                }
+                self.fill(&mut slots).await
+            };
+            let more = outage.note(filled.await);
+            if more {
+                continue;
+            }
+            tokio::select! {
+                Some(ended) = slots.join_next(), if !slots.is_empty() => report(ended),
+                () = wake.heard_or_polled() => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        self.stop.cancel();
+        if !slots.is_empty() {
+            tracing::info!(calls = slots.len(), "stopping; waiting for the calls under way");
+        }
+        while let Some(ended) = slots.join_next().await {
+            report(ended);
+        }
+        services.join_all().await;
+    }
+
+    /// Gives up what was lost too often, plans what has arrived, claims for every free slot.
+    /// Whether there may be more to do at once.
+    async fn fill(self: &Arc<Self>, slots: &mut Slots) -> Result<bool, StoreError> {
+        for id in self.store.give_up_lost().await? {
+            tracing::error!(refresh.id = %id, "gave up refresh {id}: its workers keep vanishing");
+        }
+        let targets = self.targets();
+        let planned = self.plan(&targets).await?;
+        let free = SLOTS.saturating_sub(slots.len());
+        let before = Instant::now();
+        let claims = self.store.claim(&self.name, free, targets.limits()).await?;
+        let full = !claims.is_empty() && claims.len() == free;
+        for claimed in claims {
+            let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
+            slots.spawn(async move { worker.see_through(&targets, claimed, before).await });
+        }
+        Ok(planned == PLAN_AT_ONCE && !full)
+    }
+
+    /// Plans events one by one; gives how many.
+    async fn plan(&self, targets: &Targets) -> Result<usize, StoreError> {
+        for planned in 0..PLAN_AT_ONCE {
+            let Some(event) = self.store.plan_next(targets.config()).await? else {
+                return Ok(planned);
+            };
+            let (id, source) = (&event.event_id, &event.source);
+            match &event.led_to {
+                LedTo::Refreshes(refreshes) => {
+                    let refreshes: Vec<i64> = refreshes.iter().map(|id| id.0).collect();
+                    tracing::info!(event.id = %id, event.source = %source, ?refreshes, "planned event {id}");
+                }
+                LedTo::Nothing { reason } => {
+                    tracing::info!(event.id = %id, event.source = %source, reason, "event {id} starts nothing");
+                }
+                LedTo::PutOff { error } => {
+                    tracing::error!(event.id = %id, event.source = %source, error, "event {id} could not be planned");
+                }
+            }
+        }
+        Ok(PLAN_AT_ONCE)
+    }
+
+    async fn see_through(
+        &self,
+        targets: &Targets,
+        claimed: Claimed,
+        before: Instant,
+    ) -> Result<(RefreshId, Recorded), StoreError> {
+        let id = claimed.id;
+        let deadline = before + CALL;
+        let too_late = deadline.saturating_duration_since(Instant::now()) < LEAST;
+        if self.stop.is_cancelled() || too_late {
+            return self.store.hand_back(claimed).await.map(|recorded| (id, recorded));
+        }
+        let known = targets.config().targets.get(&claimed.target);
+        let (retry, confirm) = known
+            .map_or((RetryPolicy::default(), ConfirmPolicy::default()), |it| {
+                (it.retry, it.confirm)
+            });
+        let (verdict, called) = match (targets.get(&claimed.target), known) {
+            (Some(target), Some(settings)) => {
+                let moved = settings.connection != claimed.connection;
+                if moved && matches!(claimed.work, Work::Poll { .. }) {
+                    (Verdict::Gone, Call::default())
+                } else {
+                    call(target, &claimed, deadline).await
+                }
+            }
+            _ => (no_longer_configured(&claimed.target), Call::default()),
+        };
+        let next = transition::next(&claimed, verdict, &retry, &confirm);
+        self.log(&claimed, &next);
+        let bounds = Bounds { give_up_after: retry.give_up_after, deadline: confirm.deadline };
+        let recorded = self.store.record(claimed, next, &called, bounds).await?;
+        if recorded == Recorded::Superseded {
+            tracing::warn!(refresh.id = %id, "refresh {id} is another worker's now; dropped our result");
+        }
+        Ok((id, recorded))
+    }
+
+    fn log(&self, claimed: &Claimed, next: &transition::Next) {
+        let (id, target) = (claimed.id, &claimed.target);
+        match next {
+            transition::Next::Confirm { remote_id, .. } => tracing::info!(
+                refresh.id = %id, %target, %remote_id, "refresh {id} of {target} is under way"
+            ),
+            transition::Next::PollAgain { after, error } => tracing::debug!(
+                refresh.id = %id, %target, after_ms = after.as_millis(), error,
+                "refresh {id} of {target} goes on"
+            ),
+            transition::Next::Requeue(requeue) => tracing::warn!(
+                refresh.id = %id, %target, after_ms = requeue.after.as_millis(),
+                error = requeue.error, reason = requeue.reason,
+                "refresh {id} of {target} is to be tried again"
+            ),
+            transition::Next::Succeed { .. } => tracing::info!(
+                refresh.id = %id, %target, "refresh {id} of {target} is confirmed"
+            ),
+            transition::Next::Fail { reason, error, .. } => tracing::error!(
+                refresh.id = %id, %target, %reason, error, "refresh {id} of {target} failed"
+            ),
+        }
+    }
+
+    async fn forget_now_and_then(self: Arc<Self>, stop: CancellationToken) {
+        let forgetting = stop.run_until_cancelled(async {
+            loop {
+                let retention = self.targets().config().retention;
+                match self.store.forget(&retention).await {
+                    Ok(0) => tokio::time::sleep(FORGET_EVERY).await,
+                    Ok(rows) => tracing::debug!(rows, "forgot old history"),
+                    Err(error) => {
+                        tracing::debug!(error = chain(&error), "could not forget old history");
+                        tokio::time::sleep(FORGET_EVERY).await;
+                    }
+                }
+            }
+        });
+        forgetting.await;
+    }
+}
+
+fn no_longer_configured(target: &str) -> Verdict {
+    Verdict::CallFailed {
+        error: format!("there is no target `{target}` in the configuration any more"),
+        retry: None,
+    }
+}
+
+/// Says once that the database is away and once that it is back.
+#[derive(Default)]
+struct Outage {
+    since: Option<Instant>,
+}
+
+impl Outage {
+    fn note(&mut self, filled: Result<bool, StoreError>) -> bool {
+        match (filled, self.since) {
+            (Ok(more), None) => more,
+            (Ok(more), Some(since)) => {
+                let seconds = since.elapsed().as_secs();
+                tracing::info!(seconds, "the database is back");
+                self.since = None;
+                more
+            }
+            (Err(error), None) => {
+                tracing::error!(error = chain(&error), "the database is away; trying every second");
+                self.since = Some(Instant::now());
+                false
+            }
+            (Err(error), Some(_)) => {
+                tracing::debug!(error = chain(&error), "the database is still away");
+                false
+            }
+        }
+    }
+}
+
+fn report(ended: Result<Result<(RefreshId, Recorded), StoreError>, tokio::task::JoinError>) {
+    match ended {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(
+            error = chain(&error),
+            "a result could not be recorded; its lease will run out and the tool be asked"
+        ),
+        Err(error) => tracing::error!(%error, "a call ended in a panic"),
+    }
+}
+
+fn chain(error: &StoreError) -> String {
+    format!("{error}: {}", error.source)
+}

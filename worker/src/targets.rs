@@ -1,0 +1,97 @@
+//! Connections and targets as today's `afterrun.yml` has them, each parsed by its connector's own
+//! types.
+//!
+//! Invariant: what is held here can be called; a configuration with a mistake makes none of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use afterrun_core::config::{Config, ConfigError, Mistake};
+use afterrun_core::refresh::Limit;
+
+use crate::connector::{OpenConnection, OpenTarget};
+use crate::connectors;
+use crate::http::Http;
+
+/// The configuration, opened.
+pub struct Targets {
+    config: Config,
+    connections: BTreeMap<String, Arc<dyn OpenConnection>>,
+    targets: BTreeMap<String, Arc<dyn OpenTarget>>,
+    limits: Vec<Limit>,
+}
+
+impl Targets {
+    /// Parses every connection and target. Calls nobody.
+    ///
+    /// # Errors
+    /// All mistakes in one go, each with its place.
+    pub fn open(config: Config, http: &Http) -> Result<Self, ConfigError> {
+        let mut mistakes = Vec::new();
+        let mut connections = BTreeMap::new();
+        for (name, connection) in &config.connections {
+            let opened = match connectors::kind(&connection.kind) {
+                Some(kind) => kind.open(http, &config, name),
+                None => Err(vec![unknown_kind(&config, name, &connection.kind)]),
+            };
+            keep(name, opened, &mut connections, &mut mistakes);
+        }
+        let mut targets = BTreeMap::new();
+        for (name, target) in &config.targets {
+            // A target of a connection that cannot be opened has nothing to be parsed with.
+            if let Some(connection) = connections.get(&target.connection) {
+                keep(name, connection.target(&config, name), &mut targets, &mut mistakes);
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(ConfigError::from(mistakes));
+        }
+        let limits = config
+            .connections
+            .iter()
+            .map(|(name, connection)| Limit {
+                connection: name.clone(),
+                max_concurrent: connection.max_concurrent,
+            })
+            .collect();
+        Ok(Self { config, connections, targets, limits })
+    }
+
+    /// The configuration that this was made of.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How many refreshes each connection takes at once.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The target of that name, if there still is one.
+    pub fn get(&self, name: &str) -> Option<&dyn OpenTarget> {
+        self.targets.get(name).map(AsRef::as_ref)
+    }
+
+    /// All connections, by name.
+    pub fn connections(&self) -> impl Iterator<Item = (&str, &dyn OpenConnection)> {
+        self.connections.iter().map(|(name, connection)| (name.as_str(), connection.as_ref()))
+    }
+}
+
+fn keep<T>(
+    name: &str,
+    opened: Result<T, Vec<Mistake>>,
+    kept: &mut BTreeMap<String, T>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    match opened {
+        Ok(opened) => drop(kept.insert(name.to_owned(), opened)),
+        Err(found) => mistakes.extend(found),
+    }
+}
+
+fn unknown_kind(config: &Config, name: &str, kind: &str) -> Mistake {
+    let known = connectors::kinds();
+    let what = format!("there is no connector for the kind `{kind}` (there are: {known})");
+    config.mistake(&["connections", name, "kind"], &what)
+}
