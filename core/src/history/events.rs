@@ -119,7 +119,11 @@ impl EventRow {
 
 impl Store {
     /// Events that fit, newest first.
-    pub async fn events(&self, filter: &EventFilter, rows: u32) -> Result<Vec<EventRow>, StoreError> {
+    pub async fn events(
+        &self,
+        filter: &EventFilter,
+        rows: u32,
+    ) -> Result<Vec<EventRow>, StoreError> {
         let states: Vec<String> = filter.states.iter().map(|state| state.as_str().into()).collect();
         self.select_events(filter, &states, None, limit(rows)).await.doing("list the events")
     }
