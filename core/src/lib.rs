@@ -21,6 +21,7 @@ pub mod dbt;
 pub mod delay;
 pub mod env;
 pub mod event;
+pub mod history;
 pub mod plan;
 pub mod pool;
 pub mod readiness;

@@ -8,6 +8,7 @@
 //! worker never loses one and needs no heartbeat; a refresh that takes an hour is one short trigger
 //! and many short polls, each under a lease of its own.
 
+mod give_up;
 mod record;
 
 use std::time::Duration;

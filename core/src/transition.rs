@@ -149,7 +149,7 @@ pub fn next(
                 let after = poll_delay(claimed.polls, confirm).max(asked);
                 still_running(claimed, confirm, Some((after, error)))
             }
-            Work::Trigger { .. } => tried.again(after, error, claimed.unsure_since.is_some()),
+            Work::Trigger => tried.again(after, error, claimed.unsure_since.is_some()),
         },
     }
 }

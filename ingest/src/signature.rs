@@ -35,10 +35,14 @@ impl FromRequest for Verified {
         let payload = payload.take();
         Box::pin(async move {
             let ingest = request.app_data::<Data<Ingest>>().expect("serve() puts it there");
+            let named = request.match_info().get("source");
+            if named.is_some_and(|name| !could_be_a_name(name)) {
+                return Err(IngestError::NotFound);
+            }
             let _place = ingest.place()?;
             let body = body::read(&request, payload, ingest.limits()).await?;
             let sources = ingest.sources();
-            let (source, keys) = sources.dbt(request.match_info().get("source"));
+            let (source, keys) = sources.dbt(named);
             match keys.verify(&body, credential(request.headers())) {
                 Some(place) => Ok(Self {
                     source: source.to_owned(),
@@ -51,6 +55,11 @@ impl FromRequest for Verified {
             }
         })
     }
+}
+
+/// Whether a part of a path can be meant as a source's name at all.
+fn could_be_a_name(part: &str) -> bool {
+    !matches!(part, "." | "..") && !part.contains(|c: char| c.is_control() || c == '\u{fffd}')
 }
 
 /// The MAC that the request claims: one header, 64 hexadecimal digits of either case, nothing else

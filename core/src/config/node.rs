@@ -166,6 +166,9 @@ impl Node {
     }
 }
 
+/// A configuration has six levels; the parser's own limit would overflow a test thread's stack.
+const DEEPEST: usize = 24;
+
 /// Why a text is not YAML that a tree can be made of.
 #[derive(Debug)]
 pub(super) struct SyntaxError {
@@ -177,7 +180,7 @@ pub(super) struct SyntaxError {
 /// so that the key `on` is a key.
 pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: 64 },
+        budget: serde_saphyr::budget! { max_depth: DEEPEST },
         strict_booleans: true,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         with_snippet: false,
@@ -196,7 +199,12 @@ fn syntax(error: &serde_saphyr::Error, text: &str) -> SyntaxError {
         serde_saphyr::Error::MultipleDocuments { .. } => {
             "a second YAML document begins here (`---`); keep one".to_owned()
         }
-        other => format!("this is not valid YAML: {other}"),
+        other => match other.to_string() {
+            text if text.contains("budget breached") => {
+                format!("this is nested deeper than {DEEPEST} levels, or too large")
+            }
+            text => format!("this is not valid YAML: {text}"),
+        },
     };
     // The same place is named in front of the mistake already.
     if let Some(end) = what.find(&format!(" at line {}, column {}", at.line, at.column)) {
@@ -407,6 +415,13 @@ mod tests {
         assert!(parse(&"[".repeat(100_000)).is_err());
         assert!(parse(&"- ".repeat(100_000)).is_err());
         assert!(parse(&"{a: ".repeat(1_000)).is_err());
+        let (open, close) = ("[".repeat(20), "]".repeat(20));
+        let mut chained = format!("- &a0 {open}{close}\n");
+        for link in 1..200 {
+            chained += &format!("- &a{link} {open}*a{}{close}\n", link - 1);
+        }
+        let error = parse(&chained).unwrap_err();
+        assert!(error.what.starts_with("this is nested deeper"), "{}", error.what);
     }
 
     #[test]

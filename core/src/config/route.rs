@@ -62,10 +62,12 @@ fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
     }
     let mut on = Vec::new();
     for (index, outcome) in file.on.map(|on| on.0).unwrap_or_default().into_iter().enumerate() {
+        let trail = trail.key("on").index(index);
         if on.contains(&outcome) {
-            report.add(&trail.key("on").index(index), "is listed twice");
+            report.add(&trail, "is listed twice");
+        } else if !report.covers(&trail) {
+            on.push(outcome);
         }
-        on.push(outcome);
     }
     not_empty(report, &trail.key("on"));
     let refresh = file.refresh.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! `${NAME}` and `${file:/path}` in the strings of the tree, after YAML is done with it: whatever a
 //! variable holds, it can only ever become the text of that one string.
 
-use std::{collections::HashSet, fs::File, io, io::Read, path::Path};
+use std::{collections::BTreeMap, fs::File, io, io::Read, path::Path};
 
 use super::{
     node::{Kind, Node, Position, Scalar, Value},
@@ -22,7 +22,7 @@ pub(super) struct Substitution<'a> {
     pub(super) mistakes: Vec<(Trail, Position, String)>,
     pub(super) warnings: Vec<(Trail, Position, String)>,
     /// What may not be shown, and what to say instead.
-    pub(super) hidden: HashSet<(String, String)>,
+    pub(super) hidden: BTreeMap<String, String>,
 }
 
 impl<'a> Substitution<'a> {
@@ -32,7 +32,7 @@ impl<'a> Substitution<'a> {
             folder,
             mistakes: Vec::new(),
             warnings: Vec::new(),
-            hidden: HashSet::new(),
+            hidden: BTreeMap::new(),
         }
     }
 
@@ -88,7 +88,7 @@ impl<'a> Substitution<'a> {
             let subject = if scalar.from.is_empty() { "it".to_owned() } else { scalar.shown() };
             return Err(format!("{subject} is empty; a secret needs a value"));
         }
-        self.hidden.insert((scalar.text.clone(), scalar.shown()));
+        self.hide(&scalar.text, scalar.shown());
         Ok(())
     }
 
@@ -110,16 +110,21 @@ impl<'a> Substitution<'a> {
             let value = self.look_up(name)?;
             text += before;
             text += &value;
-            self.hidden.insert((value, format!("${{{name}}}")));
+            self.hide(&value, format!("${{{name}}}"));
             scalar.from.push(name.to_owned());
             rest = &after[end + 1..];
         }
         text += rest;
         scalar.text = text;
         if !scalar.from.is_empty() {
-            self.hidden.insert((scalar.text.clone(), scalar.shown()));
+            self.hide(&scalar.text, scalar.shown());
         }
         Ok(())
+    }
+
+    /// The first way of putting it stands: a variable by itself is called by its name.
+    fn hide(&mut self, value: &str, instead: String) {
+        self.hidden.entry(value.to_owned()).or_insert(instead);
     }
 
     fn look_up(&self, name: &str) -> Result<String, String> {

@@ -3,12 +3,14 @@
 //! Invariant: the first statement of each record is guarded by id, fence and state. If it finds no
 //! row, somebody else owns the refresh and nothing at all is written.
 
+mod causes;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Claimed, MOST_LOST_LEASES, RefreshId};
+use super::Claimed;
 use crate::attempt::{self, Call, Outcome};
 use crate::event::interval;
 use crate::transition::{Next, Requeue};
@@ -74,10 +76,9 @@ impl Store {
         bounds: Bounds,
     ) -> Result<Recorded, StoreError> {
         let mut transaction = self.pool.begin().await.doing(DOING)?;
-        let written =
-            Writing { connection: &mut transaction, claimed: &claimed, call, now: self.now() }
-                .write(next, bounds)
-                .await?;
+        let written = Writing { connection: &mut transaction, claimed, call, now: self.now() }
+            .write(next, bounds)
+            .await?;
         match written {
             Some(recorded) => transaction.commit().await.doing(DOING).map(|()| recorded),
             None => {
@@ -108,78 +109,6 @@ impl Store {
             0 => Recorded::Superseded,
             _ => Recorded::Later { after: Duration::ZERO },
         })
-    }
-
-    /// Ends refreshes whose workers vanished too often in a row. Gives their ids.
-    pub async fn give_up_lost(&self) -> Result<Vec<RefreshId>, StoreError> {
-        const DOING: &str = "give up refreshes whose workers keep vanishing";
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        sqlx::query!(
-            r#"
-            select target from target_state
-            where target in (
-                select target from refresh
-                where state in ('running', 'confirming')
-                    and lease_until <= coalesce($1, clock_timestamp())
-                    and lost_leases + 1 >= $2
-            )
-            order by target
-            for update
-            "#,
-            self.now(),
-            MOST_LOST_LEASES,
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .doing(DOING)?;
-        let given_up = sqlx::query!(
-            r#"
-            with clock as materialized (
-                select coalesce($1, clock_timestamp()) as at
-            ),
-            lost as (
-                select refresh.*
-                from clock, refresh
-                where refresh.state in ('running', 'confirming')
-                    and refresh.lease_until <= clock.at
-                    and refresh.lost_leases + 1 >= $2
-                for update of refresh skip locked
-            ),
-            noted as (
-                insert into attempt (
-                    refresh_id, call, attempt, kind, started_at, finished_at, outcome, error, worker
-                )
-                select
-                    lost.id, lost.fence, lost.attempts,
-                    (case lost.state when 'running' then 'trigger' else 'poll' end)::attempt_kind,
-                    lost.claimed_at, clock.at, 'lost',
-                    'the worker vanished during the call, and its lease ran out', lost.worker
-                from clock, lost
-            )
-            update refresh
-            set
-                state = 'failed',
-                reason = 'given up: its worker vanished ' || $2::integer || ' times in a row',
-                lost_leases = refresh.lost_leases + 1,
-                claimed_at = null, lease_until = null, worker = null,
-                finished_at = clock.at,
-                last_error = 'the worker vanished during the call, and its lease ran out'
-            from clock, lost
-            where refresh.id = lost.id and refresh.fence = lost.fence
-            returning refresh.id as "id: RefreshId", refresh.target, refresh.last_error as "last_error!"
-            "#,
-            self.now(),
-            MOST_LOST_LEASES,
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .doing(DOING)?;
-        for refresh in &given_up {
-            note_failure(&mut transaction, &refresh.target, &refresh.last_error).await?;
-            promote(&mut transaction, &refresh.target, self.now()).await?;
-        }
-        transaction.commit().await.doing(DOING)?;
-        Ok(given_up.into_iter().map(|refresh| refresh.id).collect())
     }
 }
 
@@ -368,35 +297,6 @@ impl Writing<'_> {
         Ok(Some(Recorded::Later { after }))
     }
 
-    /// A refresh that is tried again takes over the events of the one that waits behind it: one
-    /// more try serves both, and only one may be queued.
-    async fn absorb_waiting(&mut self) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
-            with behind as (
-                update refresh
-                set
-                    state = 'skipped',
-                    reason = 'coalesced: its events joined refresh ' || $1::bigint || ', which is tried again',
-                    finished_at = coalesce($3, clock_timestamp())
-                where target = $2 and state in ('waiting', 'queued')
-                returning id
-            )
-            update refresh_cause
-            set refresh_id = $1
-            from behind
-            where refresh_cause.refresh_id = behind.id
-            "#,
-            self.claimed.id.0,
-            self.claimed.target,
-            self.now,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)?;
-        Ok(())
-    }
-
     async fn succeed(&mut self, started_at: Option<DateTime<Utc>>) -> Result<bool, StoreError> {
         sqlx::query!(
             r#"
@@ -455,56 +355,9 @@ impl Writing<'_> {
         .doing(DOING)
         .map(|done| done.rows_affected() == 1)
     }
-
-    /// Each event is owed tries for `give_up_after`. Those that joined later than the refresh
-    /// began its tries go on with the one behind it, or with a new one.
-    async fn hand_on_late_events(&mut self, give_up_after: Duration) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
-            with clock as materialized (
-                select coalesce($2, clock_timestamp()) as at
-            ),
-            late as (
-                select
-                    min(joined_at) as tries_since,
-                    max(fresh_after) as fresh_after
-                from clock, refresh_cause
-                where refresh_id = $1 and joined_at + $3::interval > clock.at
-                having count(*) > 0
-            ),
-            behind as (
-                insert into refresh (
-                    target, connection, connector, state, fresh_after,
-                    due_at, created_at, tries_since
-                )
-                select
-                    refresh.target, refresh.connection, refresh.connector, 'queued',
-                    late.fresh_after, clock.at, clock.at, late.tries_since
-                from clock, late, refresh
-                where refresh.id = $1
-                on conflict (target) where state in ('waiting', 'queued') do update set
-                    fresh_after = greatest(refresh.fresh_after, excluded.fresh_after),
-                    tries_since = least(refresh.tries_since, excluded.tries_since)
-                returning id
-            )
-            update refresh_cause
-            set refresh_id = behind.id
-            from clock, behind
-            where refresh_cause.refresh_id = $1
-                and refresh_cause.joined_at + $3::interval > clock.at
-            "#,
-            self.claimed.id.0,
-            self.now,
-            interval(give_up_after),
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)?;
-        Ok(())
-    }
 }
 
-async fn note_failure(
+pub(super) async fn note_failure(
     connection: &mut PgConnection,
     target: &str,
     error: &str,
@@ -517,7 +370,7 @@ async fn note_failure(
 }
 
 /// What waited behind a refresh that ended is due now.
-async fn promote(
+pub(super) async fn promote(
     connection: &mut PgConnection,
     target: &str,
     now: Option<DateTime<Utc>>,

@@ -80,9 +80,9 @@ impl Connector for Tool {
             State::Succeeded => succeeded,
             // What `completed` means is written nowhere, so its parts must prove it.
             State::Completed => match api.failures(target, remote_id, true).await? {
-                None if run.python_state.as_deref() == Some("failed") => failed(
-                    "the run completed, but its notebook failed",
-                ),
+                None if run.python_state.as_deref() == Some("failed") => {
+                    failed("the run completed, but its notebook failed")
+                }
                 None => succeeded,
                 Some(why) => failed(&why),
             },
@@ -111,10 +111,7 @@ impl Connector for Tool {
             .into_iter()
             .filter(|run| run.created_at.is_some_and(|at| at >= since) && run.fits(target))
             .min_by_key(|run| run.created_at);
-        Ok(run.map(|run| Found {
-            started_at: run.created_at,
-            started: started(cx, target, &run),
-        }))
+        Ok(run.map(|run| Found { started_at: run.created_at, started: started(cx, target, &run) }))
     }
 
     async fn check_connection(cx: Context<'_, Self>) -> Answer<String> {
@@ -126,9 +123,8 @@ impl Connector for Tool {
     async fn check_target(cx: Context<'_, Self>, target: &Target) -> Answer<String> {
         let report = Api::new(cx).report(target).await?;
         let name = report.name.as_deref().unwrap_or("without a name");
-        let refused = |why: &str| {
-            Err(ConnectorError::NotAllowed(format!("report \"{name}\" {why}")))
-        };
+        let refused =
+            |why: &str| Err(ConnectorError::NotAllowed(format!("report \"{name}\" {why}")));
         if report.archived {
             refused("is archived in Mode: restore it there, or take it out of the targets")
         } else if report.manual_run_disabled {

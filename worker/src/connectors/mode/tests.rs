@@ -247,9 +247,8 @@ async fn the_check_of_a_connection_sees_a_wrong_secret_and_a_wrong_workspace() {
 async fn a_link_that_leads_elsewhere_is_not_shown() {
     let played = by_hand().await;
     let body = json!({ "token": "abc123", "_links": { "web": { "href": "javascript:alert(1)" } } });
-    let fault = Fault::status(202)
-        .header("content-type", "application/json")
-        .body(body.to_string());
+    let fault =
+        Fault::status(202).header("content-type", "application/json").body(body.to_string());
     played.faults().on("POST", "/runs", 1, fault);
     let url = played.start(&played.target()).await.url.unwrap();
     assert!(url.starts_with(&played.mode.url()), "{url}");

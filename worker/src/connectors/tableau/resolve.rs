@@ -150,12 +150,7 @@ impl Api<'_> {
     }
 
     /// Everything of that name.
-    async fn rows(
-        &self,
-        kind: Kind,
-        name: &str,
-        project: Option<&str>,
-    ) -> Answer<Vec<wire::Item>> {
+    async fn rows(&self, kind: Kind, name: &str, project: Option<&str>) -> Answer<Vec<wire::Item>> {
         let mut filters = Vec::new();
         if !name.contains(SEPARATORS) {
             filters.push(format!("name:eq:{}", escape(name)));

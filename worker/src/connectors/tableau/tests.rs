@@ -332,7 +332,8 @@ async fn only_a_finish_code_of_success_is_a_success() {
     let odd = poll(json!({ "completedAt": at, "finishCode": "7" })).await;
     assert!(matches!(odd, Polled::Failed { retry: true, .. }), "{odd:?}");
     let note = json!({ "type": "CountOfUsersAddedToSite", "text": "disk full" });
-    let noted = json!({ "completedAt": at, "finishCode": 1, "statusNotes": { "statusNote": note } });
+    let noted =
+        json!({ "completedAt": at, "finishCode": 1, "statusNotes": { "statusNote": note } });
     let noted = poll(noted).await;
     assert!(matches!(&noted, Polled::Failed { why, .. } if why == "disk full"), "{noted:?}");
 }
@@ -517,8 +518,8 @@ async fn the_kinds_of_items_do_not_mix() {
     played.tableau.add_datasource(Item::new("Sales", "Finance"));
     start(&played.target(json!({ "datasource": "Sales" }))).await;
     let item = played.tableau.jobs()[0].item.clone();
-    let is_source = played.tableau.with(|state| {
-        state.items(Kind::Datasource).iter().any(|source| source.luid == item)
-    });
+    let is_source = played
+        .tableau
+        .with(|state| state.items(Kind::Datasource).iter().any(|source| source.luid == item));
     assert!(is_source);
 }

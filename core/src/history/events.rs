@@ -1,0 +1,255 @@
+//! Events as lists show them, and one event with everything that it led to.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+
+use super::{AttemptRow, MOST_WITHIN, RefreshRow, limit, since};
+use crate::refresh::RefreshId;
+use crate::{Doing as _, Store, StoreError};
+
+/// How far an event has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[sqlx(type_name = "event_state", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+pub enum EventState {
+    /// Not yet planned.
+    Stored,
+    Planned,
+    /// Signed, but not understood.
+    Quarantined,
+}
+
+impl EventState {
+    /// As the views write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Planned => "planned",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// Which events a list shows; what is not given leaves nothing out.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Received no longer ago than this.
+    pub since: Option<Duration>,
+    /// In one of these states; empty means any.
+    pub states: Vec<EventState>,
+    /// Led to a refresh of this target.
+    pub target: Option<String>,
+    /// The job's id or its name.
+    pub job: Option<String>,
+    /// Goes on after this row.
+    pub after: Option<EventCursor>,
+}
+
+/// A place in the list of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventCursor {
+    pub received_at: DateTime<Utc>,
+    pub id: i64,
+}
+
+/// One event, as dbt sent it and as far as it has come.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct EventRow {
+    #[serde(skip)]
+    pub id: i64,
+    pub event_id: String,
+    pub source: String,
+    pub event_type: Option<String>,
+    pub account_id: Option<String>,
+    pub project_id: Option<String>,
+    pub project_name: Option<String>,
+    pub environment_id: Option<String>,
+    pub environment_name: Option<String>,
+    pub job_id: Option<String>,
+    pub job_name: Option<String>,
+    pub run_id: Option<String>,
+    pub run_status: Option<String>,
+    pub run_reason: Option<String>,
+    pub occurred_at: Option<DateTime<Utc>>,
+    pub run_started_at: Option<DateTime<Utc>>,
+    pub run_finished_at: Option<DateTime<Utc>>,
+    pub received_at: DateTime<Utc>,
+    pub deliveries: i64,
+    pub conflicts: i64,
+    pub event_state: EventState,
+    /// Why it led to nothing, or to nothing yet.
+    pub reason: Option<String>,
+    pub led_to: Json<Vec<LedTo>>,
+}
+
+/// A refresh that an event led to, in short.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LedTo {
+    pub refresh_id: i64,
+    pub target: String,
+    pub state: String,
+}
+
+/// One event with what it led to.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct EventDetail {
+    #[serde(flatten)]
+    pub event: EventRow,
+    /// What dbt sent, as text; none once it is older than `retention.events`.
+    pub body: Option<String>,
+    pub refreshes: Vec<RefreshWithAttempts>,
+}
+
+/// A refresh and the calls made for it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct RefreshWithAttempts {
+    #[serde(flatten)]
+    pub refresh: RefreshRow,
+    pub attempts: Vec<AttemptRow>,
+}
+
+impl EventRow {
+    /// Where the list goes on after this row.
+    pub fn cursor(&self) -> EventCursor {
+        EventCursor { received_at: self.received_at, id: self.id }
+    }
+}
+
+impl Store {
+    /// Events that fit, newest first.
+    pub async fn events(
+        &self,
+        filter: &EventFilter,
+        rows: u32,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let states: Vec<String> = filter.states.iter().map(|state| state.as_str().into()).collect();
+        self.select_events(filter, &states, None, limit(rows)).await.doing("list the events")
+    }
+
+    /// The events of this id, one for each source that sent it, with all that they led to.
+    pub async fn event(&self, event_id: &str) -> Result<Vec<EventDetail>, StoreError> {
+        const DOING: &str = "read an event";
+        let all = EventFilter::default();
+        let events = self.select_events(&all, &[], Some(event_id), limit(10)).await.doing(DOING)?;
+        let mut details = Vec::with_capacity(events.len());
+        for event in events {
+            let body = sqlx::query_scalar!("select body from event where id = $1", event.id)
+                .fetch_optional(&self.pool)
+                .await
+                .doing(DOING)?
+                .flatten();
+            let mut refreshes = vec![];
+            for id in self.refreshes_of(event.id).await? {
+                let Some(refresh) = self.refresh_row(id).await? else { continue };
+                refreshes.push(RefreshWithAttempts { attempts: self.attempts(id).await?, refresh });
+            }
+            let body = body.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            details.push(EventDetail { event, body, refreshes });
+        }
+        Ok(details)
+    }
+
+    async fn refreshes_of(&self, event: i64) -> Result<Vec<RefreshId>, StoreError> {
+        sqlx::query_scalar!(
+            r#"
+            select distinct refresh_id as "refresh_id: RefreshId"
+            from refresh_cause
+            where event_id = $1
+            order by 1
+            limit $2
+            "#,
+            event,
+            MOST_WITHIN,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .doing("read what an event led to")
+    }
+
+    async fn select_events(
+        &self,
+        filter: &EventFilter,
+        states: &[String],
+        event_id: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<EventRow>, sqlx::Error> {
+        sqlx::query_as!(
+            EventRow,
+            r#"
+            select
+                event.id,
+                event.event_key as event_id,
+                event.source,
+                event.event_type,
+                event.account_id,
+                event.project_id,
+                event.project_name,
+                event.environment_id,
+                event.environment_name,
+                event.job_id,
+                event.job_name,
+                event.run_id,
+                event.run_status,
+                event.run_reason,
+                event.occurred_at,
+                event.run_started_at,
+                event.run_finished_at,
+                event.received_at,
+                event.deliveries,
+                event.conflicts,
+                event.state as "event_state: EventState",
+                case
+                    when event.state = 'stored'
+                    then coalesce('could not be planned yet: ' || event.plan_error, 'not yet planned')
+                    else event.reason
+                end as reason,
+                led_to.refreshes as "led_to!: Json<Vec<LedTo>>"
+            from event
+            cross join lateral (
+                select coalesce(
+                    json_agg(
+                        json_build_object(
+                            'refresh_id', refresh.id,
+                            'target', refresh.target,
+                            'state', refresh.state
+                        )
+                        order by refresh.id
+                    ),
+                    '[]'
+                ) as refreshes
+                from refresh
+                where refresh.id in (
+                    select refresh_cause.refresh_id from refresh_cause
+                    where refresh_cause.event_id = event.id
+                )
+            ) as led_to
+            where ($2::interval is null or event.received_at >= coalesce($1, now()) - $2::interval)
+                and (cardinality($3::text[]) = 0 or event.state::text = any ($3))
+                and (
+                    $4::text is null or exists (
+                        select from refresh_cause
+                        where refresh_cause.event_id = event.id and refresh_cause.target = $4
+                    )
+                )
+                and ($5::text is null or event.job_id = $5 or event.job_name = $5)
+                and ($6::timestamptz is null or (event.received_at, event.id) < ($6, $7::bigint))
+                and ($8::text is null or event.event_key = $8)
+            order by event.received_at desc, event.id desc
+            limit $9
+            "#,
+            self.now(),
+            since(filter.since),
+            states,
+            filter.target,
+            filter.job,
+            filter.after.map(|cursor| cursor.received_at),
+            filter.after.map(|cursor| cursor.id),
+            event_id,
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+}

@@ -1,0 +1,236 @@
+//! Refreshes as lists show them, and one refresh with its causes and its calls.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{AttemptRow, MOST_WITHIN, limit, since};
+use crate::refresh::{RefreshId, State};
+use crate::{Doing as _, Store, StoreError};
+
+/// Which refreshes a list shows; what is not given leaves nothing out.
+#[derive(Debug, Clone, Default)]
+pub struct RefreshFilter {
+    /// Planned no longer ago than this, or not ended yet.
+    pub since: Option<Duration>,
+    /// In one of these states; empty means any.
+    pub states: Vec<State>,
+    pub target: Option<String>,
+    /// Caused by an event of the job of this id or name.
+    pub job: Option<String>,
+    /// Goes on after this row.
+    pub after: Option<RefreshId>,
+}
+
+/// One refresh of one target.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RefreshRow {
+    pub refresh_id: RefreshId,
+    pub target: String,
+    pub connection: String,
+    pub connector: String,
+    pub refresh_state: State,
+    /// Why it waits, was skipped, failed or was cancelled.
+    pub reason: Option<String>,
+    /// The newest end of a run that it must show.
+    pub fresh_after: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
+    pub due_at: DateTime<Utc>,
+    pub attempts: i32,
+    pub last_error: Option<String>,
+    pub remote_id: Option<String>,
+    pub remote_url: Option<String>,
+    pub refresh_started_at: Option<DateTime<Utc>>,
+    pub refresh_finished_at: Option<DateTime<Utc>>,
+    /// From the first event's arrival to the confirmed end.
+    pub latency_ms: Option<i64>,
+    /// How many events it serves.
+    pub events: i64,
+    pub routes: Vec<String>,
+    /// The jobs of those events, by name where they have one.
+    pub jobs: Vec<String>,
+}
+
+/// An event that a refresh serves.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Cause {
+    pub event_id: String,
+    pub source: String,
+    pub event_type: Option<String>,
+    pub job_id: Option<String>,
+    pub job_name: Option<String>,
+    pub run_id: Option<String>,
+    pub route: String,
+    pub received_at: DateTime<Utc>,
+    pub run_finished_at: Option<DateTime<Utc>>,
+}
+
+/// One refresh with the events it serves and the calls made for it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct RefreshDetail {
+    #[serde(flatten)]
+    pub refresh: RefreshRow,
+    pub causes: Vec<Cause>,
+    pub attempt_history: Vec<AttemptRow>,
+}
+
+impl State {
+    /// As the views write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Confirming => "confirming",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    /// Whether it never changes again.
+    pub fn is_ended(self) -> bool {
+        match self {
+            Self::Waiting | Self::Queued | Self::Running | Self::Confirming => false,
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Skipped => true,
+        }
+    }
+}
+
+impl Store {
+    /// Refreshes that fit, newest first.
+    pub async fn refreshes(
+        &self,
+        filter: &RefreshFilter,
+        rows: u32,
+    ) -> Result<Vec<RefreshRow>, StoreError> {
+        self.select_refreshes(filter, None, limit(rows)).await.doing("list the refreshes")
+    }
+
+    /// One refresh with its causes and its calls.
+    pub async fn refresh(&self, id: RefreshId) -> Result<Option<RefreshDetail>, StoreError> {
+        let Some(refresh) = self.refresh_row(id).await? else { return Ok(None) };
+        Ok(Some(RefreshDetail {
+            refresh,
+            causes: self.causes(id).await?,
+            attempt_history: self.attempts(id).await?,
+        }))
+    }
+
+    /// One refresh as lists show it.
+    pub async fn refresh_row(&self, id: RefreshId) -> Result<Option<RefreshRow>, StoreError> {
+        let all = RefreshFilter::default();
+        let rows = self.select_refreshes(&all, Some(id), 1).await.doing("read a refresh")?;
+        Ok(rows.into_iter().next())
+    }
+
+    async fn causes(&self, id: RefreshId) -> Result<Vec<Cause>, StoreError> {
+        sqlx::query_as!(
+            Cause,
+            r#"
+            select
+                event.event_key as event_id,
+                event.source,
+                event.event_type,
+                event.job_id,
+                event.job_name,
+                event.run_id,
+                refresh_cause.route,
+                event.received_at,
+                event.run_finished_at
+            from refresh_cause
+            join event on event.id = refresh_cause.event_id
+            where refresh_cause.refresh_id = $1
+            order by event.received_at desc, event.id desc, refresh_cause.route
+            limit $2
+            "#,
+            id.0,
+            MOST_WITHIN,
+        )
+        .fetch_all(&self.pool)
+        .await
+        .doing("read the causes of a refresh")
+    }
+
+    async fn select_refreshes(
+        &self,
+        filter: &RefreshFilter,
+        id: Option<RefreshId>,
+        limit: i64,
+    ) -> Result<Vec<RefreshRow>, sqlx::Error> {
+        let states: Vec<String> = filter.states.iter().map(|state| state.as_str().into()).collect();
+        sqlx::query_as!(
+            RefreshRow,
+            r#"
+            select
+                refresh.id as "refresh_id: RefreshId",
+                refresh.target,
+                refresh.connection,
+                refresh.connector,
+                refresh.state as "refresh_state: State",
+                refresh.reason,
+                refresh.fresh_after,
+                refresh.created_at,
+                refresh.due_at,
+                refresh.attempts,
+                refresh.last_error,
+                refresh.remote_id,
+                refresh.remote_url,
+                refresh.started_at as refresh_started_at,
+                refresh.finished_at as refresh_finished_at,
+                case
+                    when refresh.state = 'succeeded'
+                    then (extract(epoch from refresh.finished_at - served.first_received_at) * 1000)::bigint
+                end as latency_ms,
+                served.events as "events!",
+                served.routes as "routes!",
+                served.jobs as "jobs!"
+            from refresh
+            cross join lateral (
+                select
+                    count(distinct event.id) as events,
+                    min(event.received_at) as first_received_at,
+                    coalesce(array_agg(distinct refresh_cause.route), '{}') as routes,
+                    coalesce(
+                        array_agg(distinct coalesce(event.job_name, event.job_id))
+                            filter (where coalesce(event.job_name, event.job_id) is not null),
+                        '{}'
+                    ) as jobs
+                from refresh_cause
+                join event on event.id = refresh_cause.event_id
+                where refresh_cause.refresh_id = refresh.id
+            ) as served
+            where (
+                    $2::interval is null
+                    or refresh.created_at >= coalesce($1, now()) - $2::interval
+                    or refresh.state in ('waiting', 'queued', 'running', 'confirming')
+                )
+                and (cardinality($3::text[]) = 0 or refresh.state::text = any ($3))
+                and ($4::text is null or refresh.target = $4)
+                and (
+                    $5::text is null or exists (
+                        select from refresh_cause
+                        join event on event.id = refresh_cause.event_id
+                        where refresh_cause.refresh_id = refresh.id
+                            and (event.job_id = $5 or event.job_name = $5)
+                    )
+                )
+                and ($6::bigint is null or refresh.id < $6)
+                and ($7::bigint is null or refresh.id = $7)
+            order by refresh.id desc
+            limit $8
+            "#,
+            self.now(),
+            since(filter.since),
+            &states,
+            filter.target,
+            filter.job,
+            filter.after.map(|id| id.0),
+            id.map(|id| id.0),
+            limit,
+        )
+        .fetch_all(&self.pool)
+        .await
+    }
+}

@@ -1,0 +1,82 @@
+//! Refreshes whose workers keep vanishing are given up: they may be what kills them.
+//!
+//! Invariant: as for a record, the target's row is locked first, so that nothing comes to wait
+//! behind a refresh that has just ended.
+
+use super::record::{note_failure, promote};
+use super::{MOST_LOST_LEASES, RefreshId};
+use crate::{Doing as _, Store, StoreError};
+
+impl Store {
+    /// Ends refreshes whose workers vanished too often in a row. Gives their ids.
+    pub async fn give_up_lost(&self) -> Result<Vec<RefreshId>, StoreError> {
+        const DOING: &str = "give up refreshes whose workers keep vanishing";
+        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        sqlx::query!(
+            r#"
+            select target from target_state
+            where target in (
+                select target from refresh
+                where state in ('running', 'confirming')
+                    and lease_until <= coalesce($1, clock_timestamp())
+                    and lost_leases + 1 >= $2
+            )
+            order by target
+            for update
+            "#,
+            self.now(),
+            MOST_LOST_LEASES,
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        let given_up = sqlx::query!(
+            r#"
+            with clock as materialized (
+                select coalesce($1, clock_timestamp()) as at
+            ),
+            lost as (
+                select refresh.*
+                from clock, refresh
+                where refresh.state in ('running', 'confirming')
+                    and refresh.lease_until <= clock.at
+                    and refresh.lost_leases + 1 >= $2
+                for update of refresh skip locked
+            ),
+            noted as (
+                insert into attempt (
+                    refresh_id, call, attempt, kind, started_at, finished_at, outcome, error, worker
+                )
+                select
+                    lost.id, lost.fence, lost.attempts,
+                    (case lost.state when 'running' then 'trigger' else 'poll' end)::attempt_kind,
+                    lost.claimed_at, clock.at, 'lost',
+                    'the worker vanished during the call, and its lease ran out', lost.worker
+                from clock, lost
+            )
+            update refresh
+            set
+                state = 'failed',
+                reason = 'given up: its worker vanished ' || $2::integer || ' times in a row',
+                lost_leases = refresh.lost_leases + 1,
+                claimed_at = null, lease_until = null, worker = null,
+                finished_at = clock.at,
+                last_error = 'the worker vanished during the call, and its lease ran out'
+            from clock, lost
+            where refresh.id = lost.id and refresh.fence = lost.fence
+            returning refresh.id as "id: RefreshId", refresh.target, refresh.last_error as "last_error!"
+            "#,
+            self.now(),
+            MOST_LOST_LEASES,
+        )
+        .fetch_all(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        for refresh in &given_up {
+            note_failure(&mut transaction, &refresh.target, &refresh.last_error).await?;
+            promote(&mut transaction, &refresh.target, self.now()).await?;
+        }
+        transaction.commit().await.doing(DOING)?;
+        Ok(given_up.into_iter().map(|refresh| refresh.id).collect())
+    }
+}

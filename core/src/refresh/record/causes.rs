@@ -1,0 +1,88 @@
+//! Events that change the refresh they belong to, when the one under way is tried again or given up.
+
+use std::time::Duration;
+
+use super::{DOING, Writing};
+use crate::event::interval;
+use crate::{Doing as _, StoreError};
+
+impl Writing<'_> {
+    /// A refresh that is tried again takes over the events of the one that waits behind it: one
+    /// more try serves both, and only one may be queued.
+    pub(super) async fn absorb_waiting(&mut self) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            with behind as (
+                update refresh
+                set
+                    state = 'skipped',
+                    reason = 'coalesced: its events joined refresh ' || $1::bigint || ', which is tried again',
+                    finished_at = coalesce($3, clock_timestamp())
+                where target = $2 and state in ('waiting', 'queued')
+                returning id
+            )
+            update refresh_cause
+            set refresh_id = $1
+            from behind
+            where refresh_cause.refresh_id = behind.id
+            "#,
+            self.claimed.id.0,
+            self.claimed.target,
+            self.now,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(())
+    }
+
+    /// Each event is owed tries for `give_up_after`. Those that joined later than the refresh
+    /// began its tries go on with the one behind it, or with a new one.
+    pub(super) async fn hand_on_late_events(
+        &mut self,
+        give_up_after: Duration,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            with clock as materialized (
+                select coalesce($2, clock_timestamp()) as at
+            ),
+            late as (
+                select
+                    min(joined_at) as tries_since,
+                    max(fresh_after) as fresh_after
+                from clock, refresh_cause
+                where refresh_id = $1 and joined_at + $3::interval > clock.at
+                having count(*) > 0
+            ),
+            behind as (
+                insert into refresh (
+                    target, connection, connector, state, fresh_after,
+                    due_at, created_at, tries_since
+                )
+                select
+                    refresh.target, refresh.connection, refresh.connector, 'queued',
+                    late.fresh_after, clock.at, clock.at, late.tries_since
+                from clock, late, refresh
+                where refresh.id = $1
+                on conflict (target) where state in ('waiting', 'queued') do update set
+                    fresh_after = greatest(refresh.fresh_after, excluded.fresh_after),
+                    tries_since = least(refresh.tries_since, excluded.tries_since)
+                returning id
+            )
+            update refresh_cause
+            set refresh_id = behind.id
+            from clock, behind
+            where refresh_cause.refresh_id = $1
+                and refresh_cause.joined_at + $3::interval > clock.at
+            "#,
+            self.claimed.id.0,
+            self.now,
+            interval(give_up_after),
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! What the log holds, and what it must never hold.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use sqlx::PgPool;
+
+use crate::harness::*;
+
+/// Everything that anybody logs, down to the last detail.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+// One test for all of this: a process has one log, and the other tests write to it as well.
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool) {
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || writer.clone())
+        .init();
+
+    let front = Front::start(pool).await;
+    let body = event_with("logged-event", "", r#","jobName":"x\r\nlevel=error msg=\"fake\"""#);
+    let signature = sign(SECRET, body.as_bytes());
+    front.deliver(&body).await;
+    front.deliver("CANARY-of-a-body-that-is-not-understood").await;
+    front.post("/webhooks/dbt/prod", &[("Authorization", SECRET)], &body).await;
+    front.post("/webhooks/dbt/prod?CANARY-in-a-query", &[("Authorization", "CANARY")], "x").await;
+    front.post(&format!("/webhooks/mode/mode-push/{PATH_TOKEN}"), &[], "CANARY-nudge").await;
+    front.post("/webhooks/mode/mode-push/CANARY-wrong-token-of-mode", &[], "").await;
+    front.post(&format!("/webhooks/dbt/{SECRET}"), &[], "").await;
+    tracing::info!(
+        "{:?} {:?}",
+        front.ingest,
+        source(afterrun_core::config::SourceKind::Dbt, &[SECRET])
+    );
+    front.stop().await;
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for secret in ["CANARY", &signature] {
+        let leak = log.lines().find(|line| line.contains(secret));
+        assert_eq!(leak, None, "{secret} is in the log");
+    }
+    let told: Vec<_> =
+        log.lines().filter(|line| line.contains("\"event.id\":\"logged-event\"")).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("delivery stored") && told[0].contains("\"source\":\"prod\""),
+        "{}",
+        told[0]
+    );
+    let quarantined = log.lines().find(|line| line.contains("delivery quarantined")).unwrap();
+    assert!(
+        quarantined.contains("\"level\":\"WARN\"") && quarantined.contains("\"why\""),
+        "{quarantined}"
+    );
+    assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+}

@@ -1,0 +1,12 @@
+//! The webhook service through its front door: real sockets in, a real Postgres behind.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
+
+mod accept;
+mod duplicate;
+mod harness;
+mod logs;
+mod outage;
+mod quarantine;
+mod refuse;
+mod slow;
+mod wire;
