@@ -1,1 +1,27 @@
-fn main() {}
+//! The program `afterrun`: arguments in, one command, an exit code out.
+
+mod args;
+mod command;
+mod database;
+mod exit;
+mod logs;
+mod output;
+mod reload;
+mod service;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    // Hyper and sqlx are built without a provider of their own; a second call changes nothing.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(command::run(args)),
+        Err(error) => Err(anyhow::Error::new(error).context("could not start")),
+    };
+    exit::code(ended)
+}

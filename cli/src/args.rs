@@ -1,0 +1,161 @@
+//! Every command, its options and an example of each: what `--help` shows.
+//!
+//! Secrets have no option where the environment can hold them: DATABASE_URL, AFTERRUN_ADMIN_TOKEN.
+
+mod history;
+mod send;
+mod serve;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::history::{
+    EventAction, EventList, Events, Filter, RefreshAction, RefreshList, Refreshes,
+};
+pub(crate) use self::send::{EventKind, Send};
+pub(crate) use self::serve::{Ingest, Up, Worker};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Refreshes dashboards as soon as, and only when, the dbt run they read from has ended.
+#[derive(Debug, Parser)]
+#[command(name = "afterrun", version, styles = STYLES, max_term_width = 100)]
+#[command(after_help = "\
+See it work, with nothing set up:
+  afterrun demo
+
+Environment: DATABASE_URL, AFTERRUN_CONFIG, AFTERRUN_LISTEN, AFTERRUN_ADMIN_LISTEN,
+  AFTERRUN_ADMIN_TOKEN, AFTERRUN_LOG (pretty, json), RUST_LOG (a filter), NO_COLOR.
+Exit codes: 0 done, 1 failed, 2 wrong usage or wrong configuration.")]
+pub(crate) struct Args {
+    /// The configuration file
+    #[arg(long, global = true, env = "AFTERRUN_CONFIG", value_name = "FILE")]
+    #[arg(default_value = "./afterrun.yml", hide_env_values = true)]
+    pub(crate) config: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs ingest and worker in one process, on a database of its own if DATABASE_URL is not set
+    #[command(after_help = "Example:\n  DBT_WEBHOOK_KEY=… afterrun up --config afterrun.yml")]
+    Up(Up),
+    /// Takes webhooks in: verifies and stores them, and nothing else (needs DATABASE_URL)
+    #[command(after_help = "\
+Example:
+  DATABASE_URL=postgres://afterrun@db/afterrun afterrun ingest --listen 0.0.0.0:8080
+
+It starts and stays up while the database is away. SIGHUP reads the configuration again.")]
+    Ingest(Ingest),
+    /// Plans, starts and confirms refreshes (needs DATABASE_URL)
+    #[command(after_help = "\
+Example:
+  DATABASE_URL=postgres://afterrun@db/afterrun afterrun worker
+
+Several may run side by side. SIGHUP reads the configuration again; SIGTERM finishes what is
+under way and hands back the rest.")]
+    Worker(Worker),
+    /// Brings the database's schema up to date (needs DATABASE_URL)
+    #[command(after_help = "\
+Example:
+  DATABASE_URL=postgres://owner@db/afterrun afterrun migrate --wait 60s")]
+    Migrate(Migrate),
+    /// Validates the configuration, naming file, line and key of every mistake
+    #[command(after_help = "Example:\n  afterrun check --live")]
+    Check(Check),
+    /// Signs and posts an event the way dbt does, and prints the answer
+    #[command(after_help = "\
+Examples:
+  afterrun send                                          # a run of the first job that succeeded
+  afterrun send --job 282191 --event errored --times 5   # five deliveries of one event
+  AFTERRUN_SEND_SECRET=… afterrun send --url https://hooks.example.com/webhooks/dbt/prod")]
+    Send(Send),
+    /// Lists the events that dbt sent, or shows one with all that it led to (needs DATABASE_URL)
+    #[command(after_help = "\
+Examples:
+  afterrun events --since 2h --follow
+  afterrun events show wev_2ZyXwVuTsRqPoNmLkJiHgFeDcBa")]
+    Events(Events),
+    /// Lists refreshes, or shows one with its causes and its calls (needs DATABASE_URL)
+    #[command(after_help = "\
+Examples:
+  afterrun refreshes --state failed --since 1d
+  afterrun refreshes show 42 --output json")]
+    Refreshes(Refreshes),
+    /// Prints the JSON Schema of the configuration file, for editors
+    #[command(after_help = "Example:\n  afterrun schema > afterrun.schema.json")]
+    Schema,
+    /// Asks a running ingest or worker whether it is well, for container health checks
+    #[command(after_help = "\
+Examples:
+  afterrun health                                     # a worker, or up: can it work?
+  afterrun health --url http://127.0.0.1:8082/healthz # an ingest: does it live?")]
+    Health(Health),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Migrate {
+    /// How long to wait for a database that cannot be reached yet
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) wait: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// Also signs in to each connection and resolves each target
+    #[arg(long)]
+    pub(crate) live: bool,
+    #[arg(long, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Health {
+    /// What to ask; without a path, /readyz
+    #[arg(long, default_value = "http://127.0.0.1:8081/readyz")]
+    pub(crate) url: url::Url,
+}
+
+/// The form of what a command lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Table,
+    /// For programs: an array, or a line for each row with --follow
+    Json,
+}
+
+/// A duration as the configuration writes it: `500ms`, `5s`, `15m`, `2h`, `90d`.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    afterrun_core::config::duration::parse(text)
+        .ok_or("write a duration such as 500ms, 5s, 15m, 2h or 90d")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_shows_an_example() {
+        let mut program = Args::command();
+        program.build();
+        program.clone().debug_assert();
+        for command in program.get_subcommands_mut().filter(|command| command.get_name() != "help")
+        {
+            let help = command.render_long_help().to_string();
+            let example = help.split_once("Example").map_or("", |(_, example)| example);
+            let call = format!("afterrun {}", command.get_name());
+            assert!(example.contains(&call), "{} shows no example", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Options of the commands that serve: `ingest`, `worker`, `up`, `demo`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ingest {
+    #[command(flatten)]
+    pub(crate) public: Public,
+    /// Where health is told, to machines that watch and never to the world
+    #[arg(long, env = "AFTERRUN_ADMIN_LISTEN", value_name = "ADDRESS")]
+    #[arg(default_value = "127.0.0.1:8082")]
+    pub(crate) admin_listen: SocketAddr,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) private: Private,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) public: Public,
+    #[command(flatten)]
+    pub(crate) private: Private,
+    /// Where the database is kept if DATABASE_URL is not set
+    #[arg(long, value_name = "DIR", default_value = "./.afterrun")]
+    pub(crate) data_dir: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Ends by itself after a full tour; exit 0 only if everything it shows really happened
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Keeps the database and the configuration here, and leaves them there at the end
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Where webhooks come in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Public {
+    /// Where dbt's webhooks are taken
+    #[arg(long, env = "AFTERRUN_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// Where operators look.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Private {
+    /// The private listener; beyond loopback it needs AFTERRUN_ADMIN_TOKEN in the environment
+    #[arg(long, env = "AFTERRUN_ADMIN_LISTEN", value_name = "ADDRESS")]
+    #[arg(default_value = "127.0.0.1:8081")]
+    pub(crate) admin_listen: SocketAddr,
+}

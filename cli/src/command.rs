@@ -1,0 +1,32 @@
+//! From the parsed arguments to the command; one file each.
+
+mod check;
+mod events;
+mod health;
+mod history;
+mod ingest;
+mod migrate;
+mod refreshes;
+mod schema;
+mod send;
+mod up;
+mod worker;
+
+use crate::args::{Args, Command};
+
+/// Runs the command to its end.
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let Args { config, command } = args;
+    match command {
+        Command::Up(args) => up::run(&config, args).await,
+        Command::Ingest(args) => ingest::run(&config, args).await,
+        Command::Worker(args) => worker::run(&config, args).await,
+        Command::Migrate(args) => migrate::run(args).await,
+        Command::Check(args) => check::run(&config, args).await,
+        Command::Send(args) => send::run(&config, args).await,
+        Command::Events(args) => events::run(args).await,
+        Command::Refreshes(args) => refreshes::run(args).await,
+        Command::Schema => schema::run(),
+        Command::Health(args) => health::run(args).await,
+    }
+}

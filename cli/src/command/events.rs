@@ -1,0 +1,131 @@
+//! `afterrun events`: what dbt sent, and what came of it.
+
+use afterrun_core::Store;
+use afterrun_core::history::{EventDetail, EventFilter, EventRow};
+
+use super::history::{self, Listed, Shown, fact};
+use crate::args::{self, EventAction, EventList, Output};
+use crate::database;
+use crate::output::{Paint, Tone, clean, clean_lines, json, line, time, time_or_dash};
+
+pub(crate) async fn run(args: args::Events) -> anyhow::Result<()> {
+    let store = database::reader(&args.database.data_dir).await?;
+    match args.action.unwrap_or(EventAction::List(args.list)) {
+        EventAction::List(list) => {
+            let events = Events { store, filter: filter(&list) };
+            history::list(&events, &list.filter).await
+        }
+        EventAction::Show { event_id, output } => {
+            let found = store.event(&event_id).await?;
+            anyhow::ensure!(!found.is_empty(), "there is no event {}", clean(&event_id));
+            match output {
+                Output::Json => json(&found),
+                Output::Table => Ok(found.iter().try_for_each(show)?),
+            }
+        }
+    }
+}
+
+fn filter(list: &EventList) -> EventFilter {
+    EventFilter {
+        since: list.filter.since,
+        states: list.state.iter().map(|state| state.0).collect(),
+        target: list.filter.target.clone(),
+        job: list.filter.job.clone(),
+        after: None,
+    }
+}
+
+struct Events {
+    store: Store,
+    filter: EventFilter,
+}
+
+impl Listed for Events {
+    type Row = EventRow;
+    const COLUMNS: &'static [&'static str] =
+        &["RECEIVED (UTC)", "EVENT", "TYPE", "JOB", "RUN", "STATUS", "SENT", "LED TO"];
+
+    async fn rows(&self, limit: u32) -> anyhow::Result<Vec<EventRow>> {
+        Ok(self.store.events(&self.filter, limit).await?)
+    }
+
+    fn key(row: &EventRow) -> i64 {
+        row.id
+    }
+
+    fn cells(row: &EventRow) -> Vec<Shown> {
+        let or_dash = |text: &Option<String>| Shown::text(text.as_deref().unwrap_or("-"));
+        let job = row.job_name.clone().or_else(|| row.job_id.clone());
+        // What comes before is the same for all.
+        let kind = row.event_type.as_deref().unwrap_or("-");
+        vec![
+            Shown::text(&time(row.received_at)),
+            Shown::text(&row.event_id),
+            Shown::text(kind.strip_prefix("job.run.").unwrap_or(kind)),
+            or_dash(&job),
+            or_dash(&row.run_id),
+            or_dash(&row.run_status),
+            Shown::text(&format!("{}x", row.deliveries)),
+            led_to(row),
+        ]
+    }
+}
+
+/// Each target and how its refresh stands, or why there is none.
+fn led_to(row: &EventRow) -> Shown {
+    let Some(first) = row.led_to.first() else {
+        let tone = Tone::of(row.event_state.as_str());
+        return Shown::toned(row.reason.as_deref().unwrap_or("nothing"), tone);
+    };
+    let each: Vec<_> =
+        row.led_to.iter().map(|led| format!("{} {}", led.target, led.state)).collect();
+    let alike = row.led_to.iter().all(|led| led.state == first.state);
+    Shown::toned(&each.join(", "), Tone::of(&first.state).filter(|_| alike))
+}
+
+fn show(detail: &EventDetail) -> std::io::Result<()> {
+    let event = &detail.event;
+    let paint = Paint::stdout();
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
+    line(paint.bold(format!("event {}", clean(&event.event_id))))?;
+    fact("source", &event.source)?;
+    fact("type", &or_dash(&event.event_type))?;
+    fact("account", &or_dash(&event.account_id))?;
+    fact("project", &named(&event.project_name, &event.project_id))?;
+    fact("environment", &named(&event.environment_name, &event.environment_id))?;
+    fact("job", &named(&event.job_name, &event.job_id))?;
+    fact("run", &or_dash(&event.run_id))?;
+    fact("run status", &or_dash(&event.run_status))?;
+    fact("run reason", &or_dash(&event.run_reason))?;
+    fact("run started", &time_or_dash(event.run_started_at))?;
+    fact("run finished", &time_or_dash(event.run_finished_at))?;
+    fact("received", &time(event.received_at))?;
+    fact("deliveries", &event.deliveries.to_string())?;
+    if event.conflicts > 0 {
+        fact("conflicts", &format!("{} carried another body than the first", event.conflicts))?;
+    }
+    fact("state", event.event_state.as_str())?;
+    if let Some(reason) = &event.reason {
+        fact("reason", reason)?;
+    }
+    for refresh in &detail.refreshes {
+        line("")?;
+        history::refresh(&refresh.refresh)?;
+        history::attempts(&refresh.attempts)?;
+    }
+    line("")?;
+    line(paint.bold("body"))?;
+    match &detail.body {
+        Some(body) => line(clean_lines(body)),
+        None => line("no longer kept (retention.events)"),
+    }
+}
+
+/// `Nightly build (282191)`.
+fn named(name: &Option<String>, id: &Option<String>) -> String {
+    match (name, id) {
+        (Some(name), Some(id)) => format!("{name} ({id})"),
+        (name, id) => name.as_ref().or(id.as_ref()).map_or("-".into(), Clone::clone),
+    }
+}

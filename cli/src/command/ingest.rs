@@ -1,0 +1,42 @@
+//! `afterrun ingest`: the webhook service alone. It knows sources and secrets, and nothing else.
+
+use std::path::Path;
+
+use afterrun_console::Health;
+use afterrun_core::config::Config;
+use afterrun_core::{env, shutdown};
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::args;
+use crate::service::{IngestService, listen};
+use crate::{database, logs, reload};
+
+pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()> {
+    let _logs = logs::start()?;
+    let (sources, retention) = Config::load_sources(config, &env::var)?;
+    let database = database::required()?;
+    let public = listen(args.public.listen, "AFTERRUN_LISTEN")?;
+    let private = listen(args.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
+
+    let service = IngestService::new(database, &sources, &retention, public)?;
+    let health = afterrun_console::serve(private, Health::new(service.store().clone()))
+        .context("could not serve the private listener")?;
+    let stop = shutdown::on_signal().context("could not listen for signals")?;
+    let hangups = shutdown::hangups().context("could not listen for signals")?;
+    let ingest = service.handle();
+    let reload = reload::on_hangup(hangups, &stop, config, || {
+        let (sources, retention) = Config::load_sources(config, &env::var)?;
+        ingest.reload(&sources, &retention);
+        Ok(())
+    });
+    let served = CancellationToken::new();
+    let serve = async {
+        let ended = service.run(stop.clone()).await;
+        stop.cancel();
+        served.cancel();
+        ended
+    };
+    let (ended, watched, ()) = tokio::join!(serve, health.run(served.clone()), reload);
+    ended.and(watched.context("the private listener ended"))
+}

@@ -1,0 +1,70 @@
+//! `afterrun migrate`: brings the schema up to date, and says what that took.
+//!
+//! Several at once are safe: each waits for Postgres' lock and then finds nothing left to do.
+
+use std::time::{Duration, Instant};
+
+use afterrun_core::MIGRATOR;
+use anyhow::Context as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, Error};
+
+use crate::args;
+use crate::database;
+use crate::output::line;
+use crate::service::migrate;
+
+const BETWEEN_TRIES: Duration = Duration::from_millis(500);
+
+pub(crate) async fn run(args: args::Migrate) -> anyhow::Result<()> {
+    let options = database::required()?;
+    let mut connection = connect(&options, args.wait).await?;
+    let applied =
+        migrate(&mut connection).await.context("could not bring the schema up to date")?;
+    for migration in &applied {
+        line(format!("applied {migration}"))?;
+    }
+    let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+    if applied.is_empty() {
+        line(format!("nothing to do: the schema is up to date at {newest:04}"))?;
+    } else {
+        line(format!("the schema is up to date at {newest:04}"))?;
+    }
+    connection.close().await.context("could not end the connection in order")
+}
+
+/// Waits for a database that is not there yet, and for nothing else.
+async fn connect(options: &PgConnectOptions, wait: Duration) -> anyhow::Result<PgConnection> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let limit = wait.saturating_sub(begun.elapsed()).max(Duration::from_secs(2));
+        let failed = match tokio::time::timeout(limit, PgConnection::connect_with(options)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => error,
+            Err(_elapsed) => Error::Io(std::io::ErrorKind::TimedOut.into()),
+        };
+        if !is_not_there_yet(&failed) || begun.elapsed() + BETWEEN_TRIES >= wait {
+            let waited = if told { format!(" within {} s", wait.as_secs()) } else { String::new() };
+            return Err(failed).with_context(|| {
+                format!("could not connect to the database{waited}; is DATABASE_URL right?")
+            });
+        }
+        if !told {
+            told = true;
+            line(format!("waiting up to {} s for the database", wait.as_secs()))?;
+        }
+        tokio::time::sleep(BETWEEN_TRIES).await;
+    }
+}
+
+/// Not reachable, or reachable and starting, stopping or full; a wrong password stays wrong.
+fn is_not_there_yet(error: &Error) -> bool {
+    match error {
+        Error::Io(_) => true,
+        Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("57P") || code.starts_with("08") || code == "53300"
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,108 @@
+//! `afterrun refreshes`: what was refreshed, why, and with which calls.
+
+use afterrun_core::Store;
+use afterrun_core::history::{Cause, RefreshDetail, RefreshFilter, RefreshRow};
+
+use super::history::{self, Listed, Shown};
+use crate::args::{self, Output, RefreshAction, RefreshList};
+use crate::database;
+use crate::output::{Tone, clean, json, line, milliseconds, table, time, time_or_dash};
+
+pub(crate) async fn run(args: args::Refreshes) -> anyhow::Result<()> {
+    let store = database::reader(&args.database.data_dir).await?;
+    match args.action.unwrap_or(RefreshAction::List(args.list)) {
+        RefreshAction::List(list) => {
+            let refreshes = Refreshes { store, filter: filter(&list) };
+            history::list(&refreshes, &list.filter).await
+        }
+        RefreshAction::Show { refresh_id, output } => {
+            let Some(found) = store.refresh(refresh_id).await? else {
+                anyhow::bail!("there is no refresh {refresh_id}");
+            };
+            match output {
+                Output::Json => json(&found),
+                Output::Table => Ok(show(&found)?),
+            }
+        }
+    }
+}
+
+fn filter(list: &RefreshList) -> RefreshFilter {
+    RefreshFilter {
+        since: list.filter.since,
+        states: list.state.iter().map(|state| state.0).collect(),
+        target: list.filter.target.clone(),
+        job: list.filter.job.clone(),
+        after: None,
+    }
+}
+
+struct Refreshes {
+    store: Store,
+    filter: RefreshFilter,
+}
+
+impl Listed for Refreshes {
+    type Row = RefreshRow;
+    const COLUMNS: &'static [&'static str] =
+        &["ID", "PLANNED (UTC)", "TARGET", "STATE", "JOB", "TRIES", "LATENCY", "REMOTE ID", "NOTE"];
+
+    async fn rows(&self, limit: u32) -> anyhow::Result<Vec<RefreshRow>> {
+        Ok(self.store.refreshes(&self.filter, limit).await?)
+    }
+
+    fn key(row: &RefreshRow) -> i64 {
+        row.refresh_id.0
+    }
+
+    fn cells(row: &RefreshRow) -> Vec<Shown> {
+        let state = row.refresh_state.as_str();
+        // Once it succeeded, what went wrong on the way is in `refreshes show`.
+        let note = match (&row.reason, &row.last_error) {
+            _ if state == "succeeded" => String::new(),
+            (Some(reason), Some(error)) => format!("{reason}: {error}"),
+            (reason, error) => reason.as_ref().or(error.as_ref()).cloned().unwrap_or_default(),
+        };
+        vec![
+            Shown::text(&row.refresh_id.to_string()),
+            Shown::text(&time(row.created_at)),
+            Shown::text(&row.target),
+            Shown::toned(state, Tone::of(state)),
+            Shown::text(&row.jobs.join(", ")),
+            Shown::text(&row.attempts.to_string()),
+            Shown::text(&row.latency_ms.map_or("-".into(), milliseconds)),
+            Shown::text(row.remote_id.as_deref().unwrap_or("-")),
+            Shown::text(&note),
+        ]
+    }
+}
+
+fn show(detail: &RefreshDetail) -> std::io::Result<()> {
+    history::refresh(&detail.refresh)?;
+    line("")?;
+    let all = detail.refresh.events;
+    if i64::try_from(detail.causes.len()).is_ok_and(|shown| shown < all) {
+        line(format!("  the newest {} of {all} events", detail.causes.len()))?;
+    }
+    let mut events =
+        table(&["  EVENT", "TYPE", "JOB", "RUN", "ROUTE", "RECEIVED (UTC)", "RUN ENDED"]);
+    for cause in &detail.causes {
+        events.add_row(cells(cause));
+    }
+    line(events)?;
+    line("")?;
+    history::attempts(&detail.attempt_history)
+}
+
+fn cells(cause: &Cause) -> [String; 7] {
+    let or_dash = |text: Option<&str>| clean(text.unwrap_or("-"));
+    [
+        format!("  {}", clean(&cause.event_id)),
+        or_dash(cause.event_type.as_deref()),
+        or_dash(cause.job_name.as_deref().or(cause.job_id.as_deref())),
+        or_dash(cause.run_id.as_deref()),
+        clean(&cause.route),
+        time(cause.received_at),
+        time_or_dash(cause.run_finished_at),
+    ]
+}

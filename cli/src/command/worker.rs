@@ -1,0 +1,37 @@
+//! `afterrun worker`: plans events, starts and confirms refreshes.
+
+use std::path::Path;
+
+use afterrun_console::Health;
+use afterrun_core::config::Config;
+use afterrun_core::{env, shutdown};
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::args;
+use crate::service::{WorkerService, guard_private, listen};
+use crate::{database, logs, reload};
+
+pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()> {
+    let _logs = logs::start()?;
+    guard_private(args.private.admin_listen)?;
+    let database = database::required()?;
+    let service = WorkerService::new(database, Config::load(config, &env::var)?)?;
+    let private = listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
+    let health = afterrun_console::serve(private, Health::new(service.store().clone()))
+        .context("could not serve the private listener")?;
+
+    let stop = shutdown::on_signal().context("could not listen for signals")?;
+    let hangups = shutdown::hangups().context("could not listen for signals")?;
+    let put_in_force = service.handle();
+    let reload = reload::on_hangup(hangups, &stop, config, || {
+        put_in_force(Config::load(config, &env::var)?)
+    });
+    let worked = CancellationToken::new();
+    let work = async {
+        service.run(stop.clone()).await;
+        worked.cancel();
+    };
+    let ((), watched, ()) = tokio::join!(work, health.run(worked.clone()), reload);
+    watched.context("the private listener ended")
+}

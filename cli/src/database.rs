@@ -1,0 +1,108 @@
+//! Which database a command works on, and how it says that it cannot.
+//!
+//! Invariant: the address, which may hold a password, is never printed.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use afterrun_core::{Clock, Store, env, pool};
+use anyhow::Context as _;
+use secrecy::SecretString;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::exit::Wrong;
+
+/// DATABASE_URL, if it is set.
+pub(crate) fn given() -> anyhow::Result<Option<PgConnectOptions>> {
+    let url = env::secret("DATABASE_URL")?;
+    Ok(url.map(|url| pool::connect_options(&url)).transpose()?)
+}
+
+/// DATABASE_URL, which the command needs.
+pub(crate) fn required() -> anyhow::Result<PgConnectOptions> {
+    given()?.ok_or_else(|| {
+        Wrong(
+            "DATABASE_URL is not set: give the address of a Postgres 15 or newer, such as \
+             postgres://afterrun@localhost/afterrun, or run `afterrun up`, which brings its own"
+                .into(),
+        )
+        .into()
+    })
+}
+
+/// For commands that look and go: DATABASE_URL, or else the database of an `up` on this machine.
+pub(crate) async fn reader(data_dir: &Path) -> anyhow::Result<Store> {
+    let options = match given()? {
+        Some(options) => options,
+        None => Note::read(data_dir)?.ok_or_else(|| {
+            Wrong(format!(
+                "DATABASE_URL is not set, and no `afterrun up` keeps its database in {} now",
+                data_dir.display()
+            ))
+        })?,
+    };
+    let pool = PgPoolOptions::new()
+        .max_connections(2)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options.application_name("afterrun"))
+        .await
+        .context("could not connect to the database; is it up, and DATABASE_URL right?")?;
+    let store = Store::new(pool, Clock::Database);
+    let readiness = store.readiness().await;
+    // A standby is good enough to read from.
+    if let (None, Some(reason)) = (readiness.schema_found, readiness.reason) {
+        anyhow::bail!("{reason}");
+    }
+    Ok(store)
+}
+
+/// The address of a database of our own, left in the data directory for `events` and `refreshes`
+/// as long as that database runs.
+#[derive(Debug)]
+pub(crate) struct Note {
+    path: PathBuf,
+}
+
+impl Note {
+    /// Leaves the note; only its owner can read it.
+    pub(crate) fn leave(data_dir: &Path, url: &str) -> anyhow::Result<Self> {
+        let path = Self::path(data_dir);
+        let write = || -> std::io::Result<()> {
+            fs::create_dir_all(data_dir)?;
+            drop(fs::remove_file(&path));
+            let mut file =
+                OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            writeln!(file, "{url}")
+        };
+        write().with_context(|| format!("could not write {}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    fn read(data_dir: &Path) -> anyhow::Result<Option<PgConnectOptions>> {
+        let path = Self::path(data_dir);
+        match fs::read_to_string(&path) {
+            Ok(url) => {
+                let url = SecretString::from(url.trim());
+                Ok(Some(pool::connect_options(&url).with_context(|| {
+                    format!("{} does not hold what `afterrun up` wrote", path.display())
+                })?))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("could not read {}", path.display())),
+        }
+    }
+
+    fn path(data_dir: &Path) -> PathBuf {
+        data_dir.join("database-url")
+    }
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        // One that stays leads to a database that does not answer, which is said then.
+        drop(fs::remove_file(&self.path));
+    }
+}

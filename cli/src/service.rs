@@ -1,0 +1,42 @@
+//! What the commands that serve are made of: listeners, the ingest side, the worker side.
+
+mod ingest;
+mod migrated;
+mod worker;
+
+use std::net::{SocketAddr, TcpListener};
+
+use afterrun_core::env;
+use anyhow::Context as _;
+
+pub(crate) use self::ingest::IngestService;
+use self::migrated::wait_until_ready;
+pub(crate) use self::migrated::{migrate, migrate_when_reachable};
+pub(crate) use self::worker::WorkerService;
+use crate::exit::Wrong;
+
+/// Opens a listening socket, naming the setting that says where.
+pub(crate) fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(listener)
+    };
+    bind().with_context(|| {
+        format!("could not listen on {address}; {setting} can name another address")
+    })
+}
+
+/// The private listener of `worker` and `up` shows the history and takes orders: beyond loopback
+/// it is not opened without a token.
+pub(crate) fn guard_private(address: SocketAddr) -> anyhow::Result<()> {
+    if address.ip().is_loopback() || env::secret("AFTERRUN_ADMIN_TOKEN")?.is_some() {
+        return Ok(());
+    }
+    Err(Wrong(format!(
+        "the private listener would be open to the network on {address} without a token: set \
+         AFTERRUN_ADMIN_TOKEN, or let AFTERRUN_ADMIN_LISTEN name a loopback address such as \
+         127.0.0.1:8081"
+    ))
+    .into())
+}

@@ -1,0 +1,85 @@
+//! A database that may not be there yet, or not yet at the program's schema.
+
+use std::time::Duration;
+
+use afterrun_core::{MIGRATOR, Store};
+use sqlx::Connection as _;
+use sqlx::migrate::Migrate as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio_util::sync::CancellationToken;
+
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// Where sqlx notes what it applied.
+const TABLE: &str = "_sqlx_migrations";
+
+/// Waits until the database can be worked on, logging why not each time that this changes.
+/// Whether it can; not if told to stop first.
+pub(crate) async fn wait_until_ready(store: &Store, stop: &CancellationToken) -> bool {
+    let waiting = async {
+        let mut said = None;
+        loop {
+            let readiness = store.readiness().await;
+            if readiness.ready {
+                return;
+            }
+            if said != readiness.reason {
+                let reason = readiness.reason.as_deref().unwrap_or("for a reason not known");
+                tracing::warn!(reason, "waiting for the database: {reason}");
+                said = readiness.reason;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    };
+    stop.run_until_cancelled(waiting).await.is_some()
+}
+
+/// Brings the schema up to date as soon as the database lets us.
+pub(crate) async fn migrate_when_reachable(options: &PgConnectOptions, stop: &CancellationToken) {
+    let migrating = async {
+        let mut said = String::new();
+        loop {
+            let migrated = async {
+                let mut connection = PgConnection::connect_with(options).await?;
+                let applied = migrate(&mut connection).await?;
+                connection.close().await?;
+                Ok::<_, anyhow::Error>(applied)
+            };
+            match migrated.await {
+                Ok(applied) => {
+                    for migration in applied {
+                        tracing::info!("applied migration {migration}");
+                    }
+                    return;
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    if said != error {
+                        tracing::warn!("the schema is not up to date yet: {error}");
+                        said = error;
+                    }
+                }
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    };
+    stop.run_until_cancelled(migrating).await;
+}
+
+/// Applies what is missing and gives it as `0001 events and refreshes`. Several at once are safe:
+/// each waits for the lock, and then finds less to do.
+pub(crate) async fn migrate(
+    connection: &mut PgConnection,
+) -> Result<Vec<String>, sqlx::migrate::MigrateError> {
+    // Held across the look and the work, so that each says only what it did itself.
+    connection.lock().await?;
+    connection.ensure_migrations_table(TABLE).await?;
+    let before = connection.list_applied_migrations(TABLE).await?;
+    MIGRATOR.run(&mut *connection).await?;
+    connection.unlock().await?;
+    let applied = MIGRATOR
+        .iter()
+        .filter(|migration| before.iter().all(|known| known.version != migration.version))
+        .map(|migration| format!("{:04} {}", migration.version, migration.description));
+    Ok(applied.collect())
+}

@@ -1,0 +1,54 @@
+//! The worker side of a process: plans, starts and confirms refreshes.
+
+use std::sync::Arc;
+
+use afterrun_core::config::{Config, ConfigError};
+use afterrun_core::{Clock, Store, pool};
+use afterrun_worker::Worker;
+use afterrun_worker::http::{Http, Limits};
+use anyhow::Context as _;
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
+
+use super::wait_until_ready;
+
+/// Results of many calls at once are recorded over these.
+const CONNECTIONS: u32 = 16;
+
+/// A worker with its configuration understood.
+pub(crate) struct WorkerService {
+    store: Store,
+    worker: Arc<Worker>,
+}
+
+impl WorkerService {
+    /// The database need not be there. A mistake in the configuration is an error now.
+    pub(crate) fn new(database: PgConnectOptions, config: Config) -> anyhow::Result<Self> {
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
+        let store = Store::new(pool::worker_pool(database, CONNECTIONS), Clock::Database);
+        let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
+        let worker = Arc::new(Worker::new(store.clone(), http, config)?);
+        Ok(Self { store, worker })
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// For putting another configuration in force, all of it or nothing.
+    pub(crate) fn handle(&self) -> impl Fn(Config) -> Result<(), ConfigError> + use<> {
+        let worker = Arc::clone(&self.worker);
+        move |config| worker.reload(config)
+    }
+
+    /// Waits for a migrated database, then works until told to stop and the calls under way ended.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        if wait_until_ready(&self.store, &stop).await {
+            tracing::info!("working");
+            self.worker.run(stop).await;
+            tracing::info!("no longer working");
+        }
+    }
+}
