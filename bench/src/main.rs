@@ -1,1 +1,40 @@
-fn main() {}
+//! `cargo run --release -p bench`: what afterrun does on this machine, beside what `pgbench` does
+//! with the same rows on the same server in the same run.
+//!
+//! Invariant: a figure of ours counts only if everything that was answered with success is found
+//! in the database afterwards, byte for byte.
+
+mod answer;
+mod args;
+mod body;
+mod database;
+mod figures;
+mod ingest;
+mod load;
+mod machine;
+mod pgbench;
+mod process;
+mod program;
+mod report;
+mod run;
+mod stored;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let ended = tokio::select! {
+        ended = run::run(&args) => ended,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -58,7 +58,16 @@ impl Config {
     /// The same for a text at hand; `path` is for the error texts, and for where a relative
     /// `${file:…}` begins.
     pub fn from_text(path: &Path, text: &str, env: Env<'_>) -> Result<Config, ConfigError> {
-        load::whole(path, text, env)
+        match load::partly(path, text, env)? {
+            (config, mistakes) if mistakes.is_empty() => Ok(config),
+            (_, mistakes) => Err(mistakes.into()),
+        }
+    }
+
+    /// What of the file is right, and core's mistakes in the rest: for a caller that adds its own
+    /// and reports all of them in one go, as [`ConfigError::from`] does.
+    pub fn load_partly(path: &Path, env: Env<'_>) -> Result<(Config, Vec<Mistake>), ConfigError> {
+        load::partly(path, &load::read(path)?, env)
     }
 
     /// The sources and the retention alone: whatever is wrong elsewhere, down to broken YAML, never
@@ -83,7 +92,8 @@ impl Config {
     /// type, which has `deny_unknown_fields`; core's keys (`kind`, `connection`, `retry`, …) are left
     /// out. Every mistake is found. A field that wants text takes a number as it is written, so a
     /// `String` is right for an id; for texts about a value use `serde::de::Error::invalid_value`,
-    /// which never quotes a secret, rather than `custom`.
+    /// which quotes a value where it may be quoted; the text of a `custom` is given up
+    /// where it repeats a part of one that may not.
     pub fn parse<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Vec<Mistake>> {
         let trail = Trail::within(&self.tree.root, path);
         let own: &[&str] = match path {

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::postgres::types::PgInterval;
 
 use crate::dbt::{self, Fields};
+use crate::pool::Lent;
 use crate::{Doing as _, Store, StoreError};
 
 /// The channel on which workers are told that there may be something to plan.
@@ -93,10 +94,12 @@ impl Store {
     /// Notifying commits wait for each other, so this belongs outside any storing transaction and
     /// at most a few times a second.
     pub async fn wake(&self) -> Result<(), StoreError> {
+        let mut connection = Lent::from(&self.pool).await.doing("wake the workers")?;
         sqlx::query!("select pg_notify($1, '')", WAKE_CHANNEL)
-            .execute(&self.pool)
+            .execute(&mut *connection)
             .await
             .doing("wake the workers")?;
+        connection.give_back();
         Ok(())
     }
 
@@ -106,9 +109,10 @@ impl Store {
         fields: &Fields,
         sha256: &[u8],
     ) -> Result<Inserted, StoreError> {
+        let mut connection = Lent::from(&self.pool).await.doing("store an event")?;
         // xmax is 0 in a row that this statement inserted, and this transaction's id in one that
         // it updated.
-        sqlx::query_as!(
+        let inserted = sqlx::query_as!(
             Inserted,
             r#"
             with arrival as (
@@ -167,9 +171,11 @@ impl Store {
             fields.run_finished_at,
             self.now(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *connection)
         .await
-        .doing("store an event")
+        .doing("store an event")?;
+        connection.give_back();
+        Ok(inserted)
     }
 
     /// Whether the bytes are new.
@@ -180,7 +186,8 @@ impl Store {
         why: &str,
         sha256: &[u8],
     ) -> Result<bool, StoreError> {
-        sqlx::query_scalar!(
+        let mut connection = Lent::from(&self.pool).await.doing("quarantine an event")?;
+        let new = sqlx::query_scalar!(
             r#"
             insert into event (
                 source, event_key, body, body_sha256, state, reason,
@@ -200,9 +207,11 @@ impl Store {
             why,
             self.now(),
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&mut *connection)
         .await
-        .doing("quarantine an event")
+        .doing("quarantine an event")?;
+        connection.give_back();
+        Ok(new)
     }
 }
 

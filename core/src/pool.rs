@@ -93,10 +93,7 @@ async fn serves(connection: &mut PgConnection) -> bool {
 /// A step that is dropped half-way leaves a connection of which nobody knows whether it still
 /// answers; the pool would wait for that without a limit, and keep its place taken meanwhile.
 #[derive(Debug)]
-pub struct Lent {
-    connection: PoolConnection<Postgres>,
-    ended: bool,
-}
+pub struct Lent(Option<PoolConnection<Postgres>>);
 
 impl Lent {
     /// Takes a connection for one step.
@@ -104,13 +101,13 @@ impl Lent {
     /// # Errors
     /// If there is none within the pool's limit.
     pub async fn from(pool: &PgPool) -> Result<Self, sqlx::Error> {
-        Ok(Self { connection: pool.acquire().await?, ended: false })
+        pool.acquire().await.map(Some).map(Self)
     }
 
     /// The step ended well: the connection may be used again. One on which a step failed is
     /// rather replaced, since a server that turned read-only, say, refuses the next one too.
     pub fn give_back(mut self) {
-        self.ended = true;
+        drop(self.0.take());
     }
 }
 
@@ -118,20 +115,19 @@ impl Deref for Lent {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        self.0.as_ref().expect("only giving it back takes it out")
     }
 }
 
 impl DerefMut for Lent {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        self.0.as_mut().expect("only giving it back takes it out")
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if !self.ended {
-            self.connection.close_on_drop();
-        }
+        // Its place in the pool is free at once; a polite end could wait for the silent server.
+        drop(self.0.take().map(PoolConnection::detach));
     }
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
+use crate::pool::Lent;
 use crate::telemetry::Chain;
 use crate::{Doing as _, MIGRATOR, Store, StoreError};
 
@@ -63,6 +65,7 @@ impl Store {
     }
 
     async fn look(&self) -> Result<Readiness, StoreError> {
+        let mut connection = Lent::from(self.pool()).await.doing("look at the database")?;
         let settings = sqlx::query_as!(
             Settings,
             r#"
@@ -73,10 +76,12 @@ impl Store {
                 to_regclass('_sqlx_migrations') is not null as "migrations!"
             "#,
         )
-        .fetch_one(self.pool())
+        .fetch_one(&mut *connection)
         .await
         .doing("look at the database")?;
-        let applied = if settings.migrations { self.applied().await? } else { Vec::new() };
+        let applied =
+            if settings.migrations { applied(&mut connection).await? } else { Vec::new() };
+        connection.give_back();
         let missing = MIGRATOR.iter().filter(|m| !applied.contains(&m.version)).count();
         let reason = if settings.standby {
             Some("the database is read-only, a standby perhaps".to_owned())
@@ -97,13 +102,13 @@ impl Store {
             ..Readiness::unknown()
         })
     }
+}
 
-    async fn applied(&self) -> Result<Vec<i64>, StoreError> {
-        sqlx::query_scalar!("select version from _sqlx_migrations where success order by version")
-            .fetch_all(self.pool())
-            .await
-            .doing("read which migrations the database has")
-    }
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, StoreError> {
+    sqlx::query_scalar!("select version from _sqlx_migrations where success order by version")
+        .fetch_all(connection)
+        .await
+        .doing("read which migrations the database has")
 }
 
 impl Readiness {

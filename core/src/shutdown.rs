@@ -4,7 +4,6 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.
 ///
@@ -12,7 +11,7 @@ use tokio_util::task::TaskTracker;
 ///
 /// # Errors
 /// If the process may not handle signals.
-pub fn on_signal(tasks: &TaskTracker) -> io::Result<CancellationToken> {
+pub fn on_signal() -> io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
@@ -25,7 +24,11 @@ pub fn on_signal(tasks: &TaskTracker) -> io::Result<CancellationToken> {
         tracing::warn!(signal = second, "stopping at once on a second {second}");
         std::process::exit(130);
     };
-    drop(tasks.spawn(listen));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it hears the second signal during the drain, so nothing may wait for its end"
+    )]
+    tokio::spawn(listen);
     Ok(stop)
 }
 

@@ -648,6 +648,40 @@ fn every_mistake_in_a_connectors_keys_is_found_in_one_go() {
     );
 }
 
+#[test]
+fn a_caller_adds_its_mistakes_to_those_of_core_and_none_is_told_twice() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("afterrun.yml");
+    let lines = "connections:\n  mode:\n    kind: mode\n    workspace: ${UNSET}\n    tokn: x\n    mode: full\n  tab: { kind: t }\n";
+    std::fs::write(&file, with("connections", lines)).expect("written");
+    let (config, mut mistakes) = Config::load_partly(&file, &env).expect("good YAML");
+    mistakes.extend(config.parse::<Tool>(&["connections", "mode"]).expect_err("mistakes"));
+    let error = ConfigError::from(mistakes);
+    let keys: Vec<&str> =
+        error.mistakes().iter().map(|mistake| mistake.place.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        ["connections.mode.token", "connections.mode.workspace", "connections.mode.tokn"]
+    );
+}
+
+#[test]
+fn a_connectors_own_words_stand_where_they_repeat_nothing() {
+    #[derive(Debug)]
+    struct Fussy;
+    impl<'de> serde::Deserialize<'de> for Fussy {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            String::deserialize(deserializer)?;
+            Err(serde::de::Error::custom("must not be empty"))
+        }
+    }
+    let lines = "connections:\n  mode: { kind: m, a: '${CANARY}', b: '${EMPTY}', c: '${NUMBER}' }\n  tab: { kind: t }\n";
+    let config = accepted(&with("connections", lines));
+    let mistakes =
+        config.parse::<HashMap<String, Fussy>>(&["connections", "mode"]).expect_err("mistakes");
+    assert_eq!(mistakes[0].what, "the value of ${CANARY} must not be empty", "{mistakes:?}");
+}
+
 fn sources_of(text: &str) -> Result<(Vec<String>, u64), ConfigError> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("afterrun.yml");
@@ -710,7 +744,10 @@ fn the_schema_describes_what_the_parser_takes() {
             "$defs": { "Name": { "type": "string" } },
         }),
         target: serde_json::json!({
-            "type": "object", "properties": { "report": { "type": "string" } }, "required": ["report"],
+            "$ref": "#/$defs/Target",
+            "$defs": { "Target": {
+                "type": "object", "properties": { "report": { "type": "string" } }, "required": ["report"],
+            } },
         }),
     }];
     let schema = schema(&connectors);
@@ -787,6 +824,8 @@ fn no_edit_of_the_example_makes_it_panic_or_tell_a_secret() {
     let secret = |name: &str| {
         env(name).map(|value| if value.is_empty() { value } else { format!("{CANARY}-{value}") })
     };
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("afterrun.yml");
     for seed in 1..=400 {
         let mut dice = Dice(seed * 0x9E37_79B9);
         let mut text: Vec<char> = EXAMPLE.chars().filter(char::is_ascii).collect();
@@ -804,9 +843,15 @@ fn no_edit_of_the_example_makes_it_panic_or_tell_a_secret() {
             }
         }
         let text: String = text.into_iter().collect();
-        let path = Path::new("afterrun.yml");
-        match Config::from_text(path, &text, &secret) {
-            Ok(config) => assert!(!format!("{config:?}").contains(CANARY), "seed {seed}"),
+        std::fs::write(&file, &text).expect("written");
+        if let Err(error) = Config::load_sources(&file, &secret) {
+            assert!(!format!("{error} {error:?}").contains(CANARY), "seed {seed}: {error}");
+        }
+        match Config::load(&file, &secret) {
+            Ok(config) => {
+                assert!(!format!("{config:?}").contains(CANARY), "seed {seed}");
+                let _ = config.parse::<Tool>(&["connections", "mode"]);
+            }
             Err(error) => {
                 assert!(!format!("{error} {error:?}").contains(CANARY), "seed {seed}: {error}");
             }

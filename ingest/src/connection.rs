@@ -161,8 +161,12 @@ impl AsyncWrite for Watched {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        if written.is_pending() && self.poll_late(cx).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        // With an answer a new phase has begun, whose end must wake the reader.
+        if self.poll_late(cx).is_ready() {
+            if written.is_pending() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            cx.waker().wake_by_ref();
         }
         written
     }

@@ -10,6 +10,9 @@ use tokio::sync::Notify;
 /// Notifying commits wait for each other, database-wide; workers poll every second anyway.
 const AT_MOST_EVERY: Duration = Duration::from_millis(100);
 
+/// The connection may be one that no longer answers.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
+
 /// Asks for a wake; any number of asks within [`AT_MOST_EVERY`] make one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wake(Arc<Notify>);
@@ -23,8 +26,12 @@ impl Wake {
     pub(crate) async fn run(self, store: Store) {
         loop {
             self.0.notified().await;
-            if let Err(error) = store.wake().await {
-                tracing::debug!(error = %Chain(&error), "workers not woken, they will poll");
+            match tokio::time::timeout(GIVEN_UP_AFTER, store.wake()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(error = %Chain(&error), "workers not woken, they will poll");
+                }
+                Err(_elapsed) => tracing::debug!("workers not woken in time, they will poll"),
             }
             tokio::time::sleep(AT_MOST_EVERY).await;
         }

@@ -49,7 +49,8 @@ pub trait Connector: Send + Sync + 'static {
     ) -> impl Future<Output = Answer<Polled>> + Send;
 
     /// Looks for a refresh of this target started since then: a start was sent and its answer
-    /// was lost. `None` where there is none, or where the tool cannot say.
+    /// was lost. `None` where there is none, or where the tool cannot say. The caller has taken
+    /// off what the clocks may differ by.
     fn find(
         cx: Context<'_, Self>,
         target: &Self::Target,

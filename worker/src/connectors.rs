@@ -27,6 +27,8 @@ macro_rules! connectors {
 connectors![mode, tableau];
 
 #[cfg(test)]
+mod configured;
+#[cfg(test)]
 mod contract;
 
 /// The connector of that kind.

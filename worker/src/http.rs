@@ -62,7 +62,22 @@ impl Http {
                 .timeout(limits.operation)
                 .user_agent(concat!("afterrun/", env!("CARGO_PKG_VERSION")))
         };
-        Ok(Self { remote: client().build()?, loopback: client().no_proxy().build()?, limits })
+        let built = match client().build() {
+            Ok(remote) => (remote, client().no_proxy().build()?),
+            // A bare machine has no certificates to trust. That must not keep it from tools on
+            // loopback, such as the demo's; calls by https say that the certificate is unknown.
+            Err(error) => {
+                let client = || client().tls_certs_only([]);
+                let built = (client().build()?, client().no_proxy().build()?);
+                tracing::warn!(
+                    error = %std::error::Error::source(&error).unwrap_or(&error),
+                    "no https call can succeed: install the system's CA certificates \
+                     (Debian: ca-certificates)"
+                );
+                built
+            }
+        };
+        Ok(Self { remote: built.0, loopback: built.1, limits })
     }
 
     /// The sender for one operation, whose time starts now.
@@ -121,7 +136,9 @@ impl Caller {
         *request.timeout_mut() = Some(left);
         self.status.store(0, Ordering::Relaxed);
 
-        let mut response = match client.execute(request).await {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that sends")]
+        let answered = client.execute(request).await;
+        let mut response = match answered {
             Ok(response) => response,
             Err(error) => return Err(unanswered(place, error)),
         };
@@ -175,5 +192,42 @@ fn is_loopback(url: &Url) -> bool {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_machine_without_any_certificate_can_still_call_loopback() {
+        const BARE: &str = "AFTERRUN_TEST_BARE_MACHINE";
+        if std::env::var_os(BARE).is_some() {
+            Http::new(Limits::default()).unwrap();
+            return;
+        }
+        // Where certificates are looked for is a matter of the process.
+        let nothing = std::env::temp_dir().join(format!("afterrun-bare-{}", std::process::id()));
+        std::fs::create_dir_all(&nothing).unwrap();
+        std::fs::write(nothing.join("none.pem"), "").unwrap();
+        let name = "http::tests::a_machine_without_any_certificate_can_still_call_loopback";
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env(BARE, "1")
+            .env("SSL_CERT_FILE", nothing.join("none.pem"))
+            .env("SSL_CERT_DIR", &nothing)
+            .output()
+            .unwrap();
+        std::fs::remove_dir_all(&nothing).unwrap();
+        let text = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && text.contains("1 passed"), "{text}");
+    }
+
+    #[test]
+    fn a_place_shows_neither_query_nor_user() {
+        let url: Url = "https://user:pw@bi.example:8443/x/y?token=1#z".parse().unwrap();
+        assert_eq!(place(&Method::GET, &url), "GET https://bi.example:8443/x/y");
     }
 }

@@ -11,7 +11,6 @@ mod story;
 
 use afterrun_core::shutdown;
 use anyhow::Context as _;
-use tokio_util::task::TaskTracker;
 
 use self::stage::Stage;
 use self::story::Story;
@@ -22,8 +21,7 @@ const QUIET: &str = "warn,afterrun_core::readiness=error,afterrun_worker::run=er
 
 pub(crate) async fn run(args: args::Demo) -> anyhow::Result<()> {
     let _logs = logs::start_with(Some(QUIET))?;
-    let tasks = TaskTracker::new();
-    let stop = shutdown::on_signal(&tasks).context("could not listen for signals")?;
+    let stop = shutdown::on_signal().context("could not listen for signals")?;
     let story = Story::begin()?;
     let Some(stage) = stop.run_until_cancelled(Stage::set(args.data_dir, &story)).await else {
         return Ok(());

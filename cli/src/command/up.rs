@@ -8,7 +8,6 @@ use afterrun_postgres::{Options, Server};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::args;
 use crate::database::{self, Note};
@@ -26,8 +25,7 @@ pub(crate) async fn run(path: &Path, args: args::Up) -> anyhow::Result<()> {
         public: listen(args.public.listen, "AFTERRUN_LISTEN")?,
         private: listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?,
     };
-    let tasks = TaskTracker::new();
-    let stop = shutdown::on_signal(&tasks).context("could not listen for signals")?;
+    let stop = shutdown::on_signal().context("could not listen for signals")?;
     if let Some(database) = given {
         return serve_both(path, config, database, listeners, &stop).await;
     }

@@ -7,7 +7,6 @@ use afterrun_core::config::Config;
 use afterrun_core::{env, shutdown};
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::args;
 use crate::service::{WorkerService, guard_private, listen};
@@ -22,8 +21,7 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     let health = afterrun_console::serve(private, Health::new(service.store().clone()))
         .context("could not serve the private listener")?;
 
-    let tasks = TaskTracker::new();
-    let stop = shutdown::on_signal(&tasks).context("could not listen for signals")?;
+    let stop = shutdown::on_signal().context("could not listen for signals")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;
     let put_in_force = service.handle();
     let reload = reload::on_hangup(hangups, &stop, config, || {

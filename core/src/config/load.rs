@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io, path::Path, sync::Arc};
 
 use super::{
-    Config, ConfigError, Retention, Source, Warning,
+    Config, ConfigError, Mistake, Retention, Source, Warning,
     check::{self, Checked},
     file, node,
     node::Node,
@@ -24,16 +24,20 @@ pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-pub(super) fn whole(file: &Path, text: &str, env: Env<'_>) -> Result<Config, ConfigError> {
+/// What of the file is right, and what is wrong with the rest.
+pub(super) fn partly(
+    file: &Path,
+    text: &str,
+    env: Env<'_>,
+) -> Result<(Config, Vec<Mistake>), ConfigError> {
     let root = node::parse(text).map_err(|error| syntax(file, &error))?;
     let mut report = resolved(file, root, env);
     let Checked { sources, connections, targets, routes, retention } = check::check(&mut report);
-    if !report.is_clean() {
-        return Err(report.into_mistakes().into());
-    }
-    let (tree, mut warnings) = (report.tree, report.warnings);
+    let tree = Arc::clone(&report.tree);
+    let mut warnings = std::mem::take(&mut report.warnings);
     warnings.sort_by_key(|warning| (warning.place.line, warning.place.column));
-    Ok(Config { sources, connections, targets, routes, retention, tree, warnings })
+    let config = Config { sources, connections, targets, routes, retention, tree, warnings };
+    Ok((config, report.into_mistakes()))
 }
 
 /// What `ingest` needs of the file.
@@ -101,7 +105,7 @@ fn retention(file: &Path, root: &Node, env: Env<'_>) -> Result<Retention, Vec<Wa
     if report.is_clean() {
         return Ok(retention);
     }
-    let fallback = |mistake: super::Mistake| Warning {
+    let fallback = |mistake: Mistake| Warning {
         place: mistake.place,
         what: format!("{}; until then events are kept for 90d and keys for 400d", mistake.what),
     };

@@ -81,7 +81,9 @@ impl ConfigError {
 
 impl From<Vec<Mistake>> for ConfigError {
     fn from(mut mistakes: Vec<Mistake>) -> Self {
+        // A sort that keeps equals in order: of two at one key, the one found first stands.
         mistakes.sort_by_key(|mistake| (mistake.place.line, mistake.place.column));
+        mistakes.dedup_by(|later, first| !first.place.key.is_empty() && later.place == first.place);
         ConfigError::Wrong(mistakes)
     }
 }

@@ -129,21 +129,24 @@ impl Report {
         // Every round takes something out, so this only guards against a type that reads oddly.
         const ROUNDS: usize = 500;
         let mut node = node.clone();
+        let mut taken_out: Vec<Trail> = Vec::new();
         for _ in 0..ROUNDS {
             let error = match T::deserialize(Reader(&node)) {
                 Ok(value) => return Some(value),
                 Err(error) => error,
             };
-            if patch_at(&node, &error.trail).is_some() {
+            if let Some(patched) = patch_at(&node, &error.trail) {
                 // The patch itself does not do: take it out altogether.
-                unpatch(&mut node, &error.trail)?;
+                unpatch(&mut node, &patched)?;
+                taken_out.push(patched);
                 continue;
             }
+            if taken_out.iter().any(|trail| error.trail.0.starts_with(&trail.0)) {
+                return None;
+            }
             let trail = base.then(&error.trail);
-            let known = self.covers(&trail);
             self.report(&node, &trail, &error, also_known);
             match error.what {
-                What::Missing if known => return None,
                 What::UnknownKey { .. } => remove(&mut node, &error.trail)?,
                 What::Missing
                 | What::Unexpected { .. }
@@ -191,14 +194,26 @@ impl Report {
                 self.add(trail, format!("expected one of {expected}, found {}{near}", found()));
             }
             What::Other(message) => {
-                let hidden = there
-                    .and_then(Node::scalar)
-                    .filter(|scalar| !scalar.may_be_shown())
-                    .map(|scalar| format!("{} cannot be used here", scalar.shown()));
-                self.add(trail, hidden.as_deref().unwrap_or(message));
+                let hidden = there.and_then(Node::scalar).filter(|scalar| !scalar.may_be_shown());
+                match hidden {
+                    None => self.add(trail, message),
+                    Some(scalar) if quotes(message, &scalar.text) => {
+                        self.add(trail, format!("{} cannot be used here", scalar.shown()));
+                    }
+                    Some(scalar) => self.add(trail, format!("{} {message}", scalar.shown())),
+                }
             }
         }
     }
+}
+
+/// Whether a text written elsewhere repeats any part of a value, in whatever spelling.
+fn quotes(text: &str, value: &str) -> bool {
+    const PART: usize = 4;
+    let (text, value) = (text.to_lowercase(), value.to_lowercase());
+    let value: Vec<char> = value.chars().collect();
+    let parts = value.windows(PART.min(value.len().max(1)));
+    parts.into_iter().any(|part| text.contains(&String::from_iter(part)))
 }
 
 /// `; did you mean `x`? (targets: x, y)`, for a name that is none of them.
@@ -223,21 +238,19 @@ pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// The trail to the first patched node on the way, if there is one.
-fn patch_at(root: &Node, trail: &Trail) -> Option<usize> {
-    (0..=trail.0.len()).find(|&depth| {
-        let part = Trail(trail.0[..depth].to_vec());
-        part.find(root).is_some_and(|node| matches!(node.value, Value::Patched))
-    })
+fn patch_at(root: &Node, trail: &Trail) -> Option<Trail> {
+    (0..=trail.0.len())
+        .map(|depth| Trail(trail.0[..depth].to_vec()))
+        .find(|part| part.find(root).is_some_and(|node| matches!(node.value, Value::Patched)))
 }
 
-/// Takes out the patched node on the way: a key by itself, a list's item with its whole list, so
-/// that the numbers of the other items stay true. None where that would leave nothing.
-fn unpatch(root: &mut Node, trail: &Trail) -> Option<()> {
-    let depth = patch_at(root, trail)?;
-    let trail = Trail(trail.0[..depth].to_vec());
-    match trail.0.last()? {
-        Step::Key(_) => remove(root, &trail),
-        Step::Index(_) => patch(root, &Trail(trail.0[..depth - 1].to_vec())),
+/// Takes out a patched node: a key by itself, a list's item with its whole list, so that the numbers
+/// of the other items stay true. None where that would leave nothing.
+fn unpatch(root: &mut Node, patched: &Trail) -> Option<()> {
+    let (last, parent) = patched.0.split_last()?;
+    match last {
+        Step::Key(_) => remove(root, patched),
+        Step::Index(_) => patch(root, &Trail(parent.to_vec())),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::file;
 
 /// What a connector adds: the schemas of its connection's and its target's own keys, as
-/// `schemars::schema_for!` gives them.
+/// `schemars::schema_for!` gives them, or as a reference into `$defs` beside it.
 #[derive(Clone, Debug)]
 pub struct ConnectorSchema {
     pub kind: &'static str,
@@ -111,7 +111,13 @@ fn hoisted(schema: &Value, prefix: &str, definitions: &mut Map<String, Value>) -
     renamed(&mut schema, prefix);
     let Value::Object(object) = &mut schema else { return schema };
     object.remove("$schema");
-    if let Some(Value::Object(own)) = object.remove("$defs") {
+    if let Some(Value::Object(mut own)) = object.remove("$defs") {
+        let reference = object.get("$ref").and_then(Value::as_str);
+        let name = reference.and_then(|text| text.strip_prefix(&format!("#/$defs/{prefix}-")));
+        if let Some(Value::Object(meant)) = name.and_then(|name| own.remove(name)) {
+            object.remove("$ref");
+            object.extend(meant);
+        }
         definitions
             .extend(own.into_iter().map(|(name, value)| (format!("{prefix}-{name}"), value)));
     }

@@ -126,3 +126,37 @@ async fn more_requests_than_fit_are_asked_to_come_again(pool: PgPool) {
     assert_eq!(first.answer().await.unwrap().said(), (200, "stored".into()));
     front.stop().await;
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_connection_that_no_longer_answers_is_replaced(pool: PgPool) {
+    let real = pool.connect_options();
+    let to = SocketAddr::new(real.get_host().parse().unwrap(), real.get_port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let away = real.as_ref().clone().port(listener.local_addr().unwrap().port());
+    let (swallow, swallowed) = tokio::sync::watch::channel(false);
+    let mut relay = JoinSet::new();
+    relay.spawn(async move {
+        let mut links = JoinSet::new();
+        while let Ok((here, _)) = listener.accept().await {
+            // A link that stands now says nothing once the network swallows what is sent, and is
+            // not closed either; one that is made later works.
+            let mut swallowed = swallowed.clone();
+            swallowed.mark_unchanged();
+            links.spawn(async move {
+                let (mut here, mut there) = (here, TcpStream::connect(to).await.unwrap());
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut here, &mut there) => return,
+                    _ = swallowed.changed() => {}
+                }
+                std::future::pending().await
+            });
+        }
+    });
+    let front = Front::start(ingest_pool(away, 1)).await;
+    assert_eq!(front.deliver(event("e1")).await.status, 200);
+    swallow.send(true).unwrap();
+    is_refused_in_time(&front).await;
+    // The pool has one place only, which the silent connection must not keep.
+    assert_eq!(front.deliver(event("e1")).await.said(), (200, "duplicate".into()));
+    front.stop().await;
+}

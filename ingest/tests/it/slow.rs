@@ -95,8 +95,8 @@ async fn a_body_that_does_not_come_to_its_end_is_408_however_it_is_framed(pool: 
                 assert_eq!(client.answer().await.unwrap().status, 200);
             }
             client.send(format!("{head}{framing}{part}")).await;
-            let answer = client.answer().await.unwrap();
-            assert_eq!(answer.status, 408, "{framing:?} {part:?} later: {later}");
+            let status = client.answer().await.map(|answer| answer.status);
+            assert_eq!(status, Some(408), "{framing:?} {part:?} later: {later}");
             assert!(client.is_closed().await, "{framing:?} {part:?}");
         }
     }

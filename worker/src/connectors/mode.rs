@@ -11,7 +11,7 @@ pub(super) mod tests;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,9 +22,6 @@ use crate::connector::{
 };
 use api::Api;
 use wire::{Run, State};
-
-/// How far Mode's clock may be from ours.
-const SKEW: TimeDelta = TimeDelta::seconds(5);
 
 pub(super) struct Tool;
 
@@ -104,7 +101,6 @@ impl Connector for Tool {
         target: &Target,
         since: DateTime<Utc>,
     ) -> Answer<Option<Found>> {
-        let since = since - SKEW;
         let runs = Api::new(cx).runs_since(target, since).await?;
         // The first one after the lost call is the likeliest to be its own.
         let run = runs

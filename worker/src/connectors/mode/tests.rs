@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afterrun_simulators::mode::Report;
-use afterrun_simulators::{Call, Fault, Faults, Mode, ModeOptions, Pace, SimClock};
+use afterrun_simulators::{Call, Fault, Faults, Mode, ModeOptions, Pace};
 use serde_json::{Value, json};
 
 use super::Tool;
 use crate::connector::{
     ConnectorError, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
 };
-use crate::connectors::contract::Contract;
+use crate::connectors::contract::{Contract, a_moment_ago};
 use crate::http::{Http, Limits};
 
 const REPORT: &str = "5d1b2c3d4e5f";
@@ -182,7 +182,7 @@ async fn a_run_whose_own_address_does_not_know_it_yet_is_not_gone() {
 async fn a_run_with_other_parameters_is_not_taken_for_the_lost_one() {
     let mut played = by_hand().await;
     played.parameters = json!({ "region": "EMEA" });
-    let since = SimClock::real().now();
+    let since = a_moment_ago();
     played.mode.start_run(REPORT);
     let target = played.target();
     assert_eq!(target.find(since).await.answer.unwrap(), None);
@@ -196,7 +196,7 @@ async fn a_lost_run_is_found_on_a_later_page() {
     let options = ModeOptions { pace: Pace::ByHand, per_page: 2, ..ModeOptions::default() };
     let mut played = played(options).await;
     played.parameters = json!({ "region": "EMEA" });
-    let since = SimClock::real().now();
+    let since = a_moment_ago();
     let target = played.target();
     let ours = played.start(&target).await;
     for _ in 0..5 {

@@ -2,16 +2,13 @@
 //!
 //! A list of jobs names no item, only a title; so whoever goes by the title is asked for itself.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::api::{Api, List};
 use super::resolve::Item;
 use super::wire::{self, Job, JobId, ListedJob};
 use super::{link, started};
 use crate::connector::{Answer, ConnectorError, Found, Triggered};
-
-/// How far Tableau's clock may be from ours.
-const SKEW: TimeDelta = TimeDelta::seconds(5);
 
 /// So many jobs are asked for themselves, those of the right title first.
 const MOST_ASKED: usize = 8;
@@ -49,7 +46,6 @@ impl Api<'_> {
         item: &Item,
         since: DateTime<Utc>,
     ) -> Answer<Option<Found>> {
-        let since = since - SKEW;
         let after = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let filter = format!("filter=jobType:eq:refresh_extracts,createdAt:gt:{after}");
         let mut jobs = self.listed(filter).await?;

@@ -176,10 +176,7 @@ impl FromStr for ApiVersion {
 
 impl<'de> Deserialize<'de> for ApiVersion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Unquoted, 3.10 would be the number 3.1.
-        let text = String::deserialize(deserializer)
-            .map_err(|_| D::Error::custom("must be text in quotes, such as \"3.19\""))?;
-        let version: Self = text.parse().map_err(D::Error::custom)?;
+        let version: Self = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
         if version < OLDEST {
             return Err(D::Error::custom(format!("must be {OLDEST} or newer")));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use afterrun_simulators::tableau::{Item, Kind, Language, Shapes};
-use afterrun_simulators::{Call, Fault, Faults, Pace, SimClock, Tableau, TableauOptions};
+use afterrun_simulators::{Call, Fault, Faults, Pace, Tableau, TableauOptions};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::Tool;
 use crate::connector::{
     ConnectorError, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
 };
-use crate::connectors::contract::Contract;
+use crate::connectors::contract::{Contract, a_moment_ago};
 use crate::http::{Http, Limits};
 
 struct Played {
@@ -381,7 +381,7 @@ async fn a_token_that_may_not_list_jobs_waits_without_knowing_for_which() {
     let answer = played.sales().trigger().await.answer.unwrap();
     let unknown = Triggered::AlreadyRunning { since: None, remote_id: None, url: None };
     assert_eq!(answer, unknown);
-    let since = SimClock::real().now();
+    let since = a_moment_ago();
     assert_eq!(played.sales().find(since).await.answer.unwrap(), None);
 }
 

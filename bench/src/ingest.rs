@@ -1,0 +1,145 @@
+//! How many events `afterrun ingest` takes, beside pgbench inserting the same row.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
+
+use crate::args::Args;
+use crate::body::{SECRET, SOURCE, Template};
+use crate::database::Database;
+use crate::figures::{self, Round, Series, Side};
+use crate::load;
+use crate::machine::{self, Outside};
+use crate::pgbench::{Pgbench, Script};
+use crate::process::{self, Memory};
+use crate::program::{Program, Service};
+use crate::stored::{self, Checked};
+
+/// What was found out.
+pub(crate) struct Ingest {
+    pub(crate) series: Vec<Series>,
+    pub(crate) checked: Checked,
+    /// From the start of the process to the first event stored, on a migrated database.
+    pub(crate) start_ms: f64,
+    pub(crate) idle: Memory,
+    pub(crate) idle_percent: f64,
+    pub(crate) loaded: Memory,
+}
+
+pub(crate) async fn measure(
+    args: &Args,
+    database: &Database,
+    pgbench: &Pgbench,
+    program: &Program,
+) -> anyhow::Result<Ingest> {
+    let template = Template::new("282191", database.now().await?);
+    let folder = tempfile::tempdir()?;
+    let configuration = folder.path().join("afterrun.yml");
+    std::fs::write(&configuration, sources())?;
+
+    let (service, start_ms) = start(args, database, program, &configuration, &template).await?;
+    eprintln!("Watching ingest do nothing");
+    let idle_percent = machine::idle_percent(service.pid, args.length()).await?;
+    let idle = process::memory(service.pid)?;
+
+    let row = variables(&template)?;
+    let insert = Script { text: include_str!("../sql/insert.sql"), variables: &row };
+    let mut all: Vec<Series> =
+        args.connections().map(|clients| Series::new("ingest: events", clients)).collect();
+    let mut checked = Checked::default();
+    for round in 0.. {
+        let mut done = true;
+        for series in all.iter_mut().filter(|series| series.needs_more(args.rounds())) {
+            done = false;
+            eprintln!("Ingest, {} connections, round {}", series.clients, round + 1);
+            let theirs_first = round % 2 == 0;
+            let mut sides = (None, None);
+            let mut outside = 0.0_f64;
+            for theirs in [theirs_first, !theirs_first] {
+                database.reset().await?;
+                let watch = Outside::watch();
+                if theirs {
+                    let side = pgbench.run(&insert, series.clients, args.length()).await?;
+                    outside = outside.max(watch.share());
+                    sides.1 = Some(side);
+                } else {
+                    let sending = load::send(
+                        service.address,
+                        template.clone(),
+                        series.clients,
+                        args.length(),
+                    )
+                    .await?;
+                    outside = outside.max(watch.share());
+                    checked += stored::check(&database.pool, &template, &sending.sent).await?;
+                    sides.0 = Some(Side::new(sending.per_second(), &sending.latencies_ms()));
+                }
+            }
+            if let (Some(ours), Some(theirs)) = sides {
+                series.rounds.push(Round { ours, theirs, outside });
+            }
+        }
+        if done {
+            break;
+        }
+    }
+    let loaded = process::memory(service.pid)?;
+    service.stop().await?;
+    Ok(Ingest { series: all, checked, start_ms, idle, idle_percent, loaded })
+}
+
+/// Starts it as often as there are rounds, for the time that takes; the last one goes on.
+async fn start(
+    args: &Args,
+    database: &Database,
+    program: &Program,
+    configuration: &Path,
+    template: &Template,
+) -> anyhow::Result<(Service, f64)> {
+    let mut took = Vec::new();
+    loop {
+        let mut service = program.start("ingest", database.url(), configuration)?;
+        let first = service.first_success(template.clone()).await?;
+        took.push(first.as_secs_f64() * 1e3);
+        if took.len() >= args.rounds() {
+            return Ok((service, figures::median(&took)));
+        }
+        service.stop().await?;
+    }
+}
+
+/// All that ingest reads of a configuration.
+pub(crate) fn sources() -> String {
+    format!("sources:\n  {SOURCE}:\n    kind: dbt\n    secrets: [\"{SECRET}\"]\n")
+}
+
+/// The values that ingest finds in the body, for pgbench.
+fn variables(template: &Template) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let body = template.body();
+    let fields = afterrun_core::dbt::read(body).context("reading the body that is to be sent")?;
+    let time = |time: Option<chrono::DateTime<chrono::Utc>>| {
+        time.map(|time| time.to_rfc3339()).unwrap_or_default()
+    };
+    let text = Option::unwrap_or_default;
+    Ok(vec![
+        ("source", SOURCE.to_owned()),
+        ("body", format!("\\x{}", hex::encode(body))),
+        ("sha256", format!("\\x{}", hex::encode(Sha256::digest(body)))),
+        ("event_type", text(fields.event_type)),
+        ("account_id", text(fields.account_id)),
+        ("occurred_at", time(fields.occurred_at)),
+        ("project_id", text(fields.project_id)),
+        ("project_name", text(fields.project_name)),
+        ("environment_id", text(fields.environment_id)),
+        ("environment_name", text(fields.environment_name)),
+        ("job_id", text(fields.job_id)),
+        ("job_name", text(fields.job_name)),
+        ("run_id", text(fields.run_id)),
+        ("run_status", text(fields.run_status)),
+        ("run_status_code", fields.run_status_code.unwrap_or_default().to_string()),
+        ("run_reason", text(fields.run_reason)),
+        ("run_started_at", time(fields.run_started_at)),
+        ("run_finished_at", time(fields.run_finished_at)),
+    ])
+}

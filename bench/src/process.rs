@@ -1,0 +1,106 @@
+//! What processes take of the machine, as Linux tells it in `/proc`.
+
+use std::collections::HashMap;
+use std::fs;
+
+use anyhow::{Context as _, anyhow};
+
+/// Linux tells processor time in hundredths of a second, on every machine that we meet.
+pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processor time of one process, of which children it waited for are a part.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    parent: u32,
+    own: u64,
+    of_ended_children: u64,
+}
+
+/// Memory of a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now_mib: f64,
+    pub(crate) peak_mib: f64,
+}
+
+pub(crate) fn memory(pid: u32) -> anyhow::Result<Memory> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).context(path)?;
+    let mib = |name: &str| -> anyhow::Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+        let kib: f64 = kib.ok_or_else(|| anyhow!("no {name} of process {pid}"))?.parse()?;
+        Ok(kib / 1024.0)
+    };
+    Ok(Memory { now_mib: mib("VmRSS")?, peak_mib: mib("VmHWM")? })
+}
+
+/// Processor time of one process, in ticks.
+pub(crate) fn ticks(pid: u32) -> anyhow::Result<u64> {
+    stat(pid).map(|stat| stat.own).ok_or_else(|| anyhow!("process {pid} is gone"))
+}
+
+/// Processor time of this process and of all that descend from it, also of those that ended.
+pub(crate) fn ticks_of_our_tree() -> u64 {
+    let all: HashMap<u32, Stat> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter_map(|pid| Some((pid, stat(pid)?)))
+        .collect();
+    let us = std::process::id();
+    let is_ours = |pid: u32| {
+        let mut at = pid;
+        while at != us {
+            match all.get(&at) {
+                Some(stat) if stat.parent != 0 => at = stat.parent,
+                _ => return false,
+            }
+        }
+        true
+    };
+    let ours = all.iter().filter(|(pid, _)| is_ours(**pid));
+    ours.map(|(_, stat)| stat.own + stat.of_ended_children).sum()
+}
+
+/// The process that started this one.
+pub(crate) fn parent(pid: u32) -> anyhow::Result<u32> {
+    stat(pid).map(|stat| stat.parent).ok_or_else(|| anyhow!("process {pid} is gone"))
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// See proc(5). The second field is a name that may hold anything, in parentheses.
+fn parse(line: &str) -> Option<Stat> {
+    let rest: Vec<&str> = line.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| -> Option<u64> { rest.get(number - 3)?.parse().ok() };
+    Some(Stat {
+        parent: rest.get(1)?.parse().ok()?,
+        own: field(14)? + field(15)?,
+        of_ended_children: field(16)? + field(17)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_be_called_anything() {
+        let line = "77 (a) b (c) S 7 77 77 0 -1 4194304 9 0 0 0 30 12 5 3 20 0 1 0 100";
+        let stat = parse(line).unwrap();
+        assert_eq!(stat, Stat { parent: 7, own: 42, of_ended_children: 8 });
+    }
+
+    #[test]
+    fn this_process_has_memory_and_a_parent() {
+        let us = std::process::id();
+        let memory = memory(us).unwrap();
+        assert!(memory.now_mib > 0.1 && memory.peak_mib >= memory.now_mib, "{memory:?}");
+        assert_ne!(parent(us).unwrap(), 0);
+        assert!(ticks_of_our_tree() >= ticks(us).unwrap());
+    }
+}

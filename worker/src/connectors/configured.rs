@@ -1,0 +1,131 @@
+//! The connectors' settings as `afterrun.yml` has them: what is taken, and how a mistake is named.
+
+use std::path::Path;
+
+use afterrun_core::config::{Config, ConfigError};
+
+use crate::connectors;
+use crate::http::{Http, Limits};
+use crate::targets::Targets;
+
+const CANARY: &str = "CANARY-7f3a";
+
+fn open(text: &str) -> Result<Targets, ConfigError> {
+    let env = |_: &str| Some(CANARY.to_owned());
+    let config = Config::from_text(Path::new("afterrun.yml"), text, &env)?;
+    Targets::open(config, &Http::new(Limits::default()).unwrap())
+}
+
+fn whole(connections: &str, targets: &str) -> String {
+    format!(
+        "sources:\n  prod: {{ kind: dbt, secrets: [\"${{KEY}}\"] }}\n\
+         connections:\n{connections}\
+         targets:\n{targets}\
+         routes:\n  - {{ name: r, on: success, refresh: [t] }}\n"
+    )
+}
+
+const MODE: &str = "  m:\n    kind: mode\n    workspace: acme\n    token: ${T}\n    secret: ${S}\n";
+const TABLEAU: &str = "  m:\n    kind: tableau\n    server: https://10ax.online.tableau.com/\n    \
+                       site: \"\"\n    token_name: ${N}\n    token_secret: ${S}\n";
+
+/// The mistakes of a configuration, one a line.
+fn mistakes(connections: &str, targets: &str) -> String {
+    let text = whole(connections, targets);
+    let error = open(&text).err().unwrap_or_else(|| panic!("no mistake in\n{text}"));
+    let text = error.to_string();
+    assert!(!text.contains(CANARY), "{text}");
+    text
+}
+
+#[test]
+fn the_settings_of_the_interface_are_taken() {
+    for (connection, target) in [
+        (MODE, "  t: { connection: m, report: 5d1b2c3d4e5f }\n"),
+        (
+            MODE,
+            "  t: { connection: m, report: 5d1b2c3d4e5f, \
+                    parameters: { user_id: 123, location: San Francisco } }\n",
+        ),
+        (TABLEAU, "  t: { connection: m, workbook: Sales, project: Finance }\n"),
+        (TABLEAU, "  t: { connection: m, datasource: Orders }\n"),
+        (TABLEAU, "  t: { connection: m, workbook_id: 3cc6cd06-89ce-4fdc-b935-5294135d6d42 }\n"),
+    ] {
+        if let Err(error) = open(&whole(connection, target)) {
+            panic!("{target}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_looks_like_a_number_is_taken_as_it_is_written() {
+    let target = "  t: { connection: m, report: 123456789012 }\n";
+    if let Err(error) = open(&whole(MODE, target)) {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn a_mistake_is_named_by_line_and_key() {
+    let target = "  t: { connection: m, report: abc }\n";
+    for (connection, line, words) in [
+        (MODE.replace("workspace", "work_space"), "afterrun.yml:6:", "work_space"),
+        (MODE.replace("    secret: ${S}\n", ""), "afterrun.yml:4:", "secret"),
+        (MODE.replace("acme", "https://app.mode.com/acme"), "afterrun.yml:6:", "workspace"),
+        (MODE.replace("${T}", "\"\""), "afterrun.yml:7:", "token"),
+        (format!("{MODE}    base_url: ftp://x\n"), "afterrun.yml:9:", "base_url"),
+        (format!("{MODE}    base_url: http://169.254.169.254\n"), "afterrun.yml:9:", "metadata"),
+    ] {
+        let text = mistakes(&connection, target);
+        assert!(text.contains(line) && text.contains(words), "{connection}\n{text}");
+    }
+}
+
+#[test]
+fn a_target_that_names_two_things_or_none_is_refused() {
+    for target in ["workbook: A, datasource: B", "project: P", "workbook_id: a b"] {
+        let target = format!("  t: {{ connection: m, {target} }}\n");
+        let text = mistakes(TABLEAU, &target);
+        assert!(text.contains("targets.t"), "{text}");
+    }
+}
+
+#[test]
+fn an_api_version_is_read_as_it_is_written() {
+    let target = "  t: { connection: m, workbook: A }\n";
+    for version in ["3.10", "\"3.10\""] {
+        let connection = format!("{TABLEAU}    api_version: {version}\n");
+        assert!(open(&whole(&connection, target)).is_ok(), "{version}");
+    }
+    for version in ["2.8", "three", "3"] {
+        let connection = format!("{TABLEAU}    api_version: {version}\n");
+        let text = mistakes(&connection, target);
+        assert!(text.contains("api_version"), "{text}");
+    }
+}
+
+#[test]
+fn a_secret_of_the_wrong_shape_is_not_quoted() {
+    let target = "  t: { connection: m, report: abc }\n";
+    for wrong in ["[CANARY-7f3a]", "{ a: CANARY-7f3a }", "[\"${T}\"]"] {
+        let text = mistakes(&MODE.replace("${T}", wrong), target);
+        assert!(text.contains("token"), "{text}");
+    }
+}
+
+#[test]
+fn the_schema_of_every_kind_describes_its_keys_and_refuses_others() {
+    for kind in connectors::registry() {
+        let mut generator = schemars::SchemaGenerator::default();
+        kind.schemas(&mut generator);
+        let schemas = serde_json::to_value(generator.definitions()).unwrap();
+        for (name, schema) in schemas.as_object().unwrap() {
+            let Some(keys) = schema.get("properties") else { continue };
+            assert_eq!(schema["additionalProperties"], false, "{}: {name}", kind.name());
+            for (key, schema) in keys.as_object().unwrap() {
+                assert!(schema.get("description").is_some(), "{}: {key}", kind.name());
+            }
+        }
+        assert!(schemas.to_string().contains("properties"), "{schemas}");
+    }
+}
