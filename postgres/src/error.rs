@@ -54,7 +54,7 @@ pub enum PostgresError {
         .pgdata.display(), .log.display()
     )]
     DidNotStart { pgdata: PathBuf, what: String, log: PathBuf, tail: String },
-    #[error("could not set up the new PostgreSQL server")]
+    #[error("could not sign in to our PostgreSQL server and make its database")]
     SetUp { source: sqlx::Error },
     #[error(
         "an earlier PostgreSQL server (process {pid}) still runs on {} and does not stop; \

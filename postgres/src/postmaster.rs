@@ -86,29 +86,37 @@ impl Launch {
         }
     }
 
-    /// Ends a server that a killed process left behind, and removes its mark. Our lock on the
-    /// directory says that nobody uses that server any more.
+    /// Ends a server that a killed process left behind. Our lock on the directory says that nobody
+    /// uses that server any more.
     pub(crate) fn clear_leftover(&self) -> Result<(), PostgresError> {
         let mark = self.pgdata.join("postmaster.pid");
         let Ok(text) = std::fs::read_to_string(&mark) else {
             return Ok(());
         };
         let pid = text.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
-        // The number may be that of another process by now, which must not be touched; and the
-        // server would refuse to start because of it.
-        if let Some(pid) = pid.filter(|pid| *pid > 1 && serves(*pid, &self.pgdata)) {
-            tracing::info!(pid, "stopping the database server that an earlier process left behind");
-            let gone = [Signal::SIGINT, Signal::SIGQUIT].into_iter().any(|signal| {
-                kill(Pid::from_raw(pid), signal).is_err()
-                    || wait_until(Duration::from_secs(20), || !serves(pid, &self.pgdata))
-            });
-            if !gone {
-                return Err(PostgresError::Leftover { pid, pgdata: self.pgdata.clone() });
-            }
+        match pid.filter(|pid| *pid > 1) {
+            Some(pid) if serves(pid, &self.pgdata) => self.end(pid),
+            // Of a dead process: the next server looks after what it left, with this mark.
+            Some(pid) if kill(Pid::from_raw(pid), None).is_err() => Ok(()),
+            // Another process has the number by now. It must not be touched, and the next server
+            // would take it for a server and refuse to start.
+            _ => match std::fs::remove_file(&mark) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                done => done.doing("remove", &mark),
+            },
         }
-        match std::fs::remove_file(&mark) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done.doing("remove", &mark),
+    }
+
+    fn end(&self, pid: i32) -> Result<(), PostgresError> {
+        tracing::info!(pid, "stopping the database server that an earlier process left behind");
+        let gone = [Signal::SIGINT, Signal::SIGQUIT].into_iter().any(|signal| {
+            kill(Pid::from_raw(pid), signal).is_err()
+                || wait_until(Duration::from_secs(20), || !serves(pid, &self.pgdata))
+        });
+        if gone {
+            Ok(())
+        } else {
+            Err(PostgresError::Leftover { pid, pgdata: self.pgdata.clone() })
         }
     }
 

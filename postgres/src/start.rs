@@ -18,6 +18,8 @@ use crate::{cluster, system};
 /// How long a start may take: after a crash the server first reads its journal again.
 const START: Duration = Duration::from_secs(180);
 
+const WRONG_PASSWORD: &str = "28P01";
+
 /// A server that answers, and what it takes to start it again as it is.
 pub(crate) struct Started {
     pub(crate) launch: Launch,
@@ -133,9 +135,17 @@ async fn serve(
             tokio::time::sleep(Duration::from_millis(200)).await;
             postmaster = launch.spawn(port)?;
         }
-        if prepared(port, password).await? {
-            home.keep_port(port)?;
-            return Ok((postmaster, port));
+        match prepared(port, password).await {
+            Ok(true) => {
+                home.keep_port(port)?;
+                return Ok((postmaster, port));
+            }
+            Ok(false) => {}
+            // Not at once: a stranger may answer on a port that ours is just being refused.
+            Err(source) if begun.elapsed() > Duration::from_secs(5) => {
+                return Err(PostgresError::SetUp { source });
+            }
+            Err(_) => {}
         }
         if begun.elapsed() > START {
             return Err(failed(format!("did not answer within {} s", START.as_secs())));
@@ -149,7 +159,7 @@ async fn serve(
 }
 
 /// Whether the server lets us in; the first time, our database is made as well.
-async fn prepared(port: u16, password: &str) -> Result<bool, PostgresError> {
+async fn prepared(port: u16, password: &str) -> Result<bool, sqlx::Error> {
     let to = PgConnectOptions::new_without_pgpass()
         .host("127.0.0.1")
         .port(port)
@@ -157,19 +167,21 @@ async fn prepared(port: u16, password: &str) -> Result<bool, PostgresError> {
         .password(password)
         .ssl_mode(PgSslMode::Disable)
         .disable_statement_logging();
-    // Not there, or still starting.
-    let Ok(mut connection) = PgConnection::connect_with(&to.clone().database("postgres")).await
-    else {
-        return Ok(false);
-    };
-    let set_up = async {
-        let ours = sqlx::query("select from pg_database where datname = $1").bind(cluster::NAME);
-        if ours.fetch_optional(&mut connection).await?.is_none() {
-            sqlx::query("create database afterrun").execute(&mut connection).await?;
+    let mut connection = match PgConnection::connect_with(&to.database("postgres")).await {
+        Ok(connection) => connection,
+        Err(sqlx::Error::Database(refusal))
+            if refusal.code().as_deref() == Some(WRONG_PASSWORD) =>
+        {
+            return Err(sqlx::Error::Database(refusal));
         }
-        connection.close().await
+        // Not there, or still starting.
+        Err(_) => return Ok(false),
     };
-    set_up.await.map_err(|source| PostgresError::SetUp { source })?;
+    let ours = sqlx::query("select from pg_database where datname = $1").bind(cluster::NAME);
+    if ours.fetch_optional(&mut connection).await?.is_none() {
+        sqlx::query("create database afterrun").execute(&mut connection).await?;
+    }
+    connection.close().await?;
     Ok(true)
 }
 

@@ -53,6 +53,19 @@ async fn nobody_gets_in_without_the_password_of_the_data_directory() {
 }
 
 #[tokio::test]
+async fn a_password_file_that_is_not_of_this_data_is_said_soon() {
+    let folder = Folder::new();
+    folder.start().await.unwrap().stop().await;
+    std::fs::write(folder.0.join("password"), "another\n").unwrap();
+    let error = folder.start().await.unwrap_err();
+    assert!(matches!(error, PostgresError::SetUp { .. }), "{error}");
+
+    std::fs::remove_file(folder.0.join("password")).unwrap();
+    let error = folder.start().await.unwrap_err();
+    assert!(matches!(error, PostgresError::PasswordLost { .. }), "{error}");
+}
+
+#[tokio::test]
 async fn an_initdb_that_was_killed_half_way_is_started_over() {
     let folder = Folder::new();
     std::fs::create_dir_all(folder.0.join("postgres.new/base")).unwrap();
