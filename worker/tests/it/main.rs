@@ -4,3 +4,4 @@
 mod harness;
 mod plan;
 mod refresh;
+mod retry;

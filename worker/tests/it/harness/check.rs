@@ -78,8 +78,9 @@ impl Stack {
             [("mode", "/runs", self.mode.calls()), ("tableau", "/refresh", self.tableau.calls())];
         for (connector, path, calls) in tools {
             let starts = |call: &&Call| call.method == "POST" && call.path.ends_with(path);
-            let asked: Vec<_> =
-                calls.iter().filter(starts).filter(|call| call.status != 401).collect();
+            // One attempt signs in anew after 401, and looks for the item anew after 404.
+            let again = |call: &&Call| ![401, 404].contains(&call.status);
+            let asked: Vec<_> = calls.iter().filter(starts).filter(again).collect();
             let began =
                 asked.iter().filter(|call| call.fate != Fate::Scripted && call.status / 100 == 2);
             let (tries, may_have_begun): (i64, i64) = sqlx::query_as(
