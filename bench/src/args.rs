@@ -21,6 +21,9 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64],
         value_parser = clap::value_parser!(u16).range(1..=90))]
     connections: Vec<u16>,
+    /// Events that wait for a worker when it starts; each leads to ten refreshes.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5000))]
+    pub(crate) events: u16,
     /// Leave the other part out.
     #[arg(long)]
     pub(crate) only: Option<Part>,

@@ -49,6 +49,11 @@ impl Database {
         let all = "truncate event, event_conflict, refresh, refresh_cause, attempt, target_state, \
                    bench_event, bench_refresh, bench_attempt";
         self.pool.execute(all).await.context("emptying the tables")?;
+        self.settle().await
+    }
+
+    /// Leaves nothing to flush of what was done before.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         self.pool.execute("checkpoint").await.context("writing a checkpoint")?;
         Ok(())
     }

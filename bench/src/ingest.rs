@@ -3,18 +3,20 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
 use crate::args::Args;
 use crate::body::{SECRET, SOURCE, Template};
 use crate::database::Database;
-use crate::figures::{self, Round, Series, Side};
+use crate::figures::{self, Series, Side};
 use crate::load;
 use crate::machine::{self, Outside};
 use crate::pgbench::{Pgbench, Script};
 use crate::process::{self, Memory};
 use crate::program::{Program, Service};
 use crate::stored::{self, Checked};
+use crate::turns::{self, Whose};
 
 /// What was found out.
 pub(crate) struct Ingest {
@@ -45,48 +47,25 @@ pub(crate) async fn measure(
 
     let row = variables(&template)?;
     let insert = Script { text: include_str!("../sql/insert.sql"), variables: &row };
-    let mut all: Vec<Series> =
+    let mut series: Vec<Series> =
         args.connections().map(|clients| Series::new("ingest: events", clients)).collect();
     let mut checked = Checked::default();
-    for round in 0.. {
-        let mut done = true;
-        for series in all.iter_mut().filter(|series| series.needs_more(args.rounds())) {
-            done = false;
-            eprintln!("Ingest, {} connections, round {}", series.clients, round + 1);
-            let theirs_first = round % 2 == 0;
-            let mut sides = (None, None);
-            let mut outside = 0.0_f64;
-            for theirs in [theirs_first, !theirs_first] {
-                database.reset().await?;
-                let watch = Outside::watch();
-                if theirs {
-                    let side = pgbench.run(&insert, series.clients, args.length()).await?;
-                    outside = outside.max(watch.share());
-                    sides.1 = Some(side);
-                } else {
-                    let sending = load::send(
-                        service.address,
-                        template.clone(),
-                        series.clients,
-                        args.length(),
-                    )
-                    .await?;
-                    outside = outside.max(watch.share());
-                    checked += stored::check(&database.pool, &template, &sending.sent).await?;
-                    sides.0 = Some(Side::new(sending.per_second(), &sending.latencies_ms()));
-                }
-            }
-            if let (Some(ours), Some(theirs)) = sides {
-                series.rounds.push(Round { ours, theirs, outside });
-            }
+    turns::take(args.rounds(), &mut series, async |whose, clients| {
+        database.reset().await?;
+        let watch = Outside::watch();
+        if whose == Whose::Theirs {
+            return Ok((pgbench.run(&insert, clients, args.length()).await?, watch.share()));
         }
-        if done {
-            break;
-        }
-    }
+        let (to, template) = (service.address, template.clone());
+        let sending = load::send(to, template.clone(), clients, args.length()).await?;
+        let outside = watch.share();
+        checked += stored::check(&database.pool, &template, &sending.sent).await?;
+        Ok((Side::new(sending.per_second(), &sending.latencies_ms()), outside))
+    })
+    .await?;
     let loaded = process::memory(service.pid)?;
     service.stop().await?;
-    Ok(Ingest { series: all, checked, start_ms, idle, idle_percent, loaded })
+    Ok(Ingest { series, checked, start_ms, idle, idle_percent, loaded })
 }
 
 /// Starts it as often as there are rounds, for the time that takes; the last one goes on.
@@ -118,9 +97,7 @@ pub(crate) fn sources() -> String {
 fn variables(template: &Template) -> anyhow::Result<Vec<(&'static str, String)>> {
     let body = template.body();
     let fields = afterrun_core::dbt::read(body).context("reading the body that is to be sent")?;
-    let time = |time: Option<chrono::DateTime<chrono::Utc>>| {
-        time.map(|time| time.to_rfc3339()).unwrap_or_default()
-    };
+    let time = |time: Option<DateTime<Utc>>| time.map(|time| time.to_rfc3339()).unwrap_or_default();
     let text = Option::unwrap_or_default;
     Ok(vec![
         ("source", SOURCE.to_owned()),

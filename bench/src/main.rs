@@ -18,6 +18,8 @@ mod program;
 mod report;
 mod run;
 mod stored;
+mod turns;
+mod worker;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use crate::database::Database;
 use crate::pgbench::Pgbench;
 use crate::program::Program;
 use crate::report::{self, whole};
-use crate::{figures, ingest, machine};
+use crate::{figures, ingest, machine, worker};
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let program = Program::ready(args.program.as_deref()).await?;
@@ -35,6 +35,19 @@ async fn measure(args: &Args, program: &Program, database: &Database) -> anyhow:
             ingest.start_ms, ingest.idle.now_mib, ingest.loaded.peak_mib, ingest.idle_percent,
         ));
         series.extend(ingest.series);
+    }
+
+    if args.wants(Part::Worker) {
+        let worker = worker::measure(args, database, &pgbench, program).await?;
+        lines.push(format!(
+            "{} refreshes confirmed, each run exactly once in the played Mode",
+            whole(worker.confirmed as f64),
+        ));
+        lines.push(format!(
+            "worker: memory idle {:.1} MiB, under load {:.1} MiB; processor idle {:.1} % of a core",
+            worker.idle.now_mib, worker.loaded.peak_mib, worker.idle_percent,
+        ));
+        series.push(worker.series);
     }
 
     for fact in machine::facts() {

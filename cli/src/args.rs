@@ -16,7 +16,7 @@ pub(crate) use self::history::{
     EventAction, EventList, Events, Filter, RefreshAction, RefreshList, Refreshes,
 };
 pub(crate) use self::send::{EventKind, Send};
-pub(crate) use self::serve::{Ingest, Up, Worker};
+pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// Runs ingest and worker in one process, on a database of its own if DATABASE_URL is not set
     #[command(after_help = "Example:\n  DBT_WEBHOOK_KEY=… afterrun up --config afterrun.yml")]
     Up(Up),
+    /// Shows the whole way of an event, with simulated dbt, Mode and Tableau servers
+    #[command(after_help = "Example:\n  afterrun demo --once")]
+    Demo(Demo),
     /// Takes webhooks in: verifies and stores them, and nothing else (needs DATABASE_URL)
     #[command(after_help = "\
 Example:

@@ -1,6 +1,7 @@
 //! From the parsed arguments to the command; one file each.
 
 mod check;
+mod demo;
 mod events;
 mod health;
 mod history;
@@ -19,6 +20,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let Args { config, command } = args;
     match command {
         Command::Up(args) => up::run(&config, args).await,
+        Command::Demo(args) => demo::run(args).await,
         Command::Ingest(args) => ingest::run(&config, args).await,
         Command::Worker(args) => worker::run(&config, args).await,
         Command::Migrate(args) => migrate::run(args).await,

@@ -81,6 +81,10 @@ impl Note {
         Ok(Self { path })
     }
 
+    pub(crate) fn file(&self) -> &Path {
+        &self.path
+    }
+
     fn read(data_dir: &Path) -> anyhow::Result<Option<PgConnectOptions>> {
         let path = Self::path(data_dir);
         match fs::read_to_string(&path) {

@@ -157,6 +157,10 @@ impl Paint {
         self.with("36", text)
     }
 
+    pub(crate) fn magenta(self, text: impl Display) -> String {
+        self.with("35", text)
+    }
+
     pub(crate) fn bold(self, text: impl Display) -> String {
         self.with("1", text)
     }

@@ -1,17 +1,20 @@
 //! What the commands that serve are made of: listeners, the ingest side, the worker side.
 
+mod both;
 mod ingest;
 mod migrated;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
-use afterrun_core::env;
+use afterrun_core::{Store, env};
 use anyhow::Context as _;
 
+pub(crate) use self::both::{Listeners, serve_both};
 pub(crate) use self::ingest::IngestService;
-use self::migrated::wait_until_ready;
-pub(crate) use self::migrated::{migrate, migrate_when_reachable};
+pub(crate) use self::migrated::{migrate, migrate_now};
+use self::migrated::{migrate_when_reachable, wait_until_ready};
 pub(crate) use self::worker::WorkerService;
 use crate::exit::Wrong;
 
@@ -25,6 +28,11 @@ pub(crate) fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpLi
     bind().with_context(|| {
         format!("could not listen on {address}; {setting} can name another address")
     })
+}
+
+/// Ends the connections in order. One that does not end must not hold the process up.
+pub(crate) async fn close(store: &Store) {
+    drop(tokio::time::timeout(Duration::from_secs(2), store.pool().close()).await);
 }
 
 /// The private listener of `worker` and `up` shows the history and takes orders: beyond loopback

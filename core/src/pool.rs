@@ -107,7 +107,12 @@ impl Lent {
     /// The step ended well: the connection may be used again. One on which a step failed is
     /// rather replaced, since a server that turned read-only, say, refuses the next one too.
     pub fn give_back(mut self) {
-        drop(self.0.take());
+        if let Some(mut connection) = self.0.take() {
+            // The pool asks once more whether the connection works, without a limit of its own.
+            let returning = tokio::time::timeout(ANSWERS_WITHIN, connection.return_to_pool());
+            #[expect(clippy::disallowed_methods, reason = "sqlx returns connections so as well")]
+            tokio::spawn(returning);
+        }
     }
 }
 

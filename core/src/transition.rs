@@ -44,7 +44,7 @@ pub enum Verdict {
     /// The tool no longer knows the refresh.
     Gone,
     /// The call may have arrived, its answer did not.
-    AnswerLost { error: String },
+    AnswerLost { error: String, retry: RetryAfter },
     /// The call failed and started nothing.
     CallFailed { error: String, retry: Option<RetryAfter> },
 }
@@ -136,7 +136,7 @@ pub fn next(
         Verdict::Gone => {
             tried.again(None, "the tool no longer knows the refresh it had started".into(), false)
         }
-        Verdict::AnswerLost { error } => tried.again(None, error, true),
+        Verdict::AnswerLost { error, retry: RetryAfter(after) } => tried.again(after, error, true),
         Verdict::CallFailed { error, retry: None } => Next::Fail {
             reason: "the tool refused, and another try is pointless".into(),
             error: Some(error),

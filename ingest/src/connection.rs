@@ -22,9 +22,6 @@ const TOO_SLOW: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 /// What a request may take beyond its own limits until its answer is on the wire.
 const MARGIN: Duration = Duration::from_secs(2);
-/// How long bytes of a refused request are still read, so that the client sees the answer and not
-/// a reset.
-const LINGER: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -73,8 +70,11 @@ impl Watch {
     /// The request at hand was answered.
     pub(crate) fn answered(&self, last: bool) {
         let begun = Instant::now();
-        let (phase, rest) =
-            if last { (Phase::Closing, LINGER) } else { (Phase::Idle, self.limits.keep_alive) };
+        let (phase, rest) = if last {
+            (Phase::Closing, self.limits.linger)
+        } else {
+            (Phase::Idle, self.limits.keep_alive)
+        };
         self.moment.set(Moment { phase, begun, until: begun + rest });
     }
 

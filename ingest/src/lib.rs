@@ -50,7 +50,7 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// A service that is not yet listening; see [`serve`].
+    /// A service that is not yet listening; see [`serve()`].
     ///
     /// # Panics
     /// Outside a tokio runtime: the database is talked to on the one that is running here.

@@ -16,6 +16,9 @@ pub struct Limits {
     pub store: Duration,
     /// How long a connection may rest between requests.
     pub keep_alive: Duration,
+    /// How long bytes of a refused request are still read, so that the client sees the answer and
+    /// not a reset.
+    pub linger: Duration,
     /// Requests whose body is being read or stored; more are asked to come again.
     pub in_flight: usize,
     /// Open connections; more wait to be accepted.
@@ -34,6 +37,7 @@ impl Default for Limits {
             request: Duration::from_secs(8),
             store: Duration::from_millis(2500),
             keep_alive: Duration::from_secs(5),
+            linger: Duration::from_secs(1),
             in_flight: 256,
             connections: 2048,
             workers: 2,

@@ -22,8 +22,6 @@ use crate::{Ingest, IngestError, nudge, receive};
 
 /// How often the database is looked at, so that the log says when it goes and when it is back.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How long bytes of a refused request are read and thrown away.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// A service that listens; clients are served while [`Serving::run`] does.
 pub struct Serving {
@@ -84,7 +82,7 @@ pub fn serve(listener: TcpListener, ingest: Arc<Ingest>) -> io::Result<Serving> 
             // finer clock than actix' own.
             .keep_alive(KeepAlive::Os)
             .client_request_timeout(Duration::ZERO)
-            .client_disconnect_timeout(LINGER)
+            .client_disconnect_timeout(limits.linger)
             .local_addr(address)
             .on_connect_ext(|stream: &Watched, data| drop(data.insert(stream.watch())))
             .h1(map_config(app, |()| AppConfig::default()));

@@ -68,7 +68,10 @@ async fn trigger(target: &dyn OpenTarget, repeated: bool) -> (Verdict, Call) {
         Ok(Triggered::AlreadyRunning { since, remote_id, url }) => {
             Verdict::AlreadyRunning { since, remote_id, url }
         }
-        Err(error) if error.outcome_unknown() => Verdict::AnswerLost { error: chain(&error) },
+        Err(error) if error.outcome_unknown() => Verdict::AnswerLost {
+            error: chain(&error),
+            retry: RetryAfter(error.retry().and_then(|retry| retry.after)),
+        },
         Err(error) => failed(&error),
     };
     let started = matches!(verdict, Verdict::Started { .. } | Verdict::Finished);
@@ -93,7 +96,7 @@ fn failed(error: &ConnectorError) -> Verdict {
 fn cut_short(claimed: &Claimed, error: &str) -> Verdict {
     let error = error.to_owned();
     match claimed.work {
-        Work::Trigger => Verdict::AnswerLost { error },
+        Work::Trigger => Verdict::AnswerLost { error, retry: RetryAfter(None) },
         Work::Poll { .. } => Verdict::CallFailed { error, retry: Some(RetryAfter(None)) },
     }
 }

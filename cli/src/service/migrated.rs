@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use afterrun_core::{MIGRATOR, Store};
+use anyhow::Context as _;
 use sqlx::Connection as _;
 use sqlx::migrate::Migrate as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -39,13 +40,7 @@ pub(crate) async fn migrate_when_reachable(options: &PgConnectOptions, stop: &Ca
     let migrating = async {
         let mut said = String::new();
         loop {
-            let migrated = async {
-                let mut connection = PgConnection::connect_with(options).await?;
-                let applied = migrate(&mut connection).await?;
-                connection.close().await?;
-                Ok::<_, anyhow::Error>(applied)
-            };
-            match migrated.await {
+            match migrate_now(options).await {
                 Ok(applied) => {
                     for migration in applied {
                         tracing::info!("applied migration {migration}");
@@ -64,6 +59,15 @@ pub(crate) async fn migrate_when_reachable(options: &PgConnectOptions, stop: &Ca
         }
     };
     stop.run_until_cancelled(migrating).await;
+}
+
+/// Brings the schema of a database that is there up to date.
+pub(crate) async fn migrate_now(options: &PgConnectOptions) -> anyhow::Result<Vec<String>> {
+    const DOING: &str = "could not bring the schema up to date";
+    let mut connection = PgConnection::connect_with(options).await.context(DOING)?;
+    let applied = migrate(&mut connection).await.context(DOING)?;
+    connection.close().await.context(DOING)?;
+    Ok(applied)
 }
 
 /// Applies what is missing and gives it as `0001 events and refreshes`. Several at once are safe:

@@ -45,7 +45,7 @@ fn after(claimed: &Claimed, verdict: Verdict) -> Next {
 }
 
 fn lost() -> Verdict {
-    Verdict::AnswerLost { error: "cut".into() }
+    Verdict::AnswerLost { error: "cut".into(), retry: RetryAfter(None) }
 }
 
 fn failed(retry: Option<RetryAfter>) -> Verdict {

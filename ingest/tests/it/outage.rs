@@ -155,7 +155,10 @@ async fn a_connection_that_no_longer_answers_is_replaced(pool: PgPool) {
     let front = Front::start(ingest_pool(away, 1)).await;
     assert_eq!(front.deliver(event("e1")).await.status, 200);
     swallow.send(true).unwrap();
-    is_refused_in_time(&front).await;
+    // The pool may find out by itself, or by this delivery; its sender is not kept waiting.
+    let asked = Instant::now();
+    assert!([200, 503].contains(&front.deliver(event("e1")).await.status));
+    assert!(asked.elapsed() < Duration::from_secs(3), "took {:?}", asked.elapsed());
     // The pool has one place only, which the silent connection must not keep.
     assert_eq!(front.deliver(event("e1")).await.said(), (200, "duplicate".into()));
     front.stop().await;

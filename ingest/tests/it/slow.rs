@@ -14,6 +14,7 @@ fn impatient() -> Limits {
         head: Duration::from_millis(150),
         keep_alive: Duration::from_millis(150),
         request: Duration::from_millis(400),
+        linger: Duration::from_millis(50),
         ..Limits::default()
     }
 }

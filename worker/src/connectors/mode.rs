@@ -29,13 +29,13 @@ pub(super) struct Tool;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Connection {
-    /// The workspace's name as it stands in its address: https://app.mode.com/{workspace}.
+    /// The workspace's name as it stands in its address: `https://app.mode.com/{workspace}`.
     workspace: Segment,
     /// The API token's own name, which Mode shows as "token".
     token: Secret,
     /// The API token's password, which Mode shows once.
     secret: Secret,
-    /// Only for another Mode than https://app.mode.com.
+    /// Only for another Mode than `https://app.mode.com`.
     #[serde(default = "cloud")]
     base_url: Address,
 }
@@ -48,7 +48,7 @@ fn cloud() -> Address {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
-    /// The report's token: the last part of https://app.mode.com/acme/reports/5d1b2c3d4e5f.
+    /// The report's token: the last part of `https://app.mode.com/acme/reports/5d1b2c3d4e5f`.
     report: Segment,
     /// The names and values of the report's parameters; those left out keep their defaults.
     #[serde(default)]

@@ -34,7 +34,7 @@ pub(super) struct Tool;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Connection {
-    /// Such as https://10ax.online.tableau.com, without what follows the host.
+    /// Such as `https://10ax.online.tableau.com`, without what follows the host.
     server: Address,
     /// The site's name as it stands in its address after `/#/site/`; "" is the default site.
     site: String,

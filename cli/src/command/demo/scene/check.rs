@@ -1,0 +1,201 @@
+//! Whether what the demo showed really happened: the history on one side, the played tools' own
+//! state on the other.
+
+use afterrun_core::history::DeliveryRow;
+use afterrun_simulators::dbt::{Answer, Event};
+use chrono::{DateTime, Utc};
+
+use super::Job;
+use super::watch::Watched;
+use crate::command::demo::stage::Stage;
+use crate::command::demo::story::Who;
+
+/// Where a job's dashboard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::command::demo) enum Tool {
+    /// The report of Mode in that place.
+    Report(usize),
+    /// The workbook of Tableau.
+    Workbook,
+}
+
+impl Tool {
+    pub(in crate::command::demo) fn who(self) -> Who {
+        match self {
+            Self::Report(_) => Who::Mode,
+            Self::Workbook => Who::Tableau,
+        }
+    }
+}
+
+/// What a scene leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) deliveries: usize,
+    /// Calls of which nobody knows whether they had an effect.
+    pub(super) lost_calls: usize,
+}
+
+/// The refreshes that a tool knows of, as it stands.
+pub(super) struct Tools(Vec<Remote>);
+
+/// A refresh in the tool's own words.
+struct Remote {
+    id: String,
+    ended_well: bool,
+    created_at: DateTime<Utc>,
+}
+
+impl Tools {
+    pub(super) fn now(stage: &Stage, tool: Tool) -> Self {
+        Self(match tool {
+            Tool::Report(place) => {
+                let runs = stage.mode.runs(stage.reports[place]).into_iter();
+                runs.map(|run| Remote {
+                    ended_well: run.state == "succeeded",
+                    id: run.token,
+                    created_at: run.created_at,
+                })
+                .collect()
+            }
+            Tool::Workbook => {
+                let jobs = stage.tableau.jobs().into_iter();
+                jobs.filter(|job| job.item == stage.workbook)
+                    .map(|job| Remote {
+                        ended_well: job.finish_code == Some(0),
+                        id: job.id,
+                        created_at: job.created_at,
+                    })
+                    .collect()
+            }
+        })
+    }
+}
+
+/// The word in ingest's answer.
+pub(super) fn status(answer: &Answer) -> String {
+    let body = answer.outcome.as_ref().map_or(&[][..], |reply| &reply.body);
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    body["status"].as_str().unwrap_or("?").to_owned()
+}
+
+/// The first delivery is stored, every other a duplicate, all of them 200.
+pub(super) fn answers(first: &Answer, repeats: &[Answer]) -> Vec<String> {
+    let mut wrong = Wrong::default();
+    wrong.unless(
+        first.status() == Some(200) && status(first) == "stored",
+        "the first delivery was not answered 200 stored",
+    );
+    let known = |answer: &Answer| answer.status() == Some(200) && status(answer) == "duplicate";
+    wrong.unless(repeats.iter().all(known), "a repeated delivery was not answered 200 duplicate");
+    wrong.0
+}
+
+/// One event, one refresh, confirmed; and the tool says the same.
+pub(super) fn refreshed(
+    stage: &Stage,
+    job: &Job,
+    event: &Event,
+    watched: &Watched,
+    before: &Tools,
+    expected: Expected,
+) -> Vec<String> {
+    let mut wrong = Wrong::default();
+    let target = job.target;
+    let [row] = watched.rows.as_slice() else {
+        let rows = watched.rows.len();
+        return vec![format!("{target}: delivery_history has {rows} rows for the event, not one")];
+    };
+    let state = row.refresh_state.as_deref().unwrap_or("not planned");
+    wrong.unless(state == "succeeded", format!("{target}: its refresh is {state}, not succeeded"));
+    wrong.unless(
+        row.target.as_deref() == Some(target),
+        format!("{target}: another target was refreshed"),
+    );
+    wrong.unless(
+        usize::try_from(row.deliveries) == Ok(expected.deliveries),
+        format!("{target}: {} deliveries are counted, not {}", row.deliveries, expected.deliveries),
+    );
+    wrong.unless(row.latency_ms.is_some(), format!("{target}: there is no latency"));
+
+    let calls = |kind: &str, outcome: &str| {
+        let alike = |it: &&_| -> bool {
+            let it: &afterrun_core::history::AttemptRow = it;
+            it.kind == kind && it.outcome == outcome
+        };
+        watched.attempts.iter().filter(alike).count()
+    };
+    wrong.unless(calls("trigger", "ok") == 1, format!("{target}: it was not started just once"));
+    wrong.unless(calls("poll", "wait") >= 1, format!("{target}: it was never seen running"));
+    wrong.unless(calls("poll", "ok") == 1, format!("{target}: its end was not confirmed once"));
+    wrong.unless(
+        calls("trigger", "lost") == expected.lost_calls,
+        format!("{target}: not {} of its calls were lost", expected.lost_calls),
+    );
+    wrong.unless(
+        expected.lost_calls == 0 || looked(stage, job.tool),
+        format!("{target}: the tool was not asked before the call was repeated"),
+    );
+
+    let known = &before.0;
+    let now = Tools::now(stage, job.tool).0;
+    let new: Vec<_> =
+        now.iter().filter(|remote| known.iter().all(|other| other.id != remote.id)).collect();
+    let [remote] = new.as_slice() else {
+        let tool = job.tool.who().name();
+        wrong.0.push(format!("{target}: {tool} knows of {} new refreshes, not one", new.len()));
+        return wrong.0;
+    };
+    wrong.unless(
+        row.remote_id.as_deref() == Some(remote.id.as_str()),
+        format!("{target}: the history names another refresh than the tool made"),
+    );
+    wrong.unless(remote.ended_well, format!("{target}: the tool does not say that it ended well"));
+    wrong.unless(
+        remote.created_at >= event.run.finished_at,
+        format!("{target}: the tool's refresh began before the run had ended"),
+    );
+    wrong.0
+}
+
+/// Whether Mode was asked which runs of the report there are.
+fn looked(stage: &Stage, tool: Tool) -> bool {
+    let Tool::Report(place) = tool else { return false };
+    let runs = format!("/reports/{}/runs", stage.reports[place]);
+    let calls = stage.mode.calls();
+    calls.iter().any(|call| call.method == "GET" && call.path.ends_with(&runs))
+}
+
+/// One event, no refresh, a reason; and nothing new in the tool.
+pub(super) fn left_alone(
+    stage: &Stage,
+    job: &Job,
+    rows: &[DeliveryRow],
+    before: &Tools,
+) -> Vec<String> {
+    let mut wrong = Wrong::default();
+    let [row] = rows else {
+        return vec![format!(
+            "the failed run has {} rows in delivery_history, not one",
+            rows.len()
+        )];
+    };
+    wrong.unless(row.event_state == "planned", "the failed run's event was not planned");
+    wrong.unless(row.refresh_id.is_none(), "the failed run led to a refresh");
+    wrong.unless(row.reason.is_some(), "the failed run's row does not say why nothing followed");
+    let after = Tools::now(stage, job.tool);
+    wrong.unless(after.0.len() == before.0.len(), "the failed run had the tool refresh something");
+    wrong.0
+}
+
+/// What is not as it must be.
+#[derive(Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    fn unless(&mut self, right: bool, wrong: impl Into<String>) {
+        if !right {
+            self.0.push(wrong.into());
+        }
+    }
+}

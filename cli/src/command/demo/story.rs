@@ -1,0 +1,123 @@
+//! How the demo tells what happens: who did what, and when since the scene began.
+
+use std::fmt::Display;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::output::{Paint, line};
+
+/// Who acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Dbt,
+    Ingest,
+    Worker,
+    Mode,
+    Tableau,
+}
+
+impl Who {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Dbt => "dbt",
+            Self::Ingest => "ingest",
+            Self::Worker => "worker",
+            Self::Mode => "Mode",
+            Self::Tableau => "Tableau",
+        }
+    }
+}
+
+/// The teller.
+pub(super) struct Story {
+    began: Instant,
+    pub(super) paint: Paint,
+}
+
+impl Story {
+    pub(super) fn begin() -> io::Result<Self> {
+        let story = Self { began: Instant::now(), paint: Paint::stdout() };
+        let title = story.paint.bold("afterrun demo");
+        line(format!(
+            "{title}  the real service and database; dbt, Mode and Tableau are simulated"
+        ))?;
+        line("")?;
+        Ok(story)
+    }
+
+    /// How long the demo has been going on.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// A part of the scenery: what it is, and where.
+    pub(super) fn prop(&self, name: &str, what: impl Display) -> io::Result<()> {
+        line(format!("  {} {what}", self.paint.bold(format!("{name:<9}"))))
+    }
+
+    /// What takes a while, said before it is done.
+    pub(super) fn aside(&self, text: impl Display) -> io::Result<()> {
+        line(format!("  {}", self.paint.dim(text)))
+    }
+
+    /// A new scene, with a clock of its own.
+    pub(super) fn scene(&self, number: usize, title: &str) -> io::Result<Scene> {
+        line("")?;
+        line(format!("{}  {}", self.paint.bold(number), self.paint.bold(title)))?;
+        Ok(Scene { began: Instant::now(), paint: self.paint })
+    }
+}
+
+/// A scene as it is told.
+pub(super) struct Scene {
+    began: Instant,
+    paint: Paint,
+}
+
+impl Scene {
+    /// One thing that just happened.
+    pub(super) fn tell(&self, who: Who, what: impl Display) -> io::Result<()> {
+        let at = format!("{:6.2} s", self.began.elapsed().as_secs_f64());
+        let name = format!("{:<8}", who.name());
+        let name = match who {
+            Who::Dbt => self.paint.yellow(name),
+            Who::Ingest | Who::Worker => self.paint.cyan(name),
+            Who::Mode | Who::Tableau => self.paint.magenta(name),
+        };
+        line(format!("  {}  {name} {what}", self.paint.dim(at)))
+    }
+
+    /// The values of a row, as many to a line as fit.
+    pub(super) fn row(&self, title: &str, values: &[(&str, String)]) -> io::Result<()> {
+        const INDENT: usize = 22;
+        const WIDTH: usize = 96;
+        let (mut said, mut column) = (format!("            {}", self.paint.dim(title)), WIDTH);
+        for (name, value) in values {
+            let width = name.len() + value.chars().count() + 3;
+            if column + width > WIDTH {
+                said.truncate(said.trim_end().len());
+                said += &format!("\n{:INDENT$}", "");
+                column = INDENT;
+            }
+            said += &format!("{} {value}  ", self.paint.dim(name));
+            column += width;
+        }
+        line(said.trim_end())
+    }
+
+    /// Whether what must be so is so.
+    pub(super) fn checked(&self, wrong: &[String]) -> io::Result<()> {
+        for wrong in wrong {
+            line(format!("            {} {wrong}", self.paint.red("✗")))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn good(&self, text: impl Display) -> String {
+        self.paint.green(text)
+    }
+
+    pub(super) fn bad(&self, text: impl Display) -> String {
+        self.paint.yellow(text)
+    }
+}
