@@ -199,7 +199,13 @@ impl Store {
                 claimed_at = clock.at,
                 lease_until = clock.at + $7::interval,
                 worker = $2,
-                started_at = coalesce(refresh.started_at, clock.at)
+                started_at = coalesce(refresh.started_at, clock.at),
+                -- Waiting for its turn was no try; what was handed on brings its own beginning.
+                tries_since = case
+                    when refresh.started_at is null and refresh.tries_since = refresh.created_at
+                    then clock.at
+                    else refresh.tries_since
+                end
             from clock, due
             where refresh.id = due.id
                 and refresh.state in ('queued', 'running', 'confirming')
