@@ -49,6 +49,11 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The same where many stand below each other.
+pub(crate) fn short_time(at: DateTime<Utc>) -> String {
+    at.format("%m-%d %H:%M:%S").to_string()
+}
+
 /// A time that may be missing.
 pub(crate) fn time_or_dash(at: Option<DateTime<Utc>>) -> String {
     at.map_or_else(|| "-".into(), time)
