@@ -6,13 +6,14 @@ use crate::harness::Home;
 fn the_tour_shows_each_refresh_to_its_confirmed_end() {
     let ended = Home::new().run(&["demo", "--once"]).exits(0);
     let told = &ended.out;
-    assert_eq!(told.matches("200 stored").count(), 4, "{ended}");
+    assert_eq!(told.matches("200 stored").count(), 5, "{ended}");
     assert_eq!(told.matches("200 duplicate").count(), 3, "{ended}");
     assert!(told.matches("still running").count() >= 3, "{ended}");
     assert_eq!(told.matches("ended well").count(), 3, "{ended}");
     assert_eq!(told.matches("confirmed after").count(), 3, "{ended}");
     assert_eq!(told.matches("refresh_state succeeded").count(), 3, "{ended}");
-    for word in ["sales-report", "sales-workbook", "churn-report", "503", "starts nothing"] {
+    assert_eq!(told.matches("starts nothing: no route").count(), 2, "{ended}");
+    for word in ["sales-report", "sales-workbook", "churn-report", "503"] {
         assert!(told.contains(word), "{word}: {ended}");
     }
     assert!(told.contains("All of it really happened"), "{ended}");

@@ -19,7 +19,7 @@ async fn several_at_once_apply_each_migration_once(pool: PgPool) {
 fn a_database_that_is_not_there_is_waited_for_no_longer_than_asked() {
     let home = Home::new().with("DATABASE_URL", "postgres://user@127.0.0.1:1/nowhere");
     let ended = home.run(&["migrate", "--wait", "1200ms"]).exits(1);
-    assert!(ended.out.contains("waiting up to 1"), "{ended}");
+    assert!(ended.err.contains("waiting up to 1"), "{ended}");
     assert!(ended.err.contains("could not connect to the database"), "{ended}");
 }
 

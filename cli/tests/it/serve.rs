@@ -70,6 +70,19 @@ fn a_private_listener_open_to_the_network_needs_a_token() {
 }
 
 #[test]
+fn up_starts_and_stays_up_while_its_database_is_away() {
+    let home = Home::new().with("DATABASE_URL", "postgres://user:CANARY@127.0.0.1:1/nowhere");
+    home.configure_source();
+    let up = home.start(&["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    up.says("the schema is not up to date yet");
+    home.run(&["health", "--url", &format!("{}/healthz", up.private())]).exits(0);
+    let refused = home.run(&["send", "--url", &up.webhooks()]).exits(1);
+    assert!(refused.out.contains("503"), "{refused}");
+    assert!(!up.said().contains("CANARY"), "{}", up.said());
+    assert_eq!(up.ends_on("TERM"), Some(0));
+}
+
+#[test]
 fn an_address_that_is_taken_is_named_with_the_setting_that_says_another() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
