@@ -113,17 +113,11 @@ pub fn next(
             }
         }
         Verdict::Found { remote_id, url } => {
-            // Our call was made after every event that it was made for had arrived. Whether it
-            // covers what joined since follows from the time at which it was made.
+            // Our call was made after every event that it was made for had arrived. What joined
+            // since asks for another: this one is seen to its end first, and must prove its start.
             let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MIN_UTC);
-            if since >= claimed.fresh_after {
-                Next::Confirm { remote_id, url, adopted: false, after: first_poll }
-            } else {
-                tried.wait(
-                    first_poll,
-                    "a refresh that began before the run ended is under way; its end is waited for",
-                )
-            }
+            let adopted = since < claimed.fresh_after;
+            Next::Confirm { remote_id, url, adopted, after: first_poll }
         }
         Verdict::Running => still_running(claimed, confirm, None),
         Verdict::Succeeded { started_at } => succeeded(&tried, started_at),
