@@ -176,7 +176,8 @@ impl Tried<'_> {
         Next::Requeue(Requeue { after, reason: None, error: Some(error), give_back: false, unsure })
     }
 
-    /// Nothing is wrong, but it is not our turn.
+    /// Nothing is wrong, but it is not our turn. What is under way may be what a lost call of ours
+    /// started, so that doubt stays.
     fn wait(&self, after: Duration, reason: &str) -> Next {
         if self.used_up_in(after) {
             return Next::Fail {
@@ -190,7 +191,7 @@ impl Tried<'_> {
             reason: Some(reason.into()),
             error: None,
             give_back: true,
-            unsure: false,
+            unsure: self.claimed.unsure_since.is_some(),
         })
     }
 

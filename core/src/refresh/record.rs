@@ -308,9 +308,9 @@ impl Writing<'_> {
             return Ok(None);
         }
         let outcome = match (unsure, &error) {
-            (true, _) => Outcome::Lost,
+            (_, None) => Outcome::Wait,
+            (true, Some(_)) => Outcome::Lost,
             (false, Some(_)) => Outcome::Retry,
-            (false, None) => Outcome::Wait,
         };
         self.attempt(outcome, error.as_deref()).await?;
         Ok(Some(Recorded::Later { after }))
