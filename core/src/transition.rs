@@ -45,6 +45,8 @@ pub enum Verdict {
     Gone,
     /// The call may have arrived, its answer did not.
     AnswerLost { error: String, retry: RetryAfter },
+    /// Nobody was called: the configuration has no such target any more.
+    NotConfigured,
     /// The call failed and started nothing.
     CallFailed { error: String, retry: Option<RetryAfter> },
 }
@@ -131,6 +133,14 @@ pub fn next(
             tried.again(None, "the tool no longer knows the refresh it had started".into(), false)
         }
         Verdict::AnswerLost { error, retry: RetryAfter(after) } => tried.again(after, error, true),
+        Verdict::NotConfigured => Next::Fail {
+            reason: format!(
+                "there is no target `{}` in the configuration any more",
+                claimed.target
+            ),
+            error: None,
+            exhausted: false,
+        },
         Verdict::CallFailed { error, retry: None } => Next::Fail {
             reason: "the tool refused, and another try is pointless".into(),
             error: Some(error),

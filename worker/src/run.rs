@@ -193,7 +193,7 @@ impl Worker {
                     call(target, &claimed, deadline).await
                 }
             }
-            _ => (no_longer_configured(&claimed.target), Call::default()),
+            _ => (Verdict::NotConfigured, Call::default()),
         };
         let next = transition::next(&claimed, verdict, &retry, &confirm);
         self.log(&claimed, &next);
@@ -244,13 +244,6 @@ impl Worker {
             }
         });
         forgetting.await;
-    }
-}
-
-fn no_longer_configured(target: &str) -> Verdict {
-    Verdict::CallFailed {
-        error: format!("there is no target `{target}` in the configuration any more"),
-        retry: None,
     }
 }
 
