@@ -47,6 +47,8 @@ pub enum Verdict {
     AnswerLost { error: String, retry: RetryAfter },
     /// Nobody was called: the configuration has no such target any more.
     NotConfigured,
+    /// Nobody was called: the target is reached through another connection by now.
+    Moved,
     /// The call failed and started nothing.
     CallFailed { error: String, retry: Option<RetryAfter> },
 }
@@ -131,6 +133,10 @@ pub fn next(
         },
         Verdict::Gone => {
             tried.again(None, "the tool no longer knows the refresh it had started".into(), false)
+        }
+        Verdict::Moved => {
+            let error = "the target moved to another connection, and is refreshed there";
+            tried.again(None, error.into(), false)
         }
         Verdict::AnswerLost { error, retry: RetryAfter(after) } => tried.again(after, error, true),
         Verdict::NotConfigured => Next::Fail {

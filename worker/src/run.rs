@@ -170,7 +170,7 @@ impl Worker {
     async fn see_through(
         &self,
         targets: &Targets,
-        claimed: Claimed,
+        mut claimed: Claimed,
         before: Instant,
     ) -> Result<(RefreshId, Recorded), StoreError> {
         let id = claimed.id;
@@ -188,8 +188,11 @@ impl Worker {
             (Some(target), Some(settings)) => {
                 let moved = settings.connection != claimed.connection;
                 if moved && matches!(claimed.work, Work::Poll { .. }) {
-                    (Verdict::Gone, Call::default())
+                    (Verdict::Moved, Call::default())
                 } else {
+                    // Today's file decides where it is started, and there it is asked for.
+                    claimed.connection.clone_from(&settings.connection);
+                    target.kind().clone_into(&mut claimed.connector);
                     call(target, &claimed, deadline).await
                 }
             }

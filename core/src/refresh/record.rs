@@ -219,6 +219,7 @@ impl Writing<'_> {
                 remote_id = $3,
                 remote_url = $4,
                 remote_adopted = $5,
+                connection = $9, connector = $10,
                 due_at = coalesce($6, clock_timestamp()) + $7::interval,
                 deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
                 polls = 0, lost_leases = 0, unsure_since = null,
@@ -233,6 +234,8 @@ impl Writing<'_> {
             self.now,
             interval(after),
             interval(bounds.deadline),
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await
@@ -283,6 +286,7 @@ impl Writing<'_> {
                 polls = 0, lost_leases = 0,
                 unsure_since = case when $7 then coalesce(unsure_since, claimed_at) end,
                 remote_id = null, remote_url = null, remote_adopted = false, deadline_at = null,
+                connection = $9, connector = $10,
                 last_error = coalesce($8, last_error),
                 fresh_after = greatest(fresh_after, (
                     select max(fresh_after) from refresh_cause where refresh_id = $1
@@ -298,6 +302,8 @@ impl Writing<'_> {
             i32::from(give_back),
             unsure,
             error,
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await
@@ -326,6 +332,7 @@ impl Writing<'_> {
                     reason = null,
                     finished_at = coalesce($3, clock_timestamp()),
                     remote_started_at = $4,
+                    connection = $5, connector = $6,
                     last_error = null, lost_leases = 0, unsure_since = null,
                     claimed_at = null, lease_until = null, worker = null
                 where id = $1 and fence = $2 and state in ('running', 'confirming')
@@ -343,6 +350,8 @@ impl Writing<'_> {
             self.claimed.fence,
             self.now,
             started_at,
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await
@@ -359,6 +368,7 @@ impl Writing<'_> {
                 reason = $4,
                 finished_at = coalesce($3, clock_timestamp()),
                 last_error = coalesce($5, last_error, $4),
+                connection = $6, connector = $7,
                 lost_leases = 0, unsure_since = null,
                 claimed_at = null, lease_until = null, worker = null
             where id = $1 and fence = $2 and state in ('running', 'confirming')
@@ -368,6 +378,8 @@ impl Writing<'_> {
             self.now,
             reason,
             error,
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await

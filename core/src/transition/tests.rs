@@ -23,6 +23,7 @@ fn trigger() -> Claimed {
         id: RefreshId(1),
         target: "sales".into(),
         connection: "mode".into(),
+        connector: "mode".into(),
         work: Work::Trigger,
         fresh_after: at(50),
         attempts: 1,
