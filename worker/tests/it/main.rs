@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
 mod harness;
+mod lease;
+mod lost;
 mod plan;
 mod refresh;
+mod reload;
 mod retry;

@@ -74,38 +74,24 @@ impl Stack {
 
     /// Extra calls are explained: no start at a tool without an attempt that tells of it.
     async fn every_start_has_an_attempt(&self) {
-        let tools =
-            [("mode", "/runs", self.mode.calls()), ("tableau", "/refresh", self.tableau.calls())];
-        for (connector, path, calls) in tools {
-            let starts = |call: &&Call| call.method == "POST" && call.path.ends_with(path);
+        let starts = |call: &Call| {
+            let start = call.path.ends_with("/runs") || call.path.ends_with("/refresh");
             // One attempt signs in anew after 401, and looks for the item anew after 404.
-            let again = |call: &&Call| ![401, 404].contains(&call.status);
-            let asked: Vec<_> = calls.iter().filter(starts).filter(again).collect();
-            let began =
-                asked.iter().filter(|call| call.fate != Fate::Scripted && call.status / 100 == 2);
-            let (tries, may_have_begun): (i64, i64) = sqlx::query_as(
-                "select
-                    count(*) filter (where attempt.kind = 'trigger'),
-                    count(*) filter (
-                        where attempt.kind = 'trigger' and attempt.outcome in ('ok', 'lost', 'fail')
-                    )
-                from attempt join refresh on refresh.id = attempt.refresh_id
-                where refresh.connector = $1",
-            )
-            .bind(connector)
-            .fetch_one(&self.pool)
-            .await
-            .unwrap();
-            assert!(
-                asked.len() as i64 <= tries,
-                "{} calls, {tries} attempts: {asked:#?}",
-                asked.len()
-            );
-            assert!(
-                began.count() as i64 <= may_have_begun,
-                "more was started than told: {asked:#?}"
-            );
-        }
+            start && call.method == "POST" && ![401, 404].contains(&call.status)
+        };
+        let calls = self.mode.calls().into_iter().chain(self.tableau.calls());
+        let asked: Vec<_> = calls.filter(starts).collect();
+        let began =
+            asked.iter().filter(|call| call.fate != Fate::Scripted && call.status / 100 == 2);
+        let (tries, may_have_begun): (i64, i64) = sqlx::query_as(
+            "select count(*), count(*) filter (where outcome in ('ok', 'lost', 'fail'))
+            from attempt where kind = 'trigger'",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .unwrap();
+        assert!(asked.len() as i64 <= tries, "{} starts, {tries} tries: {asked:#?}", asked.len());
+        assert!(began.count() as i64 <= may_have_begun, "more began than is told: {asked:#?}");
     }
 
     /// Done means confirmed, and fresh means begun after the run ended.
