@@ -76,7 +76,9 @@ pub enum Work {
 pub struct Claimed {
     pub id: RefreshId,
     pub target: String,
+    /// Where it is, or was to be started; a trigger that is made elsewhere says so here.
     pub connection: String,
+    pub connector: String,
     pub work: Work,
     /// The newest end of a run that the refresh must show.
     pub fresh_after: DateTime<Utc>,
@@ -199,7 +201,13 @@ impl Store {
                 claimed_at = clock.at,
                 lease_until = clock.at + $7::interval,
                 worker = $2,
-                started_at = coalesce(refresh.started_at, clock.at)
+                started_at = coalesce(refresh.started_at, clock.at),
+                -- Waiting for its turn was no try; what was handed on brings its own beginning.
+                tries_since = case
+                    when refresh.started_at is null and refresh.tries_since = refresh.created_at
+                    then clock.at
+                    else refresh.tries_since
+                end
             from clock, due
             where refresh.id = due.id
                 and refresh.state in ('queued', 'running', 'confirming')
@@ -208,6 +216,7 @@ impl Store {
                 refresh.id as "id: RefreshId",
                 refresh.target,
                 refresh.connection,
+                refresh.connector,
                 refresh.state as "state: State",
                 refresh.remote_id,
                 refresh.remote_adopted,
@@ -236,6 +245,7 @@ impl Store {
             id: row.id,
             target: row.target,
             connection: row.connection,
+            connector: row.connector,
             work: match (row.state, row.remote_id, row.deadline_at) {
                 (State::Confirming, Some(remote_id), Some(deadline_at)) => {
                     Work::Poll { remote_id, adopted: row.remote_adopted, deadline_at }

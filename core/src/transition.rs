@@ -45,6 +45,10 @@ pub enum Verdict {
     Gone,
     /// The call may have arrived, its answer did not.
     AnswerLost { error: String, retry: RetryAfter },
+    /// Nobody was called: the configuration has no such target any more.
+    NotConfigured,
+    /// Nobody was called: the target is reached through another connection by now.
+    Moved,
     /// The call failed and started nothing.
     CallFailed { error: String, retry: Option<RetryAfter> },
 }
@@ -113,17 +117,11 @@ pub fn next(
             }
         }
         Verdict::Found { remote_id, url } => {
-            // Our call was made after every event that it was made for had arrived. Whether it
-            // covers what joined since follows from the time at which it was made.
+            // Our call was made after every event that it was made for had arrived. What joined
+            // since asks for another: this one is seen to its end first, and must prove its start.
             let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MIN_UTC);
-            if since >= claimed.fresh_after {
-                Next::Confirm { remote_id, url, adopted: false, after: first_poll }
-            } else {
-                tried.wait(
-                    first_poll,
-                    "a refresh that began before the run ended is under way; its end is waited for",
-                )
-            }
+            let adopted = since < claimed.fresh_after;
+            Next::Confirm { remote_id, url, adopted, after: first_poll }
         }
         Verdict::Running => still_running(claimed, confirm, None),
         Verdict::Succeeded { started_at } => succeeded(&tried, started_at),
@@ -136,7 +134,19 @@ pub fn next(
         Verdict::Gone => {
             tried.again(None, "the tool no longer knows the refresh it had started".into(), false)
         }
+        Verdict::Moved => {
+            let error = "the target moved to another connection, and is refreshed there";
+            tried.again(None, error.into(), false)
+        }
         Verdict::AnswerLost { error, retry: RetryAfter(after) } => tried.again(after, error, true),
+        Verdict::NotConfigured => Next::Fail {
+            reason: format!(
+                "there is no target `{}` in the configuration any more",
+                claimed.target
+            ),
+            error: None,
+            exhausted: false,
+        },
         Verdict::CallFailed { error, retry: None } => Next::Fail {
             reason: "the tool refused, and another try is pointless".into(),
             error: Some(error),
@@ -182,7 +192,8 @@ impl Tried<'_> {
         Next::Requeue(Requeue { after, reason: None, error: Some(error), give_back: false, unsure })
     }
 
-    /// Nothing is wrong, but it is not our turn.
+    /// Nothing is wrong, but it is not our turn. What is under way may be what a lost call of ours
+    /// started, so that doubt stays.
     fn wait(&self, after: Duration, reason: &str) -> Next {
         if self.used_up_in(after) {
             return Next::Fail {
@@ -196,7 +207,7 @@ impl Tried<'_> {
             reason: Some(reason.into()),
             error: None,
             give_back: true,
-            unsure: false,
+            unsure: self.claimed.unsure_since.is_some(),
         })
     }
 

@@ -170,7 +170,7 @@ impl Worker {
     async fn see_through(
         &self,
         targets: &Targets,
-        claimed: Claimed,
+        mut claimed: Claimed,
         before: Instant,
     ) -> Result<(RefreshId, Recorded), StoreError> {
         let id = claimed.id;
@@ -188,12 +188,15 @@ impl Worker {
             (Some(target), Some(settings)) => {
                 let moved = settings.connection != claimed.connection;
                 if moved && matches!(claimed.work, Work::Poll { .. }) {
-                    (Verdict::Gone, Call::default())
+                    (Verdict::Moved, Call::default())
                 } else {
+                    // Today's file decides where it is started, and there it is asked for.
+                    claimed.connection.clone_from(&settings.connection);
+                    target.kind().clone_into(&mut claimed.connector);
                     call(target, &claimed, deadline).await
                 }
             }
-            _ => (no_longer_configured(&claimed.target), Call::default()),
+            _ => (Verdict::NotConfigured, Call::default()),
         };
         let next = transition::next(&claimed, verdict, &retry, &confirm);
         self.log(&claimed, &next);
@@ -244,13 +247,6 @@ impl Worker {
             }
         });
         forgetting.await;
-    }
-}
-
-fn no_longer_configured(target: &str) -> Verdict {
-    Verdict::CallFailed {
-        error: format!("there is no target `{target}` in the configuration any more"),
-        retry: None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::Claimed;
+use super::{Claimed, Work};
 use crate::attempt::{self, Call, Outcome};
 use crate::event::interval;
 use crate::transition::{Next, Requeue};
@@ -88,27 +88,20 @@ impl Store {
         }
     }
 
-    /// Hands a claim back untouched: nothing was called, so no attempt is written.
+    /// Hands a claim back: nothing was called, so no attempt is written. What came to wait behind
+    /// it meanwhile joins it.
     pub async fn hand_back(&self, claimed: Claimed) -> Result<Recorded, StoreError> {
-        sqlx::query!(
-            r#"
-            update refresh
-            set
-                state = (case state when 'running' then 'queued' else state end)::refresh_state,
-                attempts = attempts - (state = 'running')::integer,
-                claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state in ('running', 'confirming')
-            "#,
-            claimed.id.0,
-            claimed.fence,
-        )
-        .execute(&self.pool)
-        .await
-        .doing("hand a refresh back")
-        .map(|done| match done.rows_affected() {
-            0 => Recorded::Superseded,
-            _ => Recorded::Later { after: Duration::ZERO },
-        })
+        const DOING: &str = "hand a refresh back";
+        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        let (call, now) = (Call::default(), self.now());
+        let mut writing =
+            Writing { connection: &mut transaction, claimed: &claimed, call: &call, now };
+        if !writing.hand_back().await? {
+            transaction.rollback().await.doing(DOING)?;
+            return Ok(Recorded::Superseded);
+        }
+        transaction.commit().await.doing(DOING)?;
+        Ok(Recorded::Later { after: Duration::ZERO })
     }
 }
 
@@ -172,6 +165,32 @@ impl Writing<'_> {
         attempt::insert(self.connection, self.claimed, self.call, outcome, error, self.now).await
     }
 
+    async fn hand_back(&mut self) -> Result<bool, StoreError> {
+        self.lock_target().await?;
+        if self.claimed.work == Work::Trigger {
+            self.absorb_waiting().await?;
+        }
+        sqlx::query!(
+            r#"
+            update refresh
+            set
+                state = (case state when 'running' then 'queued' else state end)::refresh_state,
+                attempts = attempts - (state = 'running')::integer,
+                fresh_after = greatest(fresh_after, (
+                    select max(fresh_after) from refresh_cause where refresh_id = $1
+                )),
+                claimed_at = null, lease_until = null, worker = null
+            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            "#,
+            self.claimed.id.0,
+            self.claimed.fence,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing("hand a refresh back")
+        .map(|done| done.rows_affected() == 1)
+    }
+
     /// Planning and records that change who is under way on a target take turns.
     async fn lock_target(&mut self) -> Result<(), StoreError> {
         sqlx::query!(
@@ -200,6 +219,7 @@ impl Writing<'_> {
                 remote_id = $3,
                 remote_url = $4,
                 remote_adopted = $5,
+                connection = $9, connector = $10,
                 due_at = coalesce($6, clock_timestamp()) + $7::interval,
                 deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
                 polls = 0, lost_leases = 0, unsure_since = null,
@@ -214,6 +234,8 @@ impl Writing<'_> {
             self.now,
             interval(after),
             interval(bounds.deadline),
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await
@@ -264,6 +286,7 @@ impl Writing<'_> {
                 polls = 0, lost_leases = 0,
                 unsure_since = case when $7 then coalesce(unsure_since, claimed_at) end,
                 remote_id = null, remote_url = null, remote_adopted = false, deadline_at = null,
+                connection = $9, connector = $10,
                 last_error = coalesce($8, last_error),
                 fresh_after = greatest(fresh_after, (
                     select max(fresh_after) from refresh_cause where refresh_id = $1
@@ -279,6 +302,8 @@ impl Writing<'_> {
             i32::from(give_back),
             unsure,
             error,
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await
@@ -289,9 +314,9 @@ impl Writing<'_> {
             return Ok(None);
         }
         let outcome = match (unsure, &error) {
-            (true, _) => Outcome::Lost,
+            (_, None) => Outcome::Wait,
+            (true, Some(_)) => Outcome::Lost,
             (false, Some(_)) => Outcome::Retry,
-            (false, None) => Outcome::Wait,
         };
         self.attempt(outcome, error.as_deref()).await?;
         Ok(Some(Recorded::Later { after }))
@@ -307,6 +332,7 @@ impl Writing<'_> {
                     reason = null,
                     finished_at = coalesce($3, clock_timestamp()),
                     remote_started_at = $4,
+                    connection = $5, connector = $6,
                     last_error = null, lost_leases = 0, unsure_since = null,
                     claimed_at = null, lease_until = null, worker = null
                 where id = $1 and fence = $2 and state in ('running', 'confirming')
@@ -324,6 +350,8 @@ impl Writing<'_> {
             self.claimed.fence,
             self.now,
             started_at,
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await
@@ -340,6 +368,7 @@ impl Writing<'_> {
                 reason = $4,
                 finished_at = coalesce($3, clock_timestamp()),
                 last_error = coalesce($5, last_error, $4),
+                connection = $6, connector = $7,
                 lost_leases = 0, unsure_since = null,
                 claimed_at = null, lease_until = null, worker = null
             where id = $1 and fence = $2 and state in ('running', 'confirming')
@@ -349,6 +378,8 @@ impl Writing<'_> {
             self.now,
             reason,
             error,
+            self.claimed.connection,
+            self.claimed.connector,
         )
         .execute(&mut *self.connection)
         .await

@@ -23,6 +23,7 @@ fn trigger() -> Claimed {
         id: RefreshId(1),
         target: "sales".into(),
         connection: "mode".into(),
+        connector: "mode".into(),
         work: Work::Trigger,
         fresh_after: at(50),
         attempts: 1,
@@ -121,7 +122,10 @@ fn what_a_lost_call_started_counts_if_the_call_was_made_after_the_run_ended() {
     let found = Verdict::Found { remote_id: "r".into(), url: None };
     let unsure = |seconds| Claimed { unsure_since: Some(at(seconds)), ..trigger() };
     assert!(matches!(after(&unsure(50), found.clone()), Next::Confirm { adopted: false, .. }));
-    assert!(requeued(after(&unsure(49), found)).reason.is_some(), "an event joined since");
+    assert!(
+        matches!(after(&unsure(49), found), Next::Confirm { adopted: true, .. }),
+        "an event joined since: it is waited for, and must prove its start"
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::{Doing as _, StoreError};
 
 impl Writing<'_> {
     /// A refresh that is tried again takes over the events of the one that waits behind it: one
-    /// more try serves both, and only one may be queued.
+    /// more try serves both, and only one may be queued. Their own time for tries begins now.
     pub(super) async fn absorb_waiting(&mut self) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
@@ -22,7 +22,7 @@ impl Writing<'_> {
                 returning id
             )
             update refresh_cause
-            set refresh_id = $1
+            set refresh_id = $1, joined_at = coalesce($3, clock_timestamp())
             from behind
             where refresh_cause.refresh_id = behind.id
             "#,
@@ -36,8 +36,9 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Each event is owed tries for `give_up_after`. Those that joined later than the refresh
-    /// began its tries go on with the one behind it, or with a new one.
+    /// Each event is owed tries for `give_up_after`. Those that joined after the refresh had begun
+    /// its tries, and still have time, go on with the one behind it or with a new one; those that
+    /// were there from the beginning end with it, also where the last wait would outlast their time.
     pub(super) async fn hand_on_late_events(
         &mut self,
         give_up_after: Duration,
@@ -52,7 +53,7 @@ impl Writing<'_> {
                     min(joined_at) as tries_since,
                     max(fresh_after) as fresh_after
                 from clock, refresh_cause
-                where refresh_id = $1 and joined_at + $3::interval > clock.at
+                where refresh_id = $1 and joined_at > $4 and joined_at + $3::interval > clock.at
                 having count(*) > 0
             ),
             behind as (
@@ -74,11 +75,13 @@ impl Writing<'_> {
             set refresh_id = behind.id
             from clock, behind
             where refresh_cause.refresh_id = $1
+                and refresh_cause.joined_at > $4
                 and refresh_cause.joined_at + $3::interval > clock.at
             "#,
             self.claimed.id.0,
             self.now,
             interval(give_up_after),
+            self.claimed.tries_since,
         )
         .execute(&mut *self.connection)
         .await
