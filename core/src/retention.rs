@@ -76,6 +76,15 @@ impl Store {
         .await
         .doing(DOING)?
         .rows_affected();
-        Ok(refreshes + bodies + keys)
+        let conflicts = sqlx::query!(
+            "delete from event_conflict where received_at < coalesce($1, now()) - $2::interval",
+            self.now(),
+            interval(retention.events),
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
+        Ok(refreshes + bodies + keys + conflicts)
     }
 }

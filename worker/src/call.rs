@@ -3,14 +3,19 @@
 //! Invariant: a trigger whose answer was lost is never repeated before the tool was asked.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use afterrun_core::attempt::Call;
 use afterrun_core::refresh::{Claimed, Work};
+use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{CLOCK_TOLERANCE, RetryAfter, Verdict};
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connector::{Called, ConnectorError, Found, OpenTarget, Polled, Triggered};
+
+/// A start that is cut short is one more answer lost; better to ask anew.
+const LEAST_FOR_A_START: Duration = Duration::from_secs(10);
 
 /// Calls the tool for a claim. Ends by `deadline`, and survives a connector that panics.
 pub(crate) async fn call(
@@ -18,7 +23,8 @@ pub(crate) async fn call(
     claimed: &Claimed,
     deadline: Instant,
 ) -> (Verdict, Call) {
-    let called = AssertUnwindSafe(timeout_at(deadline, answer(target, claimed))).catch_unwind();
+    let called =
+        AssertUnwindSafe(timeout_at(deadline, answer(target, claimed, deadline))).catch_unwind();
     match called.await {
         Ok(Ok(answered)) => answered,
         Ok(Err(_elapsed)) => {
@@ -30,7 +36,7 @@ pub(crate) async fn call(
     }
 }
 
-async fn answer(target: &dyn OpenTarget, claimed: &Claimed) -> (Verdict, Call) {
+async fn answer(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -> (Verdict, Call) {
     match &claimed.work {
         Work::Poll { remote_id, .. } => {
             let Called { answer, http_status } = target.poll(remote_id).await;
@@ -47,6 +53,9 @@ async fn answer(target: &dyn OpenTarget, claimed: &Claimed) -> (Verdict, Call) {
                 let verdict = match answer {
                     Ok(Some(Found { started, .. })) => {
                         Verdict::Found { remote_id: started.remote_id, url: started.url }
+                    }
+                    Ok(None) if deadline - Instant::now() < LEAST_FOR_A_START => {
+                        cut_off_after_asking()
                     }
                     // It may have arrived all the same, if the tool cannot say.
                     Ok(None) => return trigger(target, true).await,
@@ -65,17 +74,24 @@ async fn trigger(target: &dyn OpenTarget, repeated: bool) -> (Verdict, Call) {
             Verdict::Started { remote_id: started.remote_id, url: started.url }
         }
         Ok(Triggered::Finished) => Verdict::Finished,
-        Ok(Triggered::AlreadyRunning { since, remote_id, url }) => {
-            Verdict::AlreadyRunning { since, remote_id, url }
+        Ok(Triggered::AlreadyRunning { remote_id, url, .. }) => {
+            Verdict::AlreadyRunning { remote_id, url }
         }
         Err(error) if error.outcome_unknown() => Verdict::AnswerLost {
-            error: chain(&error),
+            error: Chain(&error).to_string(),
             retry: RetryAfter(error.retry().and_then(|retry| retry.after)),
         },
         Err(error) => failed(&error),
     };
     let started = matches!(verdict, Verdict::Started { .. } | Verdict::Finished);
     (verdict, Call { http_status, possible_duplicate: repeated && started })
+}
+
+fn cut_off_after_asking() -> Verdict {
+    Verdict::CallFailed {
+        error: "asking what an earlier call had started took too long to start another".into(),
+        retry: Some(RetryAfter(None)),
+    }
 }
 
 fn verdict_of_poll(polled: Polled) -> Verdict {
@@ -89,7 +105,7 @@ fn verdict_of_poll(polled: Polled) -> Verdict {
 
 fn failed(error: &ConnectorError) -> Verdict {
     let retry = error.retry().map(|retry| RetryAfter(retry.after));
-    Verdict::CallFailed { error: chain(error), retry }
+    Verdict::CallFailed { error: Chain(error).to_string(), retry }
 }
 
 /// A call that we ended ourselves: a trigger may have arrived, a poll changes nothing.
@@ -99,16 +115,4 @@ fn cut_short(claimed: &Claimed, error: &str) -> Verdict {
         Work::Trigger => Verdict::AnswerLost { error, retry: RetryAfter(None) },
         Work::Poll { .. } => Verdict::CallFailed { error, retry: Some(RetryAfter(None)) },
     }
-}
-
-/// The error and its causes on one line, as `refresh.last_error` shows them.
-fn chain(error: &ConnectorError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -1,18 +1,20 @@
 //! Writing down what came of a claim.
 //!
-//! Invariant: the first statement of each record is guarded by id, fence and state. If it finds no
-//! row, somebody else owns the refresh and nothing at all is written.
+//! Invariant: each record is one transaction that changes the refresh under a guard of id, fence and
+//! state. If the guard finds no row, somebody else owns the refresh and all of it is rolled back.
 
 mod causes;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::{Claimed, Work};
 use crate::attempt::{self, Call, Outcome};
 use crate::event::interval;
+use crate::pool::Lent;
+use crate::store::bounded;
 use crate::transition::{Next, Requeue};
 use crate::{Doing as _, Store, StoreError};
 
@@ -21,6 +23,9 @@ const DOING: &str = "record a refresh";
 /// Between the tries to record; together with the call they stay within the lease.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
+/// Why a refresh waits that failed; what failed is its `last_error`.
+const TO_BE_TRIED_AGAIN: &str = "to be tried again";
 
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,33 +80,43 @@ impl Store {
         call: &Call,
         bounds: Bounds,
     ) -> Result<Recorded, StoreError> {
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        let written = Writing { connection: &mut transaction, claimed, call, now: self.now() }
-            .write(next, bounds)
-            .await?;
-        match written {
-            Some(recorded) => transaction.commit().await.doing(DOING).map(|()| recorded),
-            None => {
-                transaction.rollback().await.doing(DOING)?;
-                Ok(Recorded::Superseded)
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            let written = Writing { connection: &mut transaction, claimed, call, now: self.now() }
+                .write(next, bounds)
+                .await?;
+            match written {
+                Some(_) => transaction.commit().await.doing(DOING)?,
+                None => transaction.rollback().await.doing(DOING)?,
             }
-        }
+            lent.give_back();
+            Ok(written.unwrap_or(Recorded::Superseded))
+        })
+        .await
     }
 
     /// Hands a claim back: nothing was called, so no attempt is written. What came to wait behind
     /// it meanwhile joins it.
     pub async fn hand_back(&self, claimed: Claimed) -> Result<Recorded, StoreError> {
         const DOING: &str = "hand a refresh back";
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        let (call, now) = (Call::default(), self.now());
-        let mut writing =
-            Writing { connection: &mut transaction, claimed: &claimed, call: &call, now };
-        if !writing.hand_back().await? {
-            transaction.rollback().await.doing(DOING)?;
-            return Ok(Recorded::Superseded);
-        }
-        transaction.commit().await.doing(DOING)?;
-        Ok(Recorded::Later { after: Duration::ZERO })
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            let (call, now) = (Call::default(), self.now());
+            let mut writing =
+                Writing { connection: &mut transaction, claimed: &claimed, call: &call, now };
+            let recorded = if writing.hand_back().await? {
+                transaction.commit().await.doing(DOING)?;
+                Recorded::Later { after: Duration::ZERO }
+            } else {
+                transaction.rollback().await.doing(DOING)?;
+                Recorded::Superseded
+            };
+            lent.give_back();
+            Ok(recorded)
+        })
+        .await
     }
 }
 
@@ -121,7 +136,8 @@ impl Writing<'_> {
                 if !self.confirm(&remote_id, url.as_deref(), adopted, after, bounds).await? {
                     return Ok(None);
                 }
-                self.attempt(Outcome::Ok, None).await?;
+                let outcome = if adopted { Outcome::Wait } else { Outcome::Ok };
+                self.attempt(outcome, None).await?;
                 Ok(Some(Recorded::Later { after }))
             }
             Next::PollAgain { after, error } => {
@@ -143,7 +159,7 @@ impl Writing<'_> {
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Succeeded))
             }
-            Next::Fail { reason, error, exhausted } => {
+            Next::Fail { reason, error, late_events } => {
                 self.lock_target().await?;
                 let error = error.as_deref().map(attempt::text);
                 if !self.fail(&attempt::text(&reason), error.as_deref()).await? {
@@ -152,8 +168,8 @@ impl Writing<'_> {
                 self.attempt(Outcome::Fail, error.as_deref().or(Some(&reason))).await?;
                 let said = error.as_deref().unwrap_or(&reason);
                 note_failure(self.connection, &self.claimed.target, said).await?;
-                if exhausted {
-                    self.hand_on_late_events(bounds.give_up_after).await?;
+                if let Some(after) = late_events {
+                    self.hand_on_late_events(bounds.give_up_after, after).await?;
                 }
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Failed))
@@ -219,6 +235,9 @@ impl Writing<'_> {
                 remote_id = $3,
                 remote_url = $4,
                 remote_adopted = $5,
+                reason = case
+                    when $5 then 'an earlier refresh is under way in the tool; its end is waited for'
+                end,
                 connection = $9, connector = $10,
                 due_at = coalesce($6, clock_timestamp()) + $7::interval,
                 deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
@@ -283,7 +302,8 @@ impl Writing<'_> {
                 reason = $5,
                 due_at = coalesce($3, clock_timestamp()) + $4::interval,
                 attempts = attempts - $6::integer,
-                polls = 0, lost_leases = 0,
+                -- Turns that were not ours are counted as polls, so that the waits between them grow.
+                polls = case when $6 = 1 then polls + 1 else 0 end, lost_leases = 0,
                 unsure_since = case when $7 then coalesce(unsure_since, claimed_at) end,
                 remote_id = null, remote_url = null, remote_adopted = false, deadline_at = null,
                 connection = $9, connector = $10,
@@ -298,7 +318,7 @@ impl Writing<'_> {
             self.claimed.fence,
             self.now,
             interval(after),
-            reason,
+            reason.as_deref().unwrap_or(TO_BE_TRIED_AGAIN),
             i32::from(give_back),
             unsure,
             error,
