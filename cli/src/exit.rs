@@ -18,9 +18,18 @@ pub(crate) struct Wrong(pub(crate) String);
 /// Says what failed, with its causes, and picks the exit code.
 pub(crate) fn code(ended: anyhow::Result<()>) -> ExitCode {
     let Err(error) = ended else { return ExitCode::SUCCESS };
+    if nobody_reads_on(&error) {
+        return ExitCode::SUCCESS;
+    }
     // Whoever reads the text may be gone; the code says it too.
     drop(writeln!(std::io::stderr(), "{} {error:#}", Paint::stderr().red("error:")));
     ExitCode::from(if is_wrong(&error) { 2 } else { 1 })
+}
+
+/// `afterrun events | head`: whoever asked has seen enough.
+fn nobody_reads_on(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn is_wrong(error: &anyhow::Error) -> bool {

@@ -4,9 +4,11 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 /// Writes one line to standard output. A reader that went away ends the command.
@@ -47,6 +49,11 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The same where many stand below each other.
+pub(crate) fn short_time(at: DateTime<Utc>) -> String {
+    at.format("%m-%d %H:%M:%S").to_string()
+}
+
 /// A time that may be missing.
 pub(crate) fn time_or_dash(at: Option<DateTime<Utc>>) -> String {
     at.map_or_else(|| "-".into(), time)
@@ -84,6 +91,19 @@ pub(crate) fn clean_lines(text: &str) -> String {
 fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Says what takes a while, for as long as the value it gives is kept: moving on a terminal, as a
+/// plain line elsewhere. On standard error, so that it is no part of a list.
+pub(crate) fn progress(text: impl Display) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        // Whoever reads it may be gone.
+        drop(writeln!(io::stderr().lock(), "{text}"));
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(text.to_string());
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
 /// What a word means to whoever looks over a list.

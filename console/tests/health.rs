@@ -37,10 +37,11 @@ async fn ask<const N: usize>(pool: PgPool, paths: [&str; N]) -> [(String, String
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn with_a_migrated_database_the_process_is_ready(pool: PgPool) {
+    let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&pool).await.unwrap();
     let [live, ready, other] = ask(pool, ["/healthz", "/readyz", "/webhooks/dbt/prod"]).await;
     assert_eq!(live.0, "200");
     assert_eq!(ready.0, "200", "{}", ready.2);
-    assert_eq!(ready.2["fsync"], "on");
+    assert_eq!(ready.2["fsync"], fsync);
     assert_eq!(ready.2["schema_found"], ready.2["schema_needed"]);
     assert_eq!(other.0, "404");
     for (_, head, _) in [live, ready, other] {

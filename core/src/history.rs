@@ -7,6 +7,8 @@ mod attempts;
 mod deliveries;
 mod events;
 mod refreshes;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use futures_util::future;
 use serde::Serialize;
 
 use crate::args::{self, Output};
-use crate::output::{Paint, Tone, clean, json, line, table};
+use crate::output::{Paint, Tone, clean, json, line, progress, table};
 
 /// What was found at a connection or a target.
 #[derive(Debug, Serialize)]
@@ -47,7 +47,13 @@ pub(crate) async fn run(path: &Path, args: args::Check) -> anyhow::Result<()> {
             Output::Table => Ok(line(format!("{} is right: {}", path.display(), counts(config)))?),
         };
     }
+    let asking = progress(format!(
+        "asking {} connections about {} targets",
+        config.connections.len(),
+        config.targets.len()
+    ));
     let found = look(&targets).await;
+    asking.finish_and_clear();
     match args.output {
         Output::Json => json(&found)?,
         Output::Table => show(&found)?,

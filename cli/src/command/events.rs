@@ -3,10 +3,10 @@
 use afterrun_core::Store;
 use afterrun_core::history::{EventDetail, EventFilter, EventRow};
 
-use super::history::{self, Listed, Shown, fact};
+use super::history::{self, Column, Listed, Shown, fact, spare, text, whole};
 use crate::args::{self, EventAction, EventList, Output};
 use crate::database;
-use crate::output::{Paint, Tone, clean, clean_lines, json, line, time, time_or_dash};
+use crate::output::{Paint, Tone, clean, clean_lines, json, line, short_time, time, time_or_dash};
 
 pub(crate) async fn run(args: args::Events) -> anyhow::Result<()> {
     let store = database::reader(&args.database.data_dir).await?;
@@ -43,8 +43,16 @@ struct Events {
 
 impl Listed for Events {
     type Row = EventRow;
-    const COLUMNS: &'static [&'static str] =
-        &["RECEIVED (UTC)", "EVENT", "TYPE", "JOB", "RUN", "STATUS", "SENT", "LED TO"];
+    const COLUMNS: &'static [Column] = &[
+        whole("RECEIVED (UTC)"),
+        whole("EVENT"),
+        spare("TYPE", false),
+        text("JOB"),
+        spare("RUN", false),
+        whole("STATUS"),
+        spare("SENT", false),
+        text("LED TO"),
+    ];
 
     async fn rows(&self, limit: u32) -> anyhow::Result<Vec<EventRow>> {
         Ok(self.store.events(&self.filter, limit).await?)
@@ -57,12 +65,10 @@ impl Listed for Events {
     fn cells(row: &EventRow) -> Vec<Shown> {
         let or_dash = |text: &Option<String>| Shown::text(text.as_deref().unwrap_or("-"));
         let job = row.job_name.clone().or_else(|| row.job_id.clone());
-        // What comes before is the same for all.
-        let kind = row.event_type.as_deref().unwrap_or("-");
         vec![
-            Shown::text(&time(row.received_at)),
+            Shown::text(&short_time(row.received_at)),
             Shown::text(&row.event_id),
-            Shown::text(kind.strip_prefix("job.run.").unwrap_or(kind)),
+            Shown::text(history::kind(row.event_type.as_deref())),
             or_dash(&job),
             or_dash(&row.run_id),
             or_dash(&row.run_status),

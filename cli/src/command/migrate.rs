@@ -11,7 +11,7 @@ use sqlx::{Connection as _, Error};
 
 use crate::args;
 use crate::database;
-use crate::output::line;
+use crate::output::{line, progress};
 use crate::service::migrate;
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: args::Migrate) -> anyhow::Result<()> {
 /// Waits for a database that is not there yet, and for nothing else.
 async fn connect(options: &PgConnectOptions, wait: Duration) -> anyhow::Result<PgConnection> {
     let begun = Instant::now();
-    let mut told = false;
+    let mut waiting = None;
     loop {
         let limit = wait.saturating_sub(begun.elapsed()).max(Duration::from_secs(2));
         let failed = match tokio::time::timeout(limit, PgConnection::connect_with(options)).await {
@@ -45,15 +45,14 @@ async fn connect(options: &PgConnectOptions, wait: Duration) -> anyhow::Result<P
             Err(_elapsed) => Error::Io(std::io::ErrorKind::TimedOut.into()),
         };
         if !is_not_there_yet(&failed) || begun.elapsed() + BETWEEN_TRIES >= wait {
-            let waited = if told { format!(" within {} s", wait.as_secs()) } else { String::new() };
+            let waited = waiting.map_or(String::new(), |_| format!(" within {} s", wait.as_secs()));
             return Err(failed).with_context(|| {
                 format!("could not connect to the database{waited}; is DATABASE_URL right?")
             });
         }
-        if !told {
-            told = true;
-            line(format!("waiting up to {} s for the database", wait.as_secs()))?;
-        }
+        waiting.get_or_insert_with(|| {
+            progress(format!("waiting up to {} s for the database", wait.as_secs()))
+        });
         tokio::time::sleep(BETWEEN_TRIES).await;
     }
 }

@@ -3,10 +3,10 @@
 use afterrun_core::Store;
 use afterrun_core::history::{Cause, RefreshDetail, RefreshFilter, RefreshRow};
 
-use super::history::{self, Listed, Shown};
+use super::history::{self, Column, Listed, Shown, spare, text, whole};
 use crate::args::{self, Output, RefreshAction, RefreshList};
 use crate::database;
-use crate::output::{Tone, clean, json, line, milliseconds, table, time, time_or_dash};
+use crate::output::{Tone, clean, json, line, milliseconds, short_time};
 
 pub(crate) async fn run(args: args::Refreshes) -> anyhow::Result<()> {
     let store = database::reader(&args.database.data_dir).await?;
@@ -44,8 +44,17 @@ struct Refreshes {
 
 impl Listed for Refreshes {
     type Row = RefreshRow;
-    const COLUMNS: &'static [&'static str] =
-        &["ID", "PLANNED (UTC)", "TARGET", "STATE", "JOB", "TRIES", "LATENCY", "REMOTE ID", "NOTE"];
+    const COLUMNS: &'static [Column] = &[
+        whole("ID"),
+        whole("PLANNED (UTC)"),
+        text("TARGET"),
+        whole("STATE"),
+        spare("JOB", true),
+        spare("TRIES", false),
+        whole("LATENCY"),
+        spare("REMOTE ID", false),
+        text("NOTE"),
+    ];
 
     async fn rows(&self, limit: u32) -> anyhow::Result<Vec<RefreshRow>> {
         Ok(self.store.refreshes(&self.filter, limit).await?)
@@ -65,7 +74,7 @@ impl Listed for Refreshes {
         };
         vec![
             Shown::text(&row.refresh_id.to_string()),
-            Shown::text(&time(row.created_at)),
+            Shown::text(&short_time(row.created_at)),
             Shown::text(&row.target),
             Shown::toned(state, Tone::of(state)),
             Shown::text(&row.jobs.join(", ")),
@@ -84,8 +93,7 @@ fn show(detail: &RefreshDetail) -> std::io::Result<()> {
     if i64::try_from(detail.causes.len()).is_ok_and(|shown| shown < all) {
         line(format!("  the newest {} of {all} events", detail.causes.len()))?;
     }
-    let mut events =
-        table(&["  EVENT", "TYPE", "JOB", "RUN", "ROUTE", "RECEIVED (UTC)", "RUN ENDED"]);
+    let mut events = history::indented(&["EVENT", "RECEIVED (UTC)", "RUN", "ROUTE", "JOB"]);
     for cause in &detail.causes {
         events.add_row(cells(cause));
     }
@@ -94,15 +102,13 @@ fn show(detail: &RefreshDetail) -> std::io::Result<()> {
     history::attempts(&detail.attempt_history)
 }
 
-fn cells(cause: &Cause) -> [String; 7] {
+fn cells(cause: &Cause) -> [String; 5] {
     let or_dash = |text: Option<&str>| clean(text.unwrap_or("-"));
     [
-        format!("  {}", clean(&cause.event_id)),
-        or_dash(cause.event_type.as_deref()),
-        or_dash(cause.job_name.as_deref().or(cause.job_id.as_deref())),
+        clean(&cause.event_id),
+        short_time(cause.received_at),
         or_dash(cause.run_id.as_deref()),
         clean(&cause.route),
-        time(cause.received_at),
-        time_or_dash(cause.run_finished_at),
+        or_dash(cause.job_name.as_deref().or(cause.job_id.as_deref())),
     ]
 }

@@ -10,7 +10,6 @@ use chrono::TimeDelta;
 use self::check::{Expected, Tool};
 use super::stage::Stage;
 use super::story::{Scene, Story, Who};
-use crate::output::milliseconds;
 
 /// A job of dbt and what its route refreshes.
 pub(super) struct Job {
@@ -53,7 +52,7 @@ pub(super) async fn tour(stage: &Stage, story: &Story) -> anyhow::Result<Vec<Str
     crate::output::line("")?;
     if wrong.is_empty() {
         let told = format!(
-            "All of it really happened, by the database and by the tools: 4 runs, 7 deliveries, \
+            "All of it really happened, by the database and by the tools: 4 runs, 8 deliveries, \
              3 confirmed refreshes, {:.1} s.",
             story.elapsed().as_secs_f64()
         );
@@ -122,17 +121,22 @@ async fn refreshes_nothing(
     run: u64,
 ) -> anyhow::Result<Vec<String>> {
     let before = check::Tools::now(stage, job.tool);
-    let event = ended(job, run, RunStatus::Errored);
-    scene.tell(Who::Dbt, format!("run {run} of \"{}\" failed; posts job.run.errored", job.name))?;
-    let answer = stage.dbt.post(&dbt::errored(&event)).await;
-    scene.tell(Who::Ingest, format!("{}  {}", said(scene, &answer), event.event_id))?;
-    let rows = watch::planned(stage, &event.event_id).await?;
-    let mut wrong = check::answers(&answer, &[]);
-    wrong.extend(check::left_alone(stage, job, &rows, &before));
-    if let [row] = rows.as_slice() {
-        let waited = milliseconds(i64::try_from(answer.took.as_millis()).unwrap_or(i64::MAX));
-        let reason = scene.bad(or_dash(&row.reason));
-        scene.tell(Who::Worker, format!("starts nothing: {reason} (answered in {waited})"))?;
+    let mut wrong = Vec::new();
+    scene.tell(Who::Dbt, format!("run {run} of \"{}\" failed", job.name))?;
+    for kind in ["job.run.errored", "job.run.completed"] {
+        let event = ended(job, run, RunStatus::Errored);
+        let early = kind == "job.run.errored";
+        let body = if early { dbt::errored(&event) } else { dbt::completed(&event) };
+        scene.tell(Who::Dbt, format!("posts {kind}"))?;
+        let answer = stage.dbt.post(&body).await;
+        scene.tell(Who::Ingest, format!("{}  {}", said(scene, &answer), event.event_id))?;
+        let rows = watch::planned(stage, &event.event_id).await?;
+        wrong.extend(check::answers(&answer, &[]));
+        wrong.extend(check::left_alone(stage, job, &rows, &before));
+        if let [row] = rows.as_slice() {
+            let reason = scene.bad(or_dash(&row.reason));
+            scene.tell(Who::Worker, format!("starts nothing: {reason}"))?;
+        }
     }
     scene.checked(&wrong)?;
     Ok(wrong)

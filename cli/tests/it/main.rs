@@ -1,0 +1,13 @@
+//! The program as its users run it: real processes, a real Postgres, played tools.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
+
+mod check;
+mod demo;
+mod harness;
+mod history;
+mod migrate;
+mod reload;
+mod send;
+mod serve;
+mod up;
+mod usage;

@@ -1,0 +1,88 @@
+//! `afterrun up`: the main job in one process.
+
+use afterrun_simulators::mode::Report;
+use afterrun_simulators::{Mode, ModeOptions, Pace};
+use sqlx::PgPool;
+
+use crate::harness::{Home, SECRET, eventually, source};
+
+const UP: [&str; 5] = ["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+
+async fn mode() -> Mode {
+    let options = ModeOptions { pace: Pace::millis(10, 10), ..ModeOptions::default() };
+    let mode = Mode::start(options).await.unwrap();
+    mode.add_report(Report::new("5d1b2c3d4e5f", "Sales"));
+    mode
+}
+
+fn configuration(mode: &Mode) -> String {
+    format!(
+        "{}connections:
+  mode: {{ kind: mode, workspace: {}, token: {}, secret: {}, base_url: \"{}\" }}
+targets:
+  sales-report: {{ connection: mode, report: 5d1b2c3d4e5f }}
+routes:
+  - {{ name: nightly, on: success, jobs: [4242], refresh: [sales-report] }}
+defaults:
+  confirm: {{ poll: 100ms, poll_max: 1s, deadline: 1m }}
+",
+        source(SECRET),
+        mode.workspace(),
+        mode.token(),
+        mode.secret(),
+        mode.url()
+    )
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_event_becomes_a_confirmed_refresh_that_the_history_shows(pool: PgPool) {
+    let mode = mode().await;
+    let home = Home::with_database(&pool);
+    home.configure(&configuration(&mode));
+    let up = home.start(&UP);
+    let url = up.webhooks();
+    up.says("\"working\"");
+    // The job is the route's, since none is named.
+    home.run(&["send", "--url", &url, "--event-id", "wev_up"]).exits(0);
+
+    let refresh = eventually("the refresh has succeeded", || {
+        let list = home.run(&["refreshes", "--state", "succeeded", "--output", "json"]).exits(0);
+        list.json().as_array().unwrap().first().cloned()
+    });
+    assert_eq!(refresh["target"], "sales-report");
+    assert_eq!(refresh["routes"], serde_json::json!(["nightly"]));
+    let runs = mode.runs("5d1b2c3d4e5f");
+    assert_eq!(runs.len(), 1);
+    assert_eq!(refresh["remote_id"], runs[0].token.as_str());
+
+    let shown = home.run(&["refreshes", "show", &refresh["refresh_id"].to_string()]).exits(0);
+    for word in ["succeeded", "wev_up", "nightly", "trigger", "poll", &runs[0].token] {
+        assert!(shown.out.contains(word), "{word}: {shown}");
+    }
+    let event = home.run(&["events", "show", "wev_up"]).exits(0);
+    for word in ["sales-report", "trigger", "\"eventId\":\"wev_up\""] {
+        assert!(event.out.contains(word), "{word}: {event}");
+    }
+    assert_eq!(up.ends_on("INT"), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_database_url_it_brings_its_own_and_keeps_what_it_took() {
+    let mode = mode().await;
+    let home = Home::new();
+    home.configure(&configuration(&mode));
+    let up = home.start(&UP);
+    let url = up.webhooks();
+    home.run(&["send", "--url", &url, "--event-id", "wev_kept", "--job", "1"]).exits(0);
+    let events = home.run(&["events", "--output", "json"]).exits(0).json();
+    assert_eq!(events[0]["event_id"], "wev_kept");
+    assert_eq!(up.ends_on("INT"), Some(0));
+    let away = home.run(&["events"]).exits(2);
+    assert!(away.err.contains("DATABASE_URL is not set"), "{away}");
+
+    let up = home.start(&UP);
+    up.webhooks();
+    let events = home.run(&["events", "--output", "json"]).exits(0).json();
+    assert_eq!(events[0]["event_id"], "wev_kept");
+    assert_eq!(up.ends_on("TERM"), Some(0));
+}
