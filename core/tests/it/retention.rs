@@ -21,7 +21,7 @@ async fn count(pool: &PgPool, what: &'static str) -> i64 {
 
 /// Everything that is due ends well.
 async fn succeed(store: &Store) {
-    for claimed in claim(&store, "w", 100, &[limit("a", 100)]).await {
+    for claimed in claim(store, "w", 100, &[limit("a", 100)]).await {
         let bounds = Bounds { give_up_after: DAY, deadline: DAY };
         let next = Next::Succeed { started_at: None };
         store.record(claimed, next, &Call::default(), bounds).await.unwrap();
