@@ -54,6 +54,7 @@ create table event (
 
 create index event_to_plan on event (plan_due_at, id) where state = 'stored';
 create index event_by_arrival on event (received_at, id);
+create index event_with_body on event (received_at, id) where body is not null;
 create index event_by_job on event (job_id, received_at);
 
 -- The other bodies that came under an event's id; the first one stands.
@@ -118,6 +119,7 @@ create table refresh (
 create unique index refresh_one_behind on refresh (target) where state in ('waiting', 'queued');
 create unique index refresh_one_under_way on refresh (target) where state in ('running', 'confirming');
 create index refresh_due on refresh (due_at, id) where state in ('queued', 'running', 'confirming');
+create index refresh_ended_at on refresh (finished_at) where finished_at is not null;
 create index refresh_by_target on refresh (target, id);
 create index refresh_by_creation on refresh (created_at, id);
 

@@ -28,9 +28,10 @@ select
     refresh.id as refresh_id,
     refresh.state::text as refresh_state,
     case
+        when refresh.state = 'queued' then coalesce(refresh.reason, 'waiting for its turn')
         when refresh.id is not null then refresh.reason
         when event.state = 'stored' then coalesce('could not be planned yet: ' || event.plan_error, 'not yet planned')
-        else event.reason
+        else coalesce(event.reason, 'its refreshes are older than retention.events')
     end as reason,
     refresh.attempts,
     refresh.last_error,
@@ -101,7 +102,9 @@ from target_state
 left join lateral (
     select min(refresh_cause.fresh_after) as since
     from refresh_cause
+    join refresh on refresh.id = refresh_cause.refresh_id
     where refresh_cause.target = target_state.target
+        and refresh.state <> 'skipped'
         and (target_state.fresh_as_of is null or refresh_cause.fresh_after > target_state.fresh_as_of)
 ) as unseen on true
 where target_state.configured;

@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use self::join::Asked;
 use crate::config::{Config, Outcome};
 use crate::event::interval;
+use crate::pool::Lent;
 use crate::refresh::RefreshId;
 use crate::route::Facts;
+use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "plan an event";
@@ -59,25 +61,35 @@ struct Event {
 impl Store {
     /// Plans the oldest stored event by today's configuration; none when there is none.
     pub async fn plan_next(&self, config: &Config) -> Result<Option<Planned>, StoreError> {
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        let Some(event) = lock_stored(&mut transaction, self.now()).await? else {
-            return Ok(None);
-        };
-        let (id, event_id, source) = (event.id, event.event_key.clone(), event.source.clone());
-        let planned =
-            Planning { connection: &mut transaction, config, now: self.now() }.plan(event).await;
-        match planned {
-            Ok(planned) => {
-                transaction.commit().await.doing(DOING)?;
-                Ok(Some(planned))
-            }
-            Err(error) => {
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            let Some(event) = lock_stored(&mut transaction, self.now()).await? else {
                 transaction.rollback().await.doing(DOING)?;
-                let error = crate::attempt::text(&error.source.to_string());
-                self.put_off(id, &error).await?;
-                Ok(Some(Planned { event_id, source, led_to: LedTo::PutOff { error } }))
+                lent.give_back();
+                return Ok(None);
+            };
+            let (id, event_id, source) = (event.id, event.event_key.clone(), event.source.clone());
+            let planned = Planning { connection: &mut transaction, config, now: self.now() }
+                .plan(event)
+                .await;
+            match planned {
+                Ok(planned) => {
+                    transaction.commit().await.doing(DOING)?;
+                    lent.give_back();
+                    Ok(Some(planned))
+                }
+                Err(error) if error.is_passing() => Err(error),
+                Err(error) => {
+                    transaction.rollback().await.doing(DOING)?;
+                    lent.give_back();
+                    let error = crate::attempt::text(&error.source.to_string());
+                    self.put_off(id, &error).await?;
+                    Ok(Some(Planned { event_id, source, led_to: LedTo::PutOff { error } }))
+                }
             }
-        }
+        })
+        .await
     }
 
     async fn put_off(&self, event: i64, error: &str) -> Result<(), StoreError> {

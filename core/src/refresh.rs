@@ -14,9 +14,12 @@ mod record;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::Connection as _;
 
 pub use self::record::{Bounds, Recorded};
 use crate::event::interval;
+use crate::pool::Lent;
+use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
 /// How long a claim holds.
@@ -24,6 +27,8 @@ pub const LEASE: Duration = Duration::from_secs(30);
 
 /// A refresh whose workers vanish this often in a row is given up: it may be what kills them.
 pub const MOST_LOST_LEASES: i32 = 5;
+
+const CLAIMING: &str = "claim refreshes";
 
 /// Claims take turns under this advisory lock, so that `max_concurrent` is counted right.
 const CLAIM_LOCK: i64 = 0x6166_7465_7272_756e;
@@ -101,11 +106,12 @@ pub struct Limit {
     pub max_concurrent: u32,
 }
 
-/// For a connection that is no longer configured; its refreshes end with that as their reason.
+/// For a connection that is not in this worker's configuration any more.
 const DEFAULT_LIMIT: i32 = 4;
 
 impl Store {
-    /// Leases up to `slots` refreshes that are due, oldest first, within each connection's limit.
+    /// Leases up to `slots` refreshes of these targets that are due, oldest first, within each
+    /// connection's limit; also of targets that are in nobody's configuration any more.
     ///
     /// A refresh whose lease ran out is due at once: its lost call is noted, and if that was a
     /// trigger, the claim says so in `unsure_since`.
@@ -114,15 +120,27 @@ impl Store {
         worker: &str,
         slots: usize,
         limits: &[Limit],
+        targets: &[String],
     ) -> Result<Vec<Claimed>, StoreError> {
-        const DOING: &str = "claim refreshes";
+        bounded(CLAIMING, self.claim_unbounded(worker, slots, limits, targets)).await
+    }
+
+    async fn claim_unbounded(
+        &self,
+        worker: &str,
+        slots: usize,
+        limits: &[Limit],
+        targets: &[String],
+    ) -> Result<Vec<Claimed>, StoreError> {
+        const DOING: &str = CLAIMING;
         let slots = i64::try_from(slots).unwrap_or(i64::MAX);
         let names: Vec<String> = limits.iter().map(|limit| limit.connection.clone()).collect();
         let most: Vec<i32> = limits
             .iter()
             .map(|limit| i32::try_from(limit.max_concurrent).unwrap_or(i32::MAX))
             .collect();
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+        let mut transaction = lent.begin().await.doing(DOING)?;
         sqlx::query!("select pg_advisory_xact_lock($1)", CLAIM_LOCK)
             .execute(&mut *transaction)
             .await
@@ -152,11 +170,24 @@ impl Store {
                 where refresh.state in ('queued', 'running', 'confirming')
                     and refresh.due_at <= clock.at
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
+                    -- What another worker knows of is left to it; what nobody does, ends.
+                    and (
+                        refresh.target = any ($8) or not exists (
+                            select from target_state
+                            where target_state.target = refresh.target and target_state.configured
+                        )
+                    )
                     and not (
-                        refresh.state = 'queued' and exists (
-                            select from refresh as ahead
-                            where ahead.target = refresh.target
-                                and ahead.state in ('running', 'confirming')
+                        refresh.state = 'queued' and (
+                            exists (
+                                select from refresh as ahead
+                                where ahead.target = refresh.target
+                                    and ahead.state in ('running', 'confirming')
+                            )
+                            or exists (
+                                select from target_state
+                                where target_state.target = refresh.target and target_state.paused
+                            )
                         )
                     )
             ),
@@ -186,6 +217,8 @@ impl Store {
                 from clock, due
                 join refresh on refresh.id = due.id
                 where refresh.lease_until is not null
+                -- A late worker may have recorded this call while we waited for the row.
+                on conflict do nothing
             )
             update refresh
             set
@@ -236,11 +269,13 @@ impl Store {
             &most,
             DEFAULT_LIMIT,
             interval(LEASE),
+            targets,
         )
         .fetch_all(&mut *transaction)
         .await
         .doing(DOING)?;
         transaction.commit().await.doing(DOING)?;
+        lent.give_back();
         let claims = rows.into_iter().map(|row| Claimed {
             id: row.id,
             target: row.target,

@@ -1,9 +1,13 @@
 //! Signals of the operating system as things that tasks can wait for.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Signals that come together mean one thing.
+const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.
 ///
@@ -20,6 +24,12 @@ pub fn on_signal() -> io::Result<CancellationToken> {
         let first = either(&mut terminate, &mut interrupt).await;
         tracing::info!(signal = first, "stopping on {first}");
         told.cancel();
+        // `timeout` and terminals signal the process and its group, which is one wish and not two.
+        tokio::time::sleep(ONE_WISH).await;
+        let fresh = signal(SignalKind::terminate()).and_then(|terminate| {
+            signal(SignalKind::interrupt()).map(|interrupt| (terminate, interrupt))
+        });
+        let Ok((mut terminate, mut interrupt)) = fresh else { return };
         let second = either(&mut terminate, &mut interrupt).await;
         tracing::warn!(signal = second, "stopping at once on a second {second}");
         std::process::exit(130);

@@ -1,7 +1,10 @@
 //! The handle on the database: a pool and a clock. Every statement of the other modules hangs on it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use tokio::time::timeout;
 
 use crate::Clock;
 
@@ -27,6 +30,43 @@ pub trait Doing<T> {
 impl<T> Doing<T> for Result<T, sqlx::Error> {
     fn doing(self, what: &'static str) -> Result<T, StoreError> {
         self.map_err(|source| StoreError { doing: what, source })
+    }
+}
+
+/// No step of a worker takes longer. The server's own limits come first, but one that is frozen or
+/// cut off keeps none.
+const STEP: Duration = Duration::from_secs(12);
+
+/// Ends a step that the server neither does nor refuses. Its connection must be a `Lent` one, so
+/// that it does not go back to the pool.
+pub(crate) async fn bounded<T>(
+    doing: &'static str,
+    step: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    timeout(STEP, step).await.unwrap_or_else(|_elapsed| {
+        let source = sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        Err(StoreError { doing, source })
+    })
+}
+
+impl StoreError {
+    /// Whether the fault is of the moment (the server away or busy, a lock, a deadlock) and the
+    /// same step may do later.
+    pub fn is_passing(&self) -> bool {
+        match &self.source {
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                ["08", "25", "40", "53", "55", "57", "58"]
+                    .iter()
+                    .any(|class| code.starts_with(class))
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            _ => false,
+        }
     }
 }
 

@@ -1,26 +1,41 @@
 //! The table of targets: what is configured, and how fresh it is.
 
 use crate::config::{Config, Target};
+use crate::pool::Lent;
+use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
+
+const DOING: &str = "note the configured targets";
 
 impl Store {
     /// Notes which targets are configured today, so that each has a row in `target_freshness`.
     pub async fn register_targets(&self, config: &Config) -> Result<(), StoreError> {
+        bounded(DOING, self.register(config)).await
+    }
+
+    async fn register(&self, config: &Config) -> Result<(), StoreError> {
         let (mut targets, mut connections, mut connectors) = (vec![], vec![], vec![]);
         for (name, target) in &config.targets {
             targets.push(name.clone());
             connections.push(target.connection.clone());
             connectors.push(config.kind_of(target).to_owned());
         }
+        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
         sqlx::query!(
             r#"
             with gone as (
                 update target_state set configured = false
-                where configured and target <> all ($1)
+                where target in (
+                    select target from target_state
+                    where configured and target <> all ($1)
+                    order by target collate "C"
+                    for update
+                )
             )
             insert into target_state (target, connection, connector)
-            select * from unnest($1::text[], $2::text[], $3::text[])
-            order by 1
+            select *
+            from unnest($1::text[], $2::text[], $3::text[]) as today (target, connection, connector)
+            order by today.target collate "C"
             on conflict (target) do update set
                 connection = excluded.connection,
                 connector = excluded.connector,
@@ -30,9 +45,10 @@ impl Store {
             &connections,
             &connectors,
         )
-        .execute(&self.pool)
+        .execute(&mut *lent)
         .await
-        .doing("note the configured targets")?;
+        .doing(DOING)?;
+        lent.give_back();
         Ok(())
     }
 }

@@ -28,8 +28,7 @@ pub enum Verdict {
     Finished,
     /// A refresh of the same thing was under way already.
     AlreadyRunning {
-        /// When it began there; none while it is still queued.
-        since: Option<DateTime<Utc>>,
+        /// Which one it is, if the tool says so.
         remote_id: Option<String>,
         url: Option<String>,
     },
@@ -77,8 +76,9 @@ pub enum Next {
     Fail {
         reason: String,
         error: Option<String>,
-        /// The policy was used up: events that joined late are owed tries of their own.
-        exhausted: bool,
+        /// The policy was used up: events that joined late are owed tries of their own, the next of
+        /// them after so long.
+        late_events: Option<Duration>,
     },
 }
 
@@ -109,18 +109,14 @@ pub fn next(
             Next::Confirm { remote_id, url, adopted: false, after: first_poll }
         }
         Verdict::Finished => Next::Succeed { started_at: None },
-        Verdict::AlreadyRunning { since, remote_id, url } => {
-            let counts = since.is_none_or(|since| since >= claimed.fresh_after + CLOCK_TOLERANCE);
-            match remote_id {
-                Some(remote_id) if counts => {
-                    Next::Confirm { remote_id, url, adopted: true, after: first_poll }
-                }
-                _ => tried.wait(
-                    first_poll,
-                    "an earlier refresh is under way in the tool; its end is waited for",
-                ),
-            }
+        // Whether it counts is seen at its end; if not, it is followed by another.
+        Verdict::AlreadyRunning { remote_id: Some(remote_id), url } => {
+            Next::Confirm { remote_id, url, adopted: true, after: first_poll }
         }
+        Verdict::AlreadyRunning { remote_id: None, .. } => tried.wait(
+            poll_delay(claimed.polls, confirm),
+            "an earlier refresh is under way in the tool; its end is waited for",
+        ),
         Verdict::Found { remote_id, url, began } => {
             // Our call was made after every event that it was made for had arrived, so what began
             // since covers them, whoever started it. All else is seen to its end, and must prove
@@ -130,13 +126,13 @@ pub fn next(
                 && began.is_none_or(|began| began >= since);
             Next::Confirm { remote_id, url, adopted: !covers, after: first_poll }
         }
-        Verdict::Running => still_running(claimed, confirm, None),
+        Verdict::Running => still_running(&tried, confirm, None),
         Verdict::Succeeded { started_at } => succeeded(&tried, started_at),
         Verdict::FailedThere { why, retry: true } => tried.again(None, why, false),
         Verdict::FailedThere { why, retry: false } => Next::Fail {
             reason: "it failed in the tool, and another try is pointless".into(),
             error: Some(why),
-            exhausted: false,
+            late_events: None,
         },
         Verdict::Gone => {
             tried.again(None, "the tool no longer knows the refresh it had started".into(), false)
@@ -152,19 +148,19 @@ pub fn next(
                 claimed.target
             ),
             error: None,
-            exhausted: false,
+            late_events: None,
         },
         Verdict::CallFailed { error, retry: None } => Next::Fail {
             reason: "the tool refused, and another try is pointless".into(),
             error: Some(error),
-            exhausted: false,
+            late_events: None,
         },
         Verdict::CallFailed { error, retry: Some(RetryAfter(after)) } => match claimed.work {
             // The refresh goes on in the tool whether we can ask or not: only the deadline ends it.
             Work::Poll { .. } => {
                 let asked = after.unwrap_or_default().min(LONGEST_PUT_OFF);
                 let after = poll_delay(claimed.polls, confirm).max(asked);
-                still_running(claimed, confirm, Some((after, error)))
+                still_running(&tried, confirm, Some((after, error)))
             }
             Work::Trigger => tried.again(after, error, claimed.unsure_since.is_some()),
         },
@@ -193,7 +189,7 @@ impl Tried<'_> {
             return Next::Fail {
                 reason: format!("given up after {tries} tries (retry.give_up_after)"),
                 error: Some(error),
-                exhausted: true,
+                late_events: Some(after),
             };
         }
         Next::Requeue(Requeue { after, reason: None, error: Some(error), give_back: false, unsure })
@@ -206,7 +202,7 @@ impl Tried<'_> {
             return Next::Fail {
                 reason: format!("given up waiting (retry.give_up_after): {reason}"),
                 error: None,
-                exhausted: true,
+                late_events: Some(after),
             };
         }
         Next::Requeue(Requeue {
@@ -238,6 +234,10 @@ fn succeeded(tried: &Tried<'_>, started_at: Option<DateTime<Utc>>) -> Next {
     if counts {
         return Next::Succeed { started_at };
     }
+    if adopted {
+        let reason = "the refresh that was under way in the tool began too early";
+        return tried.wait(Duration::ZERO, reason);
+    }
     let began = started_at.map_or("at an unknown time".into(), |at| at.to_rfc3339());
     let ended = claimed.fresh_after.to_rfc3339();
     tried.again(
@@ -248,24 +248,29 @@ fn succeeded(tried: &Tried<'_>, started_at: Option<DateTime<Utc>>) -> Next {
 }
 
 fn still_running(
-    claimed: &Claimed,
+    tried: &Tried<'_>,
     confirm: &ConfirmPolicy,
     failed: Option<(Duration, String)>,
 ) -> Next {
+    let claimed = tried.claimed;
     let (after, error) = match failed {
         Some((after, error)) => (after, Some(error)),
         None => (poll_delay(claimed.polls, confirm), None),
     };
-    let Work::Poll { deadline_at, .. } = claimed.work else {
+    let Work::Poll { deadline_at, adopted, .. } = claimed.work else {
         return Next::PollAgain { after, error };
     };
     match (deadline_at - claimed.claimed_at).to_std() {
         // The last look is taken at the deadline itself.
         Ok(left) if !left.is_zero() => Next::PollAgain { after: after.min(left), error },
+        // The deadline is for our own refresh; somebody else's is only waited for.
+        _ if adopted => {
+            tried.wait(after, "an earlier refresh is under way in the tool; its end is waited for")
+        }
         _ => Next::Fail {
             reason: "the tool did not say that it ended within confirm.deadline".into(),
             error,
-            exhausted: true,
+            late_events: Some(after),
         },
     }
 }

@@ -3,9 +3,11 @@
 //! Invariant: a trigger whose answer was lost is never repeated before the tool was asked.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use afterrun_core::attempt::Call;
 use afterrun_core::refresh::{Claimed, Work};
+use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{CLOCK_TOLERANCE, RetryAfter, Verdict};
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures_util::FutureExt as _;
@@ -13,13 +15,17 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connector::{Called, ConnectorError, Found, OpenTarget, Polled, Started, Triggered};
 
+/// A start that is cut short is one more answer lost; better to ask anew.
+const LEAST_FOR_A_START: Duration = Duration::from_secs(10);
+
 /// Calls the tool for a claim. Ends by `deadline`, and survives a connector that panics.
 pub(crate) async fn call(
     target: &dyn OpenTarget,
     claimed: &Claimed,
     deadline: Instant,
 ) -> (Verdict, Call) {
-    let called = AssertUnwindSafe(timeout_at(deadline, answer(target, claimed))).catch_unwind();
+    let called =
+        AssertUnwindSafe(timeout_at(deadline, answer(target, claimed, deadline))).catch_unwind();
     match called.await {
         Ok(Ok(answered)) => answered,
         Ok(Err(_elapsed)) => {
@@ -31,7 +37,7 @@ pub(crate) async fn call(
     }
 }
 
-async fn answer(target: &dyn OpenTarget, claimed: &Claimed) -> (Verdict, Call) {
+async fn answer(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -> (Verdict, Call) {
     match &claimed.work {
         Work::Poll { remote_id, .. } => {
             let Called { answer, http_status } = target.poll(remote_id).await;
@@ -43,7 +49,7 @@ async fn answer(target: &dyn OpenTarget, claimed: &Claimed) -> (Verdict, Call) {
         }
         Work::Trigger => match claimed.unsure_since {
             None => trigger(target, false).await,
-            Some(since) => find_or_trigger(target, since).await,
+            Some(since) => find_or_trigger(target, since, deadline).await,
         },
     }
 }
@@ -52,7 +58,11 @@ async fn answer(target: &dyn OpenTarget, claimed: &Claimed) -> (Verdict, Call) {
 ///
 /// What began after the call is the likeliest to be its own. Only where there is none may the
 /// tool's clock be behind ours, or the one before be somebody else's.
-async fn find_or_trigger(target: &dyn OpenTarget, since: DateTime<Utc>) -> (Verdict, Call) {
+async fn find_or_trigger(
+    target: &dyn OpenTarget,
+    since: DateTime<Utc>,
+    deadline: Instant,
+) -> (Verdict, Call) {
     // Some tools tell whole seconds only, and list what is later than the time they are given.
     let just_before = since.trunc_subsecs(0) - TimeDelta::seconds(1);
     for since in [just_before, since - CLOCK_TOLERANCE] {
@@ -66,6 +76,9 @@ async fn find_or_trigger(target: &dyn OpenTarget, since: DateTime<Utc>) -> (Verd
         };
         return (verdict, Call { http_status, ..Call::default() });
     }
+    if deadline - Instant::now() < LEAST_FOR_A_START {
+        return (cut_off_after_asking(), Call::default());
+    }
     // It may have arrived all the same, if the tool cannot say.
     trigger(target, true).await
 }
@@ -77,17 +90,24 @@ async fn trigger(target: &dyn OpenTarget, repeated: bool) -> (Verdict, Call) {
             Verdict::Started { remote_id: started.remote_id, url: started.url }
         }
         Ok(Triggered::Finished) => Verdict::Finished,
-        Ok(Triggered::AlreadyRunning { since, remote_id, url }) => {
-            Verdict::AlreadyRunning { since, remote_id, url }
+        Ok(Triggered::AlreadyRunning { remote_id, url, .. }) => {
+            Verdict::AlreadyRunning { remote_id, url }
         }
         Err(error) if error.outcome_unknown() => Verdict::AnswerLost {
-            error: chain(&error),
+            error: Chain(&error).to_string(),
             retry: RetryAfter(error.retry().and_then(|retry| retry.after)),
         },
         Err(error) => failed(&error),
     };
     let started = matches!(verdict, Verdict::Started { .. } | Verdict::Finished);
     (verdict, Call { http_status, possible_duplicate: repeated && started })
+}
+
+fn cut_off_after_asking() -> Verdict {
+    Verdict::CallFailed {
+        error: "asking what an earlier call had started took too long to start another".into(),
+        retry: Some(RetryAfter(None)),
+    }
 }
 
 fn verdict_of_poll(polled: Polled) -> Verdict {
@@ -101,7 +121,7 @@ fn verdict_of_poll(polled: Polled) -> Verdict {
 
 fn failed(error: &ConnectorError) -> Verdict {
     let retry = error.retry().map(|retry| RetryAfter(retry.after));
-    Verdict::CallFailed { error: chain(error), retry }
+    Verdict::CallFailed { error: Chain(error).to_string(), retry }
 }
 
 /// A call that we ended ourselves: a trigger may have arrived, a poll changes nothing.
@@ -111,16 +131,4 @@ fn cut_short(claimed: &Claimed, error: &str) -> Verdict {
         Work::Trigger => Verdict::AnswerLost { error, retry: RetryAfter(None) },
         Work::Poll { .. } => Verdict::CallFailed { error, retry: Some(RetryAfter(None)) },
     }
-}
-
-/// The error and its causes on one line, as `refresh.last_error` shows them.
-fn chain(error: &ConnectorError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

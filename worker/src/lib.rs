@@ -14,6 +14,7 @@ pub mod connector;
 pub mod connectors;
 pub mod http;
 pub mod login;
+mod outage;
 mod run;
 mod targets;
 mod wake;

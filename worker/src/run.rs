@@ -10,14 +10,17 @@ use afterrun_core::attempt::Call;
 use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
 use afterrun_core::plan::LedTo;
 use afterrun_core::refresh::{Bounds, Claimed, Recorded, RefreshId, Work};
+use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{self, Verdict};
 use afterrun_core::{Store, StoreError};
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::call::call;
 use crate::http::Http;
+use crate::outage::Outage;
 use crate::targets::Targets;
 use crate::wake::Wake;
 
@@ -32,6 +35,9 @@ const CALL: Duration = Duration::from_secs(25);
 
 /// A call is not begun with less than this left of it.
 const LEAST: Duration = Duration::from_secs(20);
+
+/// How often refreshes are looked for whose workers keep vanishing.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How often old history is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
@@ -82,6 +88,7 @@ impl Worker {
     /// Takes what is due now and sees it through. Tests call this until it returns nothing.
     pub async fn run_once(self: &Arc<Self>) -> Result<Vec<(RefreshId, Recorded)>, StoreError> {
         self.store.register_targets(self.targets().config()).await?;
+        self.give_up_lost().await?;
         let mut slots = Slots::new();
         self.fill(&mut slots).await?;
         slots.join_all().await.into_iter().collect()
@@ -96,12 +103,17 @@ impl Worker {
         let mut slots = Slots::new();
         let mut outage = Outage::default();
         let mut registered: Option<Arc<Targets>> = None;
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
             let filled = async {
                 let targets = self.targets();
                 if registered.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &targets)) {
                     self.store.register_targets(targets.config()).await?;
                     registered = Some(targets);
+                }
+                if sweep.tick().now_or_never().is_some() {
+                    self.give_up_lost().await?;
                 }
                 self.fill(&mut slots).await
             };
@@ -114,6 +126,9 @@ impl Worker {
                 () = wake.heard_or_polled() => {}
                 () = stop.cancelled() => {}
             }
+            while let Some(ended) = slots.try_join_next() {
+                report(ended);
+            }
         }
         self.stop.cancel();
         if !slots.is_empty() {
@@ -125,17 +140,24 @@ impl Worker {
         services.join_all().await;
     }
 
-    /// Gives up what was lost too often, plans what has arrived, claims for every free slot.
-    /// Whether there may be more to do at once.
-    async fn fill(self: &Arc<Self>, slots: &mut Slots) -> Result<bool, StoreError> {
+    async fn give_up_lost(&self) -> Result<(), StoreError> {
         for id in self.store.give_up_lost().await? {
             tracing::error!(refresh.id = %id, "gave up refresh {id}: its workers keep vanishing");
         }
+        Ok(())
+    }
+
+    /// Plans what has arrived, claims for every free slot. Whether there may be more to do at once.
+    async fn fill(self: &Arc<Self>, slots: &mut Slots) -> Result<bool, StoreError> {
         let targets = self.targets();
         let planned = self.plan(&targets).await?;
         let free = SLOTS.saturating_sub(slots.len());
+        if free == 0 {
+            return Ok(false);
+        }
         let before = Instant::now();
-        let claims = self.store.claim(&self.name, free, targets.limits()).await?;
+        let (limits, names) = (targets.limits(), targets.names());
+        let claims = self.store.claim(&self.name, free, limits, names).await?;
         let full = !claims.is_empty() && claims.len() == free;
         for claimed in claims {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
@@ -240,7 +262,7 @@ impl Worker {
                     Ok(0) => tokio::time::sleep(FORGET_EVERY).await,
                     Ok(rows) => tracing::debug!(rows, "forgot old history"),
                     Err(error) => {
-                        tracing::debug!(error = chain(&error), "could not forget old history");
+                        tracing::warn!(error = %Chain(&error), "could not forget old history");
                         tokio::time::sleep(FORGET_EVERY).await;
                     }
                 }
@@ -250,46 +272,13 @@ impl Worker {
     }
 }
 
-/// Says once that the database is away and once that it is back.
-#[derive(Default)]
-struct Outage {
-    since: Option<Instant>,
-}
-
-impl Outage {
-    fn note(&mut self, filled: Result<bool, StoreError>) -> bool {
-        match (filled, self.since) {
-            (Ok(more), None) => more,
-            (Ok(more), Some(since)) => {
-                let seconds = since.elapsed().as_secs();
-                tracing::info!(seconds, "the database is back");
-                self.since = None;
-                more
-            }
-            (Err(error), None) => {
-                tracing::error!(error = chain(&error), "the database is away; trying every second");
-                self.since = Some(Instant::now());
-                false
-            }
-            (Err(error), Some(_)) => {
-                tracing::debug!(error = chain(&error), "the database is still away");
-                false
-            }
-        }
-    }
-}
-
 fn report(ended: Result<Result<(RefreshId, Recorded), StoreError>, tokio::task::JoinError>) {
     match ended {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::error!(
-            error = chain(&error),
+            error = %Chain(&error),
             "a result could not be recorded; its lease will run out and the tool be asked"
         ),
         Err(error) => tracing::error!(%error, "a call ended in a panic"),
     }
-}
-
-fn chain(error: &StoreError) -> String {
-    format!("{error}: {}", error.source)
 }

@@ -19,6 +19,7 @@ pub struct Targets {
     connections: BTreeMap<String, Arc<dyn OpenConnection>>,
     targets: BTreeMap<String, Arc<dyn OpenTarget>>,
     limits: Vec<Limit>,
+    names: Vec<String>,
 }
 
 impl Targets {
@@ -54,7 +55,8 @@ impl Targets {
                 max_concurrent: connection.max_concurrent,
             })
             .collect();
-        Ok(Self { config, connections, targets, limits })
+        let names = targets.keys().cloned().collect();
+        Ok(Self { config, connections, targets, limits, names })
     }
 
     /// The configuration that this was made of.
@@ -65,6 +67,11 @@ impl Targets {
     /// How many refreshes each connection takes at once.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
+    }
+
+    /// The names of all targets.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// The target of that name, if there still is one.

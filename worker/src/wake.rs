@@ -16,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 /// Without a notification, this long; spread so that workers do not march in step.
 const POLL: Duration = Duration::from_secs(1);
 
+/// A server that is silent is tried again.
+const LISTENS_WITHIN: Duration = Duration::from_secs(5);
+
 /// A connection that is dead but not closed is found out by this.
 const LISTENER_LIFE: Duration = Duration::from_secs(30);
 
@@ -45,8 +48,12 @@ impl Wake {
     }
 
     async fn hear(&self, store: &Store) -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(store.pool()).await?;
-        listener.listen(WAKE_CHANNEL).await?;
+        let listening = async {
+            let mut listener = PgListener::connect_with(store.pool()).await?;
+            listener.listen(WAKE_CHANNEL).await.map(|()| listener)
+        };
+        let Ok(listener) = timeout(LISTENS_WITHIN, listening).await else { return Ok(()) };
+        let mut listener = listener?;
         // What came before we listened was not heard.
         self.0.notify_one();
         while let Ok(heard) = timeout(LISTENER_LIFE, listener.try_recv()).await {

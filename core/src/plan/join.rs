@@ -33,6 +33,7 @@ impl Planning<'_> {
             None => self.insert(asked, None).await?,
         };
         self.cause(asked, id, asked.run_key).await?;
+        self.should_show(asked).await?;
         Ok(id)
     }
 
@@ -40,15 +41,29 @@ impl Planning<'_> {
         let (connection, connector) = self.connection_of(asked.target);
         sqlx::query!(
             r#"
-            insert into target_state (target, connection, connector, last_run_finished_at)
-            values ($1, $2, $3, $4)
-            on conflict (target) do update set
-                last_run_finished_at =
-                    greatest(target_state.last_run_finished_at, excluded.last_run_finished_at)
+            insert into target_state (target, connection, connector)
+            values ($1, $2, $3)
+            on conflict (target) do update set target = excluded.target
             "#,
             asked.target,
             connection,
             connector,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(())
+    }
+
+    /// Notes the run as one that the target should show.
+    async fn should_show(&mut self, asked: &Asked<'_>) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            update target_state
+            set last_run_finished_at = greatest(last_run_finished_at, $2)
+            where target = $1
+            "#,
+            asked.target,
             asked.fresh_after,
         )
         .execute(&mut *self.connection)

@@ -3,16 +3,23 @@
 //! Invariant: as for a record, the target's row is locked first, so that nothing comes to wait
 //! behind a refresh that has just ended.
 
+use sqlx::Connection as _;
+
 use super::record::{note_failure, promote};
 use super::{MOST_LOST_LEASES, RefreshId};
+use crate::pool::Lent;
+use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
 impl Store {
     /// Ends refreshes whose workers vanished too often in a row. Gives their ids.
     pub async fn give_up_lost(&self) -> Result<Vec<RefreshId>, StoreError> {
         const DOING: &str = "give up refreshes whose workers keep vanishing";
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        sqlx::query!(
+        bounded(DOING, async {
+        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+        let mut transaction = lent.begin().await.doing(DOING)?;
+        // The targets first, so that nothing comes to wait behind what ends here.
+        let targets = sqlx::query_scalar!(
             r#"
             select target from target_state
             where target in (
@@ -21,7 +28,7 @@ impl Store {
                     and lease_until <= coalesce($1, clock_timestamp())
                     and lost_leases + 1 >= $2
             )
-            order by target
+            order by target collate "C"
             for update
             "#,
             self.now(),
@@ -30,6 +37,11 @@ impl Store {
         .fetch_all(&mut *transaction)
         .await
         .doing(DOING)?;
+        if targets.is_empty() {
+            transaction.rollback().await.doing(DOING)?;
+            lent.give_back();
+            return Ok(vec![]);
+        }
         let given_up = sqlx::query!(
             r#"
             with clock as materialized (
@@ -39,6 +51,7 @@ impl Store {
                 select refresh.*
                 from clock, refresh
                 where refresh.state in ('running', 'confirming')
+                    and refresh.target = any ($3)
                     and refresh.lease_until <= clock.at
                     and refresh.lost_leases + 1 >= $2
                 for update of refresh skip locked
@@ -68,6 +81,7 @@ impl Store {
             "#,
             self.now(),
             MOST_LOST_LEASES,
+            &targets,
         )
         .fetch_all(&mut *transaction)
         .await
@@ -77,6 +91,9 @@ impl Store {
             promote(&mut transaction, &refresh.target, self.now()).await?;
         }
         transaction.commit().await.doing(DOING)?;
+        lent.give_back();
         Ok(given_up.into_iter().map(|refresh| refresh.id).collect())
+        })
+        .await
     }
 }

@@ -9,11 +9,13 @@ mod hand_back;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::Claimed;
 use crate::attempt::{self, Call, Outcome};
 use crate::event::interval;
+use crate::pool::Lent;
+use crate::store::bounded;
 use crate::transition::{Next, Requeue};
 use crate::{Doing as _, Store, StoreError};
 
@@ -22,6 +24,9 @@ const DOING: &str = "record a refresh";
 /// Between the tries to record; together with the call they stay within the lease.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
+
+/// Why a refresh waits that failed; what failed is its `last_error`.
+const TO_BE_TRIED_AGAIN: &str = "to be tried again";
 
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,17 +81,20 @@ impl Store {
         call: &Call,
         bounds: Bounds,
     ) -> Result<Recorded, StoreError> {
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        let written = Writing { connection: &mut transaction, claimed, call, now: self.now() }
-            .write(next, bounds)
-            .await?;
-        match written {
-            Some(recorded) => transaction.commit().await.doing(DOING).map(|()| recorded),
-            None => {
-                transaction.rollback().await.doing(DOING)?;
-                Ok(Recorded::Superseded)
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            let written = Writing { connection: &mut transaction, claimed, call, now: self.now() }
+                .write(next, bounds)
+                .await?;
+            match written {
+                Some(_) => transaction.commit().await.doing(DOING)?,
+                None => transaction.rollback().await.doing(DOING)?,
             }
-        }
+            lent.give_back();
+            Ok(written.unwrap_or(Recorded::Superseded))
+        })
+        .await
     }
 }
 
@@ -106,7 +114,8 @@ impl Writing<'_> {
                 if !self.confirm(&remote_id, url.as_deref(), adopted, after, bounds).await? {
                     return Ok(None);
                 }
-                self.attempt(Outcome::Ok, None).await?;
+                let outcome = if adopted { Outcome::Wait } else { Outcome::Ok };
+                self.attempt(outcome, None).await?;
                 Ok(Some(Recorded::Later { after }))
             }
             Next::PollAgain { after, error } => {
@@ -128,7 +137,7 @@ impl Writing<'_> {
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Succeeded))
             }
-            Next::Fail { reason, error, exhausted } => {
+            Next::Fail { reason, error, late_events } => {
                 self.lock_target().await?;
                 let error = error.as_deref().map(attempt::text);
                 if !self.fail(&attempt::text(&reason), error.as_deref()).await? {
@@ -137,8 +146,8 @@ impl Writing<'_> {
                 self.attempt(Outcome::Fail, error.as_deref().or(Some(&reason))).await?;
                 let said = error.as_deref().unwrap_or(&reason);
                 note_failure(self.connection, &self.claimed.target, said).await?;
-                if exhausted {
-                    self.hand_on_late_events(bounds.give_up_after).await?;
+                if let Some(after) = late_events {
+                    self.hand_on_late_events(bounds.give_up_after, after).await?;
                 }
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Failed))
@@ -178,6 +187,9 @@ impl Writing<'_> {
                 remote_id = $3,
                 remote_url = $4,
                 remote_adopted = $5,
+                reason = case
+                    when $5 then 'an earlier refresh is under way in the tool; its end is waited for'
+                end,
                 connection = $9, connector = $10,
                 due_at = coalesce($6, clock_timestamp()) + $7::interval,
                 deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
@@ -242,7 +254,8 @@ impl Writing<'_> {
                 reason = $5,
                 due_at = coalesce($3, clock_timestamp()) + $4::interval,
                 attempts = attempts - $6::integer,
-                polls = 0, lost_leases = 0,
+                -- Turns that were not ours are counted as polls, so that the waits between them grow.
+                polls = case when $6 = 1 then polls + 1 else 0 end, lost_leases = 0,
                 unsure_since = case when $7 then coalesce(unsure_since, claimed_at) end,
                 remote_id = null, remote_url = null, remote_adopted = false, deadline_at = null,
                 connection = $9, connector = $10,
@@ -257,7 +270,7 @@ impl Writing<'_> {
             self.claimed.fence,
             self.now,
             interval(after),
-            reason,
+            reason.as_deref().unwrap_or(TO_BE_TRIED_AGAIN),
             i32::from(give_back),
             unsure,
             error,

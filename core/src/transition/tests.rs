@@ -92,19 +92,24 @@ fn a_refresh_that_somebody_else_started_must_prove_its_start() {
 }
 
 #[test]
-fn one_already_running_is_adopted_only_if_it_began_after_the_run_ended() {
-    let running = |since, remote_id: Option<&str>| Verdict::AlreadyRunning {
-        since,
+fn one_already_running_is_seen_to_its_end_and_then_must_prove_its_start() {
+    let running = |remote_id: Option<&str>| Verdict::AlreadyRunning {
         remote_id: remote_id.map(Into::into),
         url: None,
     };
-    let adopted = |next| matches!(next, Next::Confirm { adopted: true, .. });
-    assert!(adopted(after(&trigger(), running(None, Some("r")))), "it is queued there");
-    assert!(adopted(after(&trigger(), running(Some(at(55)), Some("r")))));
-    for verdict in [running(Some(at(54)), Some("r")), running(None, None)] {
-        let wait = requeued(after(&trigger(), verdict));
-        assert!(wait.give_back && wait.error.is_none() && wait.reason.is_some());
-    }
+    let adopted = after(&trigger(), running(Some("r")));
+    assert!(matches!(adopted, Next::Confirm { adopted: true, .. }), "{adopted:?}");
+    let wait = requeued(after(&trigger(), running(None)));
+    assert!(wait.give_back && wait.error.is_none() && wait.reason.is_some());
+    assert_eq!(wait.after, CONFIRM.poll);
+    let tenth = requeued(after(&Claimed { polls: 9, ..trigger() }, running(None)));
+    assert_eq!(tenth.after, CONFIRM.poll_max, "the waits grow");
+}
+
+#[test]
+fn somebody_elses_refresh_is_waited_for_beyond_our_deadline() {
+    let late = Claimed { claimed_at: at(7300), ..poll(true) };
+    assert!(requeued(after(&late, Verdict::Running)).give_back);
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn a_failure_is_tried_again_until_the_policy_is_used_up() {
     assert!(again.after <= Duration::from_millis(7500) && !again.unsure && !again.give_back);
     let late = Claimed { claimed_at: at(60 + 12 * 60 * 60), ..trigger() };
     for verdict in [failed(Some(RetryAfter(None))), lost(), Verdict::Gone] {
-        assert!(matches!(after(&late, verdict), Next::Fail { exhausted: true, .. }));
+        assert!(matches!(after(&late, verdict), Next::Fail { late_events: Some(_), .. }));
     }
     let there = Verdict::FailedThere { why: "no".into(), retry: true };
     assert_eq!(requeued(after(&poll(false), there)).error.as_deref(), Some("no"));
@@ -154,7 +159,7 @@ fn what_is_pointless_is_final_at_once() {
     for (claimed, verdict) in
         [(trigger(), failed(None)), (poll(false), failed(None)), (poll(false), there)]
     {
-        assert!(matches!(after(&claimed, verdict), Next::Fail { exhausted: false, .. }));
+        assert!(matches!(after(&claimed, verdict), Next::Fail { late_events: None, .. }));
     }
 }
 
@@ -178,7 +183,7 @@ fn a_refresh_under_way_is_asked_at_growing_intervals_and_at_last_at_its_deadline
     assert_eq!(asked(2, at(100)), again(11.25));
     assert_eq!(asked(1000, at(100)), again(60.0));
     assert_eq!(asked(1000, at(7290)), again(10.0));
-    assert!(matches!(asked(1000, at(7300)), Next::Fail { exhausted: true, .. }));
+    assert!(matches!(asked(1000, at(7300)), Next::Fail { late_events: Some(_), .. }));
 }
 
 #[test]

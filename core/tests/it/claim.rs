@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::scene::{config, limit, planned, store, targets};
+use crate::scene::{claim, config, limit, planned, store, targets};
 
 /// All of them claim at the same moment.
 async fn race(store: &Store, claimers: usize, slots: usize, limits: &[Limit]) -> Vec<Claimed> {
@@ -20,7 +20,7 @@ async fn race(store: &Store, claimers: usize, slots: usize, limits: &[Limit]) ->
         let (store, start, limits) = (store.clone(), Arc::clone(&start), limits.to_vec());
         racing.spawn(async move {
             start.wait().await;
-            store.claim(&format!("worker-{name}"), slots, &limits).await.unwrap()
+            claim(&store, &format!("worker-{name}"), slots, &limits).await
         });
     }
     racing.join_all().await.into_iter().flatten().collect()
@@ -35,8 +35,8 @@ async fn claims_that_race_get_each_refresh_once(pool: PgPool) {
         let claims = race(&store, 4, 15, &[limit("a", 1000)]).await;
         let ids: BTreeSet<_> = claims.iter().map(|claim| claim.id).collect();
         assert_eq!((claims.len(), ids.len()), (40, 40));
-        for claim in claims {
-            store.hand_back(claim).await.unwrap();
+        for claimed in claims {
+            store.hand_back(claimed).await.unwrap();
         }
     }
 }
@@ -56,7 +56,7 @@ async fn claims_that_race_keep_to_what_a_connection_takes_at_once(pool: PgPool) 
 async fn a_connection_that_is_full_does_not_hold_up_another(pool: PgPool) {
     let store = store(&pool);
     planned(&store, &config(&[("a", 30), ("z", 1)]), "wev_1", 1).await;
-    let claims = store.claim("w", 2, &[limit("a", 1), limit("z", 1)]).await.unwrap();
+    let claims = claim(&store, "w", 2, &[limit("a", 1), limit("z", 1)]).await;
     let mut found = targets(&claims);
     found.sort_unstable();
     assert_eq!(found, ["a-0", "z-0"]);
@@ -70,11 +70,11 @@ async fn what_has_been_due_for_longest_is_claimed_first(pool: PgPool) {
     planned(&store, &config(&[("b", 1)]), "wev_2", 2).await;
     store.clock().advance(Duration::from_secs(1));
     planned(&store, &config(&[("c", 1)]), "wev_3", 3).await;
-    let first = store.claim("w", 2, &[]).await.unwrap();
+    let first = claim(&store, "w", 2, &[]).await;
     let mut found = targets(&first);
     found.sort_unstable();
     assert_eq!(found, ["a-0", "b-0"]);
-    assert_eq!(targets(&store.claim("w", 2, &[]).await.unwrap()), ["c-0"]);
+    assert_eq!(targets(&claim(&store, "w", 2, &[]).await), ["c-0"]);
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
@@ -83,8 +83,8 @@ async fn leases_hold_by_the_clock_of_the_database(pool: PgPool) {
     let at = sqlx::query_scalar("select now()").fetch_one(&pool).await.unwrap();
     crate::scene::deliver(&store, &crate::scene::body("wev_1", 1, at)).await;
     store.plan_next(&config(&[("a", 3)])).await.unwrap().unwrap();
-    assert_eq!(store.claim("w", 100, &[]).await.unwrap().len(), 3);
-    assert!(store.claim("w", 100, &[]).await.unwrap().is_empty());
+    assert_eq!(claim(&store, "w", 100, &[]).await.len(), 3);
+    assert!(claim(&store, "w", 100, &[]).await.is_empty());
     let left: bool = sqlx::query_scalar(
         "select bool_and(lease_until - now() between '29 s' and '30 s') from refresh",
     )
@@ -93,7 +93,7 @@ async fn leases_hold_by_the_clock_of_the_database(pool: PgPool) {
     .unwrap();
     assert!(left, "thirty seconds from the claim");
     sqlx::query("update refresh set lease_until = now()").execute(&pool).await.unwrap();
-    let again = store.claim("w", 100, &[]).await.unwrap();
+    let again = claim(&store, "w", 100, &[]).await;
     assert_eq!(again.len(), 3);
     assert!(again.iter().all(|claim| claim.unsure_since.is_some()), "a call may have been made");
 }
@@ -103,7 +103,7 @@ async fn workers_that_give_up_a_lost_refresh_at_once_give_it_up_once(pool: PgPoo
     let store = store(&pool);
     planned(&store, &config(&[("a", 6)]), "wev_1", 1).await;
     for _ in 0..5 {
-        assert_eq!(store.claim("killed", 100, &[limit("a", 100)]).await.unwrap().len(), 6);
+        assert_eq!(claim(&store, "killed", 100, &[limit("a", 100)]).await.len(), 6);
         store.clock().advance(Duration::from_secs(31));
     }
     let start = Arc::new(Barrier::new(4));

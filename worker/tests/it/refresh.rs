@@ -161,7 +161,7 @@ async fn a_refresh_that_a_schedule_began_before_the_run_ended_is_followed_by_ano
     stack.drain().await;
 
     let row = stack.row(&event).await;
-    assert_eq!((row.state(), row.attempts), ("queued", Some(0)));
+    assert_eq!((row.state(), row.remote_id.as_ref()), ("confirming", Some(&scheduled)));
     assert!(row.reason().starts_with("an earlier refresh is under way"), "{}", row.reason());
     stack.settle().await;
 

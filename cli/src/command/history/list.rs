@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use comfy_table::ColumnConstraint;
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::toned;
 use crate::args::{Filter, Output};
@@ -81,6 +82,8 @@ pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> 
             Output::Table => Ok(line(tabulated::<L>(&rows))?),
         };
     }
+    // From here to the end: one that comes during a look at the database is heard after it.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let mut shown = HashMap::new();
     let mut lines = Lines::new::<L>(&rows);
     if filter.output == Output::Table {
@@ -101,7 +104,7 @@ pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> 
         }
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
-            stopped = tokio::signal::ctrl_c() => return Ok(stopped?),
+            _ = interrupts.recv() => return Ok(()),
         }
         rows = listed.rows(FOLLOWED.max(filter.limit)).await?;
         let first = shown.keys().min().copied();

@@ -42,6 +42,7 @@ impl Writing<'_> {
     pub(super) async fn hand_on_late_events(
         &mut self,
         give_up_after: Duration,
+        after: Duration,
     ) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
@@ -58,12 +59,18 @@ impl Writing<'_> {
             ),
             behind as (
                 insert into refresh (
-                    target, connection, connector, state, fresh_after,
-                    due_at, created_at, tries_since
+                    target, connection, connector, state, reason, fresh_after,
+                    due_at, created_at, tries_since, attempts
                 )
                 select
                     refresh.target, refresh.connection, refresh.connector, 'queued',
-                    late.fresh_after, clock.at, clock.at, late.tries_since
+                    'takes over from refresh ' || $1::bigint || ', whose time was up',
+                    late.fresh_after,
+                    -- The wait leaves time for the try.
+                    clock.at + least($5::interval, (late.tries_since + $3::interval - clock.at) / 2),
+                    clock.at, late.tries_since,
+                    -- Its delays go on growing where they were.
+                    refresh.attempts
                 from clock, late, refresh
                 where refresh.id = $1
                 on conflict (target) where state in ('waiting', 'queued') do update set
@@ -82,6 +89,7 @@ impl Writing<'_> {
             self.now,
             interval(give_up_after),
             self.claimed.tries_since,
+            interval(after),
         )
         .execute(&mut *self.connection)
         .await

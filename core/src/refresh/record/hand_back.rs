@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use sqlx::Connection as _;
+
 use super::{Recorded, Writing};
 use crate::attempt::Call;
+use crate::pool::Lent;
 use crate::refresh::{Claimed, Work};
+use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "hand a refresh back";
@@ -13,16 +17,23 @@ impl Store {
     /// Hands a claim back: nothing was called, so no attempt is written. What came to wait behind
     /// it meanwhile joins it.
     pub async fn hand_back(&self, claimed: Claimed) -> Result<Recorded, StoreError> {
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        let (call, now) = (Call::default(), self.now());
-        let mut writing =
-            Writing { connection: &mut transaction, claimed: &claimed, call: &call, now };
-        if !writing.hand_back().await? {
-            transaction.rollback().await.doing(DOING)?;
-            return Ok(Recorded::Superseded);
-        }
-        transaction.commit().await.doing(DOING)?;
-        Ok(Recorded::Later { after: Duration::ZERO })
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            let (call, now) = (Call::default(), self.now());
+            let mut writing =
+                Writing { connection: &mut transaction, claimed: &claimed, call: &call, now };
+            let recorded = if writing.hand_back().await? {
+                transaction.commit().await.doing(DOING)?;
+                Recorded::Later { after: Duration::ZERO }
+            } else {
+                transaction.rollback().await.doing(DOING)?;
+                Recorded::Superseded
+            };
+            lent.give_back();
+            Ok(recorded)
+        })
+        .await
     }
 }
 
