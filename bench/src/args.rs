@@ -22,7 +22,7 @@ pub(crate) struct Args {
         value_parser = clap::value_parser!(u16).range(1..=90))]
     connections: Vec<u16>,
     /// Events that wait for a worker when it starts; each leads to ten refreshes.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=5000))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=5000))]
     pub(crate) events: u16,
     /// Leave the other part out.
     #[arg(long)]

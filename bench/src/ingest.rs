@@ -13,7 +13,7 @@ use crate::figures::{self, Series, Side};
 use crate::load;
 use crate::machine::{self, Outside};
 use crate::pgbench::{Pgbench, Script};
-use crate::process::{self, Memory};
+use crate::process::{self, Memory, Split};
 use crate::program::{Program, Service};
 use crate::stored::{self, Checked};
 use crate::turns::{self, Whose};
@@ -27,6 +27,8 @@ pub(crate) struct Ingest {
     pub(crate) idle: Memory,
     pub(crate) idle_percent: f64,
     pub(crate) loaded: Memory,
+    /// Over all rounds.
+    pub(crate) split: Split,
 }
 
 pub(crate) async fn measure(
@@ -49,7 +51,7 @@ pub(crate) async fn measure(
     let insert = Script { text: include_str!("../sql/insert.sql"), variables: &row };
     let mut series: Vec<Series> =
         args.connections().map(|clients| Series::new("ingest: events", clients)).collect();
-    let mut checked = Checked::default();
+    let (mut checked, mut split) = (Checked::default(), Split::default());
     turns::take(args.rounds(), &mut series, async |whose, clients| {
         database.reset().await?;
         let watch = Outside::watch();
@@ -57,7 +59,9 @@ pub(crate) async fn measure(
             return Ok((pgbench.run(&insert, clients, args.length()).await?, watch.share()));
         }
         let (to, template) = (service.address, template.clone());
+        let before = Split::now(service.pid)?;
         let sending = load::send(to, template.clone(), clients, args.length()).await?;
+        split.add(before, Split::now(service.pid)?);
         let outside = watch.share();
         checked += stored::check(&database.pool, &template, &sending.sent).await?;
         Ok((Side::new(sending.per_second(), &sending.latencies_ms()), outside))
@@ -65,7 +69,7 @@ pub(crate) async fn measure(
     .await?;
     let loaded = process::memory(service.pid)?;
     service.stop().await?;
-    Ok(Ingest { series, checked, start_ms, idle, idle_percent, loaded })
+    Ok(Ingest { series, checked, start_ms, idle, idle_percent, loaded, split })
 }
 
 /// Starts it as often as there are rounds, for the time that takes; the last one goes on.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::figures;
-use crate::process::{TICKS_PER_SECOND, ticks_of_our_tree};
+use crate::process::{Everybody, TICKS_PER_SECOND};
 
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -60,32 +60,42 @@ pub(crate) fn flush_us(folder: &Path) -> anyhow::Result<f64> {
 pub(crate) struct Outside {
     begun: Instant,
     busy: u64,
-    ours: u64,
+    stolen: u64,
+    everybody: Everybody,
 }
 
 impl Outside {
     pub(crate) fn watch() -> Self {
-        Self { begun: Instant::now(), busy: busy_ticks(), ours: ticks_of_our_tree() }
+        let (busy, stolen) = busy_and_stolen();
+        Self { begun: Instant::now(), busy, stolen, everybody: Everybody::now() }
     }
 
     /// Their share of all processors since then, from 0 to 1.
+    ///
+    /// Counted in two ways, each of which misses something: the programs that can be seen, which
+    /// in a container are not all; and all of the machine's time without ours, which is too little
+    /// where the kernel books its interrupts on us.
     pub(crate) fn share(&self) -> f64 {
         let all = self.begun.elapsed().as_secs_f64() * TICKS_PER_SECOND * cores() as f64;
-        let busy = busy_ticks().saturating_sub(self.busy);
-        let ours = ticks_of_our_tree().saturating_sub(self.ours);
-        (busy.saturating_sub(ours) as f64 / all).min(1.0)
+        let (busy, stolen) = busy_and_stolen();
+        let everybody = Everybody::now();
+        let seen = everybody.others.saturating_sub(self.everybody.others);
+        let rest = busy
+            .saturating_sub(self.busy)
+            .saturating_sub(everybody.ours.saturating_sub(self.everybody.ours));
+        ((seen.max(rest) + stolen.saturating_sub(self.stolen)) as f64 / all).min(1.0)
     }
 }
 
-/// The time for which some program had a processor, or another machine on the same host did. What
-/// the kernel does on interrupts belongs to nobody, and is mostly our own loopback traffic.
-fn busy_ticks() -> u64 {
+/// For how long some program had a processor, and for how long another machine on this host did,
+/// in ticks. Interrupts are left out: they belong to nobody, and are mostly our loopback traffic.
+fn busy_and_stolen() -> (u64, u64) {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let first = stat.lines().next().unwrap_or_default();
     let fields: Vec<u64> =
         first.split_whitespace().skip(1).map(|field| field.parse().unwrap_or(0)).collect();
-    // user, nice, system, steal; see proc(5).
-    [0, 1, 2, 7].iter().filter_map(|field| fields.get(*field)).sum()
+    // user, nice, system; and steal, the eighth. See proc(5).
+    (fields.iter().take(3).sum(), fields.get(7).copied().unwrap_or(0))
 }
 
 /// What a process takes of one processor while nobody asks anything of it, in percent.

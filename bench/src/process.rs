@@ -7,6 +7,8 @@ use anyhow::{Context as _, anyhow};
 
 /// Linux tells processor time in hundredths of a second, on every machine that we meet.
 pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
+/// The parent of all kernel threads; inside a container it may be anything, which does no harm.
+const KERNEL: u32 = 2;
 
 /// Processor time of one process, of which children it waited for are a part.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,28 +42,77 @@ pub(crate) fn ticks(pid: u32) -> anyhow::Result<u64> {
     stat(pid).map(|stat| stat.own).ok_or_else(|| anyhow!("process {pid} is gone"))
 }
 
-/// Processor time of this process and of all that descend from it, also of those that ended.
-pub(crate) fn ticks_of_our_tree() -> u64 {
-    let all: HashMap<u32, Stat> = fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid| Some((pid, stat(pid)?)))
-        .collect();
-    let us = std::process::id();
-    let is_ours = |pid: u32| {
-        let mut at = pid;
-        while at != us {
-            match all.get(&at) {
-                Some(stat) if stat.parent != 0 => at = stat.parent,
-                _ => return false,
+/// Processor time of all processes, in ticks; also that of the ones that ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Everybody {
+    /// This process and all that descend from it.
+    pub(crate) ours: u64,
+    /// The other programs that can be seen from here. What the kernel does by itself is not among
+    /// them: it may well be writing our data.
+    pub(crate) others: u64,
+}
+
+impl Everybody {
+    pub(crate) fn now() -> Self {
+        let all: HashMap<u32, Stat> = fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(|pid| Some((pid, stat(pid)?)))
+            .collect();
+        let descends = |pid: u32, from: u32| {
+            let mut at = pid;
+            while at != from {
+                match all.get(&at) {
+                    Some(stat) if stat.parent != 0 => at = stat.parent,
+                    _ => return false,
+                }
+            }
+            true
+        };
+        let mut everybody = Self { ours: 0, others: 0 };
+        for (pid, stat) in &all {
+            if descends(*pid, std::process::id()) {
+                everybody.ours += stat.own + stat.of_ended_children;
+            } else if !descends(*pid, KERNEL) {
+                everybody.others += stat.own + stat.of_ended_children;
             }
         }
-        true
-    };
-    let ours = all.iter().filter(|(pid, _)| is_ours(**pid));
-    ours.map(|(_, stat)| stat.own + stat.of_ended_children).sum()
+        everybody
+    }
+}
+
+/// Who of ours used the processor, in ticks.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Split {
+    pub(crate) service: u64,
+    /// This process: the load generator, and the played Mode.
+    pub(crate) bench: u64,
+    pub(crate) postgres: u64,
+}
+
+impl Split {
+    /// Since the beginning of each.
+    pub(crate) fn now(service: u32) -> anyhow::Result<Self> {
+        let (service, bench) = (ticks(service)?, ticks(std::process::id())?);
+        let postgres = Everybody::now().ours.saturating_sub(service + bench);
+        Ok(Self { service, bench, postgres })
+    }
+
+    /// Adds what was used between the two.
+    pub(crate) fn add(&mut self, from: Self, until: Self) {
+        self.service += until.service - from.service;
+        self.bench += until.bench - from.bench;
+        self.postgres += until.postgres.saturating_sub(from.postgres);
+    }
+
+    /// In microseconds for each of so many pieces of work.
+    pub(crate) fn per_piece(self, pieces: u64) -> String {
+        let us = |ticks: u64| ticks as f64 / TICKS_PER_SECOND * 1e6 / pieces.max(1) as f64;
+        let (service, postgres, bench) = (us(self.service), us(self.postgres), us(self.bench));
+        format!("afterrun {service:.0} µs, Postgres {postgres:.0} µs, the benchmark {bench:.0} µs")
+    }
 }
 
 /// The process that started this one.
@@ -101,6 +152,7 @@ mod tests {
         let memory = memory(us).unwrap();
         assert!(memory.now_mib > 0.1 && memory.peak_mib >= memory.now_mib, "{memory:?}");
         assert_ne!(parent(us).unwrap(), 0);
-        assert!(ticks_of_our_tree() >= ticks(us).unwrap());
+        let before = ticks(us).unwrap();
+        assert!(Everybody::now().ours >= before);
     }
 }

@@ -34,6 +34,10 @@ async fn measure(args: &Args, program: &Program, database: &Database) -> anyhow:
              processor idle {:.1} % of a core",
             ingest.start_ms, ingest.idle.now_mib, ingest.loaded.peak_mib, ingest.idle_percent,
         ));
+        lines.push(format!(
+            "processor for each event: {}",
+            ingest.split.per_piece(ingest.checked.acknowledged),
+        ));
         series.extend(ingest.series);
     }
 
@@ -46,6 +50,10 @@ async fn measure(args: &Args, program: &Program, database: &Database) -> anyhow:
         lines.push(format!(
             "worker: memory idle {:.1} MiB, under load {:.1} MiB; processor idle {:.1} % of a core",
             worker.idle.now_mib, worker.loaded.peak_mib, worker.idle_percent,
+        ));
+        lines.push(format!(
+            "processor for each refresh: {}",
+            worker.split.per_piece(worker.confirmed as u64),
         ));
         series.push(worker.series);
     }

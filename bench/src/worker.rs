@@ -20,7 +20,7 @@ use crate::figures::{Series, Side};
 use crate::ingest::sources;
 use crate::machine::{self, Outside};
 use crate::pgbench::{Pgbench, Script};
-use crate::process::{self, Memory};
+use crate::process::{self, Memory, Split};
 use crate::program::Program;
 use crate::turns::{self, Whose};
 
@@ -41,6 +41,8 @@ pub(crate) struct Worker {
     pub(crate) idle: Memory,
     pub(crate) idle_percent: f64,
     pub(crate) loaded: Memory,
+    /// Over all rounds.
+    pub(crate) split: Split,
 }
 
 pub(crate) async fn measure(
@@ -68,7 +70,7 @@ pub(crate) async fn measure(
 
     let work = Script { text: include_str!("../sql/work.sql"), variables: &[] };
     let mut confirmed = 0;
-    let mut loaded = idle;
+    let (mut loaded, mut split) = (idle, Split::default());
     turns::take(args.rounds(), &mut series, async |whose, clients| {
         database.reset().await?;
         if whose == Whose::Theirs {
@@ -83,7 +85,8 @@ pub(crate) async fn measure(
         std::fs::write(&configuration, configure(&mode, events))?;
         arrive(database, events).await?;
         database.settle().await?;
-        let (side, outside, memory) = work_off(database, program, &configuration).await?;
+        let (side, outside, memory) =
+            work_off(database, program, &configuration, &mut split).await?;
         check(database, &mode, events).await?;
         confirmed += events * PER_EVENT;
         loaded = memory;
@@ -91,7 +94,7 @@ pub(crate) async fn measure(
     })
     .await?;
     let [series] = series;
-    Ok(Worker { series, confirmed, idle, idle_percent, loaded })
+    Ok(Worker { series, confirmed, idle, idle_percent, loaded, split })
 }
 
 /// Runs a worker until nothing is left to do.
@@ -99,15 +102,18 @@ async fn work_off(
     database: &Database,
     program: &Program,
     configuration: &Path,
+    split: &mut Split,
 ) -> anyhow::Result<(Side, f64, Memory)> {
     let watch = Outside::watch();
     let worker = program.start("worker", database.url(), configuration)?;
+    let before = Split::now(worker.pid)?;
     let ended = until(
         database,
         "select not exists (select from event where state = 'stored')
             and not exists (select from refresh where finished_at is null)",
     );
     ended.await.with_context(|| format!("the worker said: {}", worker.last_words()))?;
+    split.add(before, Split::now(worker.pid)?);
     let outside = watch.share();
     let memory = process::memory(worker.pid)?;
     worker.stop().await?;

@@ -17,14 +17,21 @@ impl Store {
         const DOING: &str = "forget old history";
         let refreshes = sqlx::query!(
             r#"
-            delete from refresh
-            where id in (
+            with old as (
                 select id from refresh
                 where finished_at < coalesce($1, now()) - $2::interval
                 order by id
                 limit $3
                 for update skip locked
+            ),
+            explained as (
+                update event
+                set reason = 'its refreshes are older than retention.events'
+                from old
+                join refresh_cause on refresh_cause.refresh_id = old.id
+                where event.id = refresh_cause.event_id and event.reason is null
             )
+            delete from refresh using old where refresh.id = old.id
             "#,
             self.now(),
             interval(retention.events),

@@ -76,7 +76,7 @@ async fn find_or_trigger(
         };
         return (verdict, Call { http_status, ..Call::default() });
     }
-    if deadline - Instant::now() < LEAST_FOR_A_START {
+    if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_START {
         return (cut_off_after_asking(), Call::default());
     }
     // It may have arrived all the same, if the tool cannot say.

@@ -92,3 +92,17 @@ pub(crate) async fn claim(
 pub(crate) fn targets(claims: &[Claimed]) -> Vec<&str> {
     claims.iter().map(|claim| claim.target.as_str()).collect()
 }
+
+/// A claim by a worker that knows every target.
+pub(crate) async fn claim(
+    store: &Store,
+    worker: &str,
+    slots: usize,
+    limits: &[Limit],
+) -> Vec<Claimed> {
+    let targets: Vec<String> = sqlx::query_scalar("select target from target_state")
+        .fetch_all(store.pool())
+        .await
+        .unwrap();
+    store.claim(worker, slots, limits, &targets).await.unwrap()
+}

@@ -49,6 +49,8 @@ impl Writing<'_> {
             set
                 state = (case state when 'running' then 'queued' else state end)::refresh_state,
                 attempts = attempts - (state = 'running')::integer,
+                -- A first try that never was is no start.
+                started_at = case when state = 'running' and attempts = 1 then null else started_at end,
                 fresh_after = greatest(fresh_after, (
                     select max(fresh_after) from refresh_cause where refresh_id = $1
                 )),
