@@ -35,8 +35,8 @@ async fn claims_that_race_get_each_refresh_once(pool: PgPool) {
         let claims = race(&store, 4, 15, &[limit("a", 1000)]).await;
         let ids: BTreeSet<_> = claims.iter().map(|claim| claim.id).collect();
         assert_eq!((claims.len(), ids.len()), (40, 40));
-        for claimed in claims {
-            store.hand_back(claimed).await.unwrap();
+        for claim in claims {
+            store.hand_back(claim).await.unwrap();
         }
     }
 }

@@ -75,20 +75,6 @@ pub(crate) fn limit(connection: &str, max_concurrent: u32) -> Limit {
     Limit { connection: connection.to_owned(), max_concurrent }
 }
 
-/// A claim by a worker that knows every target there is.
-pub(crate) async fn claim(
-    store: &Store,
-    worker: &str,
-    slots: usize,
-    limits: &[Limit],
-) -> Vec<Claimed> {
-    let known: Vec<String> = sqlx::query_scalar("select target from target_state")
-        .fetch_all(store.pool())
-        .await
-        .unwrap();
-    store.claim(worker, slots, limits, &known).await.unwrap()
-}
-
 pub(crate) fn targets(claims: &[Claimed]) -> Vec<&str> {
     claims.iter().map(|claim| claim.target.as_str()).collect()
 }
