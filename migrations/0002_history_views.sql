@@ -31,7 +31,7 @@ select
         when refresh.state = 'queued' then coalesce(refresh.reason, 'waiting for its turn')
         when refresh.id is not null then refresh.reason
         when event.state = 'stored' then coalesce('could not be planned yet: ' || event.plan_error, 'not yet planned')
-        else coalesce(event.reason, 'its refreshes are older than retention.events')
+        else event.reason
     end as reason,
     refresh.attempts,
     refresh.last_error,

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use afterrun_core::config::ConfigError;
-use afterrun_core::telemetry::Chain;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -12,14 +10,14 @@ pub(crate) async fn on_hangup(
     mut hangups: Signal,
     stop: &CancellationToken,
     config: &Path,
-    reload: impl Fn() -> Result<(), ConfigError>,
+    reload: impl Fn() -> anyhow::Result<()>,
 ) {
     let file = config.display();
     while stop.run_until_cancelled(hangups.recv()).await.is_some() {
         match reload() {
             Ok(()) => tracing::info!("the configuration {file} is in force as it is now"),
             Err(error) => tracing::error!(
-                error = %Chain(&error),
+                error = format!("{error:#}"),
                 "the new configuration is refused, the old one stays in force"
             ),
         }

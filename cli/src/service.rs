@@ -6,9 +6,13 @@ mod migrated;
 mod worker;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::Duration;
 
+use afterrun_core::config::Config;
 use afterrun_core::{Store, env};
+use afterrun_worker::Targets;
+use afterrun_worker::http::{Http, Limits};
 use anyhow::Context as _;
 
 pub(crate) use self::both::{Listeners, serve_both};
@@ -17,6 +21,12 @@ pub(crate) use self::migrated::{migrate, migrate_now};
 use self::migrated::{migrate_when_reachable, wait_until_ready};
 pub(crate) use self::worker::WorkerService;
 use crate::exit::Wrong;
+
+/// The configuration file, every mistake in it found at once, the connectors' parts included.
+pub(crate) fn configuration(path: &Path) -> anyhow::Result<Config> {
+    let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
+    Ok(Targets::load(path, &env::var, &http)?.into_config())
+}
 
 /// Opens a listening socket, naming the setting that says where.
 pub(crate) fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

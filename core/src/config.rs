@@ -30,7 +30,7 @@ use serde::de::DeserializeOwned;
 use self::{report::Report, trail::Trail};
 
 pub use self::{
-    address::check_address,
+    address::{check_address, is_loopback},
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
     schema::{ConnectorSchema, schema},

@@ -17,14 +17,21 @@ impl Store {
         const DOING: &str = "forget old history";
         let refreshes = sqlx::query!(
             r#"
-            delete from refresh
-            where id in (
+            with old as (
                 select id from refresh
                 where finished_at < coalesce($1, now()) - $2::interval
                 order by id
                 limit $3
                 for update skip locked
+            ),
+            explained as (
+                update event
+                set reason = 'its refreshes are older than retention.events'
+                from old
+                join refresh_cause on refresh_cause.refresh_id = old.id
+                where event.id = refresh_cause.event_id and event.reason is null
             )
+            delete from refresh using old where refresh.id = old.id
             "#,
             self.now(),
             interval(retention.events),
@@ -43,6 +50,24 @@ impl Store {
                 where received_at < coalesce($1, now()) - $2::interval
                     and body is not null and state <> 'stored'
                 order by received_at, id
+                limit $3
+                for update skip locked
+            )
+            "#,
+            self.now(),
+            interval(retention.events),
+            BITE,
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
+        let other_bodies = sqlx::query!(
+            r#"
+            delete from event_conflict
+            where (event_id, body_sha256) in (
+                select event_id, body_sha256 from event_conflict
+                where received_at < coalesce($1, now()) - $2::interval
                 limit $3
                 for update skip locked
             )
@@ -76,15 +101,6 @@ impl Store {
         .await
         .doing(DOING)?
         .rows_affected();
-        let conflicts = sqlx::query!(
-            "delete from event_conflict where received_at < coalesce($1, now()) - $2::interval",
-            self.now(),
-            interval(retention.events),
-        )
-        .execute(&self.pool)
-        .await
-        .doing(DOING)?
-        .rows_affected();
-        Ok(refreshes + bodies + keys + conflicts)
+        Ok(refreshes + bodies + other_bodies + keys)
     }
 }

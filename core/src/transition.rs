@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::config::{ConfirmPolicy, RetryPolicy};
 use crate::delay::Growth;
@@ -33,7 +33,12 @@ pub enum Verdict {
         url: Option<String>,
     },
     /// Asked after a lost answer, the tool knows a refresh that our call may have started.
-    Found { remote_id: String, url: Option<String> },
+    Found {
+        remote_id: String,
+        url: Option<String>,
+        /// By the tool's clock, if it has begun.
+        began: Option<DateTime<Utc>>,
+    },
     /// The tool is still at it.
     Running,
     /// The tool says that the refresh ended well.
@@ -112,12 +117,14 @@ pub fn next(
             poll_delay(claimed.polls, confirm),
             "an earlier refresh is under way in the tool; its end is waited for",
         ),
-        Verdict::Found { remote_id, url } => {
-            // Our call was made after every event that it was made for had arrived. What joined
-            // since asks for another: this one is seen to its end first, and must prove its start.
-            let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MIN_UTC);
-            let adopted = since < claimed.fresh_after;
-            Next::Confirm { remote_id, url, adopted, after: first_poll }
+        Verdict::Found { remote_id, url, began } => {
+            // Our call was made after every event that it was made for had arrived, so what began
+            // since covers them, whoever started it. All else is seen to its end, and must prove
+            // its start: what began before the call, and ours where an event joined since.
+            let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(0);
+            let covers = since >= claimed.fresh_after.trunc_subsecs(0)
+                && began.is_none_or(|began| began >= since);
+            Next::Confirm { remote_id, url, adopted: !covers, after: first_poll }
         }
         Verdict::Running => still_running(&tried, confirm, None),
         Verdict::Succeeded { started_at } => succeeded(&tried, started_at),

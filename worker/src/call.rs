@@ -9,10 +9,11 @@ use afterrun_core::attempt::Call;
 use afterrun_core::refresh::{Claimed, Work};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{CLOCK_TOLERANCE, RetryAfter, Verdict};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connector::{Called, ConnectorError, Found, OpenTarget, Polled, Triggered};
+use crate::connector::{Called, ConnectorError, Found, OpenTarget, Polled, Started, Triggered};
 
 /// A start that is cut short is one more answer lost; better to ask anew.
 const LEAST_FOR_A_START: Duration = Duration::from_secs(10);
@@ -48,23 +49,38 @@ async fn answer(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -
         }
         Work::Trigger => match claimed.unsure_since {
             None => trigger(target, false).await,
-            Some(since) => {
-                let Called { answer, http_status } = target.find(since - CLOCK_TOLERANCE).await;
-                let verdict = match answer {
-                    Ok(Some(Found { started, .. })) => {
-                        Verdict::Found { remote_id: started.remote_id, url: started.url }
-                    }
-                    Ok(None) if deadline - Instant::now() < LEAST_FOR_A_START => {
-                        cut_off_after_asking()
-                    }
-                    // It may have arrived all the same, if the tool cannot say.
-                    Ok(None) => return trigger(target, true).await,
-                    Err(error) => failed(&error),
-                };
-                (verdict, Call { http_status, ..Call::default() })
-            }
+            Some(since) => find_or_trigger(target, since, deadline).await,
         },
     }
+}
+
+/// Asks what a lost call may have started, and calls again only if there is nothing.
+///
+/// What began after the call is the likeliest to be its own. Only where there is none may the
+/// tool's clock be behind ours, or the one before be somebody else's.
+async fn find_or_trigger(
+    target: &dyn OpenTarget,
+    since: DateTime<Utc>,
+    deadline: Instant,
+) -> (Verdict, Call) {
+    // Some tools tell whole seconds only, and list what is later than the time they are given.
+    let just_before = since.trunc_subsecs(0) - TimeDelta::seconds(1);
+    for since in [just_before, since - CLOCK_TOLERANCE] {
+        let Called { answer, http_status } = target.find(since).await;
+        let verdict = match answer {
+            Ok(Some(Found { started: Started { remote_id, url }, started_at })) => {
+                Verdict::Found { remote_id, url, began: started_at }
+            }
+            Ok(None) => continue,
+            Err(error) => failed(&error),
+        };
+        return (verdict, Call { http_status, ..Call::default() });
+    }
+    if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_START {
+        return (cut_off_after_asking(), Call::default());
+    }
+    // It may have arrived all the same, if the tool cannot say.
+    trigger(target, true).await
 }
 
 async fn trigger(target: &dyn OpenTarget, repeated: bool) -> (Verdict, Call) {

@@ -9,6 +9,7 @@ mod text;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use afterrun_core::config::is_loopback;
 use reqwest::{Client, Method, RequestBuilder, Url, redirect};
 use tokio::time::Instant;
 
@@ -184,15 +185,6 @@ fn place(method: &Method, url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let host = url.host_str().unwrap_or_default();
     format!("{method} {}://{host}{port}{}", url.scheme(), url.path())
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

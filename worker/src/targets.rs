@@ -4,9 +4,10 @@
 //! Invariant: what is held here can be called; a configuration with a mistake makes none of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use afterrun_core::config::{Config, ConfigError, Mistake};
+use afterrun_core::config::{Config, ConfigError, Env, Mistake};
 use afterrun_core::refresh::Limit;
 
 use crate::connector::{OpenConnection, OpenTarget};
@@ -28,7 +29,23 @@ impl Targets {
     /// # Errors
     /// All mistakes in one go, each with its place.
     pub fn open(config: Config, http: &Http) -> Result<Self, ConfigError> {
-        let mut mistakes = Vec::new();
+        Self::open_beside(Vec::new(), config, http)
+    }
+
+    /// Reads the file and opens what it configures. Calls nobody.
+    ///
+    /// # Errors
+    /// All mistakes in one go, those of core's part and those of the connectors'.
+    pub fn load(path: &Path, env: Env<'_>, http: &Http) -> Result<Self, ConfigError> {
+        let (config, mistakes) = Config::load_partly(path, env)?;
+        Self::open_beside(mistakes, config, http)
+    }
+
+    fn open_beside(
+        mut mistakes: Vec<Mistake>,
+        config: Config,
+        http: &Http,
+    ) -> Result<Self, ConfigError> {
         let mut connections = BTreeMap::new();
         for (name, connection) in &config.connections {
             let opened = match connectors::kind(&connection.kind) {
@@ -57,6 +74,11 @@ impl Targets {
             .collect();
         let names = targets.keys().cloned().collect();
         Ok(Self { config, connections, targets, limits, names })
+    }
+
+    /// The configuration alone.
+    pub fn into_config(self) -> Config {
+        self.config
     }
 
     /// The configuration that this was made of.

@@ -27,9 +27,8 @@ struct Found {
 }
 
 pub(crate) async fn run(path: &Path, args: args::Check) -> anyhow::Result<()> {
-    let config = Config::load(path, &env::var)?;
     let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
-    let targets = Targets::open(config, &http)?;
+    let targets = Targets::load(path, &env::var, &http)?;
     let config = targets.config();
     for warning in config.warnings() {
         eprintln!("{} {warning}", Paint::stderr().yellow("warning:"));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use afterrun_core::config::Config;
-use afterrun_core::{env, pool, shutdown};
+use afterrun_core::{pool, shutdown};
 use afterrun_postgres::{Options, Server};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
@@ -12,13 +12,15 @@ use tokio_util::sync::CancellationToken;
 use crate::args;
 use crate::database::{self, Note};
 use crate::logs;
-use crate::service::{Listeners, WorkerService, guard_private, listen, migrate_now, serve_both};
+use crate::service::{
+    Listeners, WorkerService, configuration, guard_private, listen, migrate_now, serve_both,
+};
 
 pub(crate) async fn run(path: &Path, args: args::Up) -> anyhow::Result<()> {
     let _logs = logs::start()?;
     guard_private(args.private.admin_listen)?;
     let given = database::given()?;
-    let config = Config::load(path, &env::var)?;
+    let config = configuration(path)?;
     // Before a database is started: what is wrong with the targets is wrong with any.
     drop(WorkerService::new(given.clone().unwrap_or_default(), config.clone())?);
     let listeners = Listeners {

@@ -3,20 +3,19 @@
 use std::path::Path;
 
 use afterrun_console::Health;
-use afterrun_core::config::Config;
-use afterrun_core::{env, shutdown};
+use afterrun_core::shutdown;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
-use crate::service::{WorkerService, guard_private, listen};
+use crate::service::{WorkerService, configuration, guard_private, listen};
 use crate::{database, logs, reload};
 
 pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()> {
     let _logs = logs::start()?;
     guard_private(args.private.admin_listen)?;
     let database = database::required()?;
-    let service = WorkerService::new(database, Config::load(config, &env::var)?)?;
+    let service = WorkerService::new(database, configuration(config)?)?;
     let private = listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
     let health = afterrun_console::serve(private, Health::new(service.store().clone()))
         .context("could not serve the private listener")?;
@@ -24,9 +23,8 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     let stop = shutdown::on_signal().context("could not listen for signals")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;
     let put_in_force = service.handle();
-    let reload = reload::on_hangup(hangups, &stop, config, || {
-        put_in_force(Config::load(config, &env::var)?)
-    });
+    let reload =
+        reload::on_hangup(hangups, &stop, config, || Ok(put_in_force(configuration(config)?)?));
     let worked = CancellationToken::new();
     let work = async {
         service.run(stop.clone()).await;

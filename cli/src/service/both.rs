@@ -5,12 +5,12 @@ use std::path::Path;
 
 use afterrun_console::Health;
 use afterrun_core::config::Config;
-use afterrun_core::{env, shutdown};
+use afterrun_core::shutdown;
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-use super::{IngestService, WorkerService, close, migrate_when_reachable};
+use super::{IngestService, WorkerService, close, configuration, migrate_when_reachable};
 use crate::reload;
 
 /// Where a process listens.
@@ -37,7 +37,7 @@ pub(crate) async fn serve_both(
 
     let (receiving, put_in_force) = (ingest.handle(), worker.handle());
     let reload = reload::on_hangup(hangups, stop, path, || {
-        let config = Config::load(path, &env::var)?;
+        let config = configuration(path)?;
         let (sources, retention) = (config.sources.clone(), config.retention);
         put_in_force(config)?;
         receiving.reload(&sources, &retention);

@@ -1,7 +1,7 @@
 //! The rule for addresses that the worker may call: whatever the operator names, but never one by
 //! which a process is tricked into handing out its machine's own credentials.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
@@ -30,7 +30,7 @@ pub fn check_address(address: &str) -> Result<Option<String>, String> {
     if is_forbidden(&host) {
         return Err("is a link-local or cloud metadata address, which is never called".to_owned());
     }
-    let in_the_open = url.scheme() == "http" && !is_loopback(&host);
+    let in_the_open = url.scheme() == "http" && !is_loopback(&url);
     Ok(in_the_open.then(|| "is plain http://, so credentials cross the network unprotected".into()))
 }
 
@@ -67,16 +67,18 @@ fn embedded_v4(ip: &Ipv6Addr) -> Option<Ipv4Addr> {
     if nat64 { Some(Ipv4Addr::new(a, b, c, d)) } else { ip.to_ipv4() }
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => {
+/// Whether an address stays on this machine, however it spells that.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
             name == "localhost" || name.ends_with(".localhost")
         }
-        Host::Ipv4(ip) => IpAddr::from(*ip).is_loopback(),
-        Host::Ipv6(ip) => {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => {
             ip.is_loopback() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_loopback())
         }
+        None => false,
     }
 }
 

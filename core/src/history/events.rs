@@ -203,7 +203,7 @@ impl Store {
                 case
                     when event.state = 'stored'
                     then coalesce('could not be planned yet: ' || event.plan_error, 'not yet planned')
-                    else coalesce(event.reason, 'its refreshes are older than retention.events')
+                    else event.reason
                 end as reason,
                 led_to.refreshes as "led_to!: Json<Vec<LedTo>>"
             from event

@@ -1,16 +1,17 @@
 //! Writing down what came of a claim.
 //!
-//! Invariant: each record is one transaction that changes the refresh under a guard of id, fence and
-//! state. If the guard finds no row, somebody else owns the refresh and all of it is rolled back.
+//! Invariant: each record is one transaction, in which the change of the refresh is guarded by id,
+//! fence and state. If that finds no row, somebody else owns the refresh and all is rolled back.
 
 mod causes;
+mod hand_back;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
-use super::{Claimed, Work};
+use super::Claimed;
 use crate::attempt::{self, Call, Outcome};
 use crate::event::interval;
 use crate::pool::Lent;
@@ -95,29 +96,6 @@ impl Store {
         })
         .await
     }
-
-    /// Hands a claim back: nothing was called, so no attempt is written. What came to wait behind
-    /// it meanwhile joins it.
-    pub async fn hand_back(&self, claimed: Claimed) -> Result<Recorded, StoreError> {
-        const DOING: &str = "hand a refresh back";
-        bounded(DOING, async {
-            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-            let mut transaction = lent.begin().await.doing(DOING)?;
-            let (call, now) = (Call::default(), self.now());
-            let mut writing =
-                Writing { connection: &mut transaction, claimed: &claimed, call: &call, now };
-            let recorded = if writing.hand_back().await? {
-                transaction.commit().await.doing(DOING)?;
-                Recorded::Later { after: Duration::ZERO }
-            } else {
-                transaction.rollback().await.doing(DOING)?;
-                Recorded::Superseded
-            };
-            lent.give_back();
-            Ok(recorded)
-        })
-        .await
-    }
 }
 
 /// One record being written in its transaction.
@@ -179,32 +157,6 @@ impl Writing<'_> {
 
     async fn attempt(&mut self, outcome: Outcome, error: Option<&str>) -> Result<(), StoreError> {
         attempt::insert(self.connection, self.claimed, self.call, outcome, error, self.now).await
-    }
-
-    async fn hand_back(&mut self) -> Result<bool, StoreError> {
-        self.lock_target().await?;
-        if self.claimed.work == Work::Trigger {
-            self.absorb_waiting().await?;
-        }
-        sqlx::query!(
-            r#"
-            update refresh
-            set
-                state = (case state when 'running' then 'queued' else state end)::refresh_state,
-                attempts = attempts - (state = 'running')::integer,
-                fresh_after = greatest(fresh_after, (
-                    select max(fresh_after) from refresh_cause where refresh_id = $1
-                )),
-                claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state in ('running', 'confirming')
-            "#,
-            self.claimed.id.0,
-            self.claimed.fence,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing("hand a refresh back")
-        .map(|done| done.rows_affected() == 1)
     }
 
     /// Planning and records that change who is under way on a target take turns.

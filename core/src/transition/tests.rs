@@ -123,14 +123,22 @@ fn after_a_lost_answer_the_tool_is_asked_before_anything_is_repeated() {
 }
 
 #[test]
-fn what_a_lost_call_started_counts_if_the_call_was_made_after_the_run_ended() {
-    let found = Verdict::Found { remote_id: "r".into(), url: None };
-    let unsure = |seconds| Claimed { unsure_since: Some(at(seconds)), ..trigger() };
-    assert!(matches!(after(&unsure(50), found.clone()), Next::Confirm { adopted: false, .. }));
-    assert!(
-        matches!(after(&unsure(49), found), Next::Confirm { adopted: true, .. }),
-        "an event joined since: it is waited for, and must prove its start"
-    );
+fn what_began_since_a_lost_call_counts_if_the_call_was_made_after_the_run_ended() {
+    let found = |began: Option<i64>| {
+        let began = began.map(at);
+        Verdict::Found { remote_id: "r".into(), url: None, began }
+    };
+    let adopted = |called, began| {
+        let unsure = Claimed { unsure_since: Some(at(called)), ..trigger() };
+        match after(&unsure, found(began)) {
+            Next::Confirm { adopted, .. } => adopted,
+            other => panic!("not seen to its end: {other:?}"),
+        }
+    };
+    assert!(!adopted(52, Some(52)));
+    assert!(!adopted(52, None), "it is queued there, and will begin later");
+    assert!(adopted(52, Some(51)), "it began before the call, and may be somebody else's");
+    assert!(adopted(49, Some(49)), "an event joined since");
 }
 
 #[test]

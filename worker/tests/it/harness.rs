@@ -22,7 +22,6 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use rows::{Attempt, Freshness, History};
 pub(crate) use scene::{REPORT, Scene};
 
 /// When every test begins: the evening from which dbt's documented payloads are.

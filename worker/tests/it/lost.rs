@@ -1,6 +1,7 @@
 //! Answers, calls and records that are lost on the way.
 
 use afterrun_core::config::Config;
+use afterrun_simulators::dbt::{self, Event, Run};
 use afterrun_simulators::{Call, Fate, Fault};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -156,6 +157,69 @@ async fn a_found_run_that_is_too_old_for_what_joined_since_is_waited_for(pool: P
     assert!(runs[1].created_at >= runs[0].completed_at.unwrap(), "one at a time: {runs:#?}");
     assert_eq!(other.remote_id.as_ref(), Some(&runs[1].token));
     stack.finish().await;
+}
+
+const SOON: &str = "{ confirm: { poll: 1s } }";
+
+/// A refresh that has just ended, and an event whose run ended a second after that had begun; the
+/// call for it is lost, another second later.
+async fn just_after_another(stack: &Stack, job: u64, lose: impl FnOnce()) -> (String, String) {
+    let first = stack.run_ended(job, 100).await;
+    stack.drain().await;
+    stack.advance(seconds(1));
+    stack.mode.finish_open("succeeded");
+    stack.tableau.finish_open(0);
+    stack.drain().await;
+    assert_eq!(stack.row(&first).await.state(), "succeeded");
+    let run = Run { finished_at: stack.now(), ..stack.run(job, 101) };
+    stack.advance(seconds(1));
+    lose();
+    let second = stack.deliver(dbt::completed(&Event::of(run, stack.now()))).await.event_id;
+    stack.settle().await;
+    (first, second)
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_run_that_began_before_the_lost_call_is_no_proof_of_freshness(pool: PgPool) {
+    let stack = Stack::with(pool, Scene::defaults(SOON)).await;
+    let cut = || stack.mode.faults().on("POST", "/runs", 1, Fault::Cut);
+    let (first, second) = just_after_another(&stack, 1, cut).await;
+    let (one, other) = (stack.row(&first).await, stack.row(&second).await);
+    assert_eq!(other.state(), "succeeded");
+    assert_ne!(one.remote_id, other.remote_id, "that one began before the run ended");
+    let runs = stack.mode.runs(REPORT);
+    assert!(runs[1].created_at >= other.run_finished_at.unwrap());
+    assert_eq!(runs.len(), 2);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn of_two_runs_the_one_that_the_lost_call_started_is_taken_over(pool: PgPool) {
+    let stack = Stack::with(pool, Scene::defaults(SOON)).await;
+    let lose = || stack.mode.faults().on("POST", "/runs", 1, Fault::LoseAnswer);
+    let (_, second) = just_after_another(&stack, 1, lose).await;
+    let row = stack.row(&second).await;
+    let runs = stack.mode.runs(REPORT);
+    assert_eq!((runs.len(), row.state()), (2, "succeeded"));
+    assert_eq!(row.remote_id.as_ref(), Some(&runs[1].token));
+    assert_eq!(stack.outcomes(row.refresh()).await, ["trigger lost", "trigger ok", "poll ok"]);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_job_that_began_before_the_lost_call_is_no_proof_of_freshness(pool: PgPool) {
+    for (fault, starts_made) in [(Fault::Cut, 3), (Fault::LoseAnswer, 2)] {
+        sqlx::query("truncate event, refresh, target_state cascade").execute(&pool).await.unwrap();
+        let stack = Stack::with(pool.clone(), Scene::defaults(SOON)).await;
+        let lose = || stack.tableau.faults().on("POST", "/refresh", 1, fault);
+        let (_, second) = just_after_another(&stack, 2, lose).await;
+        let row = stack.row(&second).await;
+        let jobs = stack.tableau.jobs();
+        assert_eq!((jobs.len(), row.state()), (2, "succeeded"));
+        assert_eq!(row.remote_id.as_ref(), Some(&jobs[1].id));
+        assert_eq!(starts(stack.tableau.calls()).len(), starts_made);
+        stack.finish().await;
+    }
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

@@ -1,6 +1,7 @@
 //! Signing in with a personal access token, at the version of the API that both sides know, and
 //! at the host that Tableau Cloud sends us to.
 
+use afterrun_core::config::is_loopback;
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -123,15 +124,6 @@ pub(super) fn is_same_tool(server: &Url, other: &Url) -> bool {
 
 fn is_cloud(host: &str) -> bool {
     host == "online.tableau.com" || host.ends_with(".online.tableau.com")
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// What stands before `/api/…/auth/signin`.

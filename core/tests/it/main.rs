@@ -1,0 +1,8 @@
+//! The tables and their rules, against a real Postgres.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
+
+mod claim;
+mod migration;
+mod readiness;
+mod retention;
+mod scene;

@@ -1,0 +1,94 @@
+//! A store with events, without ingest or worker.
+
+use std::path::Path;
+use std::time::Duration;
+
+use afterrun_core::config::Config;
+use afterrun_core::event::{Delivery, Stored};
+use afterrun_core::refresh::{Claimed, Limit};
+use afterrun_core::{Clock, Store};
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A store whose clock stands.
+pub(crate) fn store(pool: &PgPool) -> Store {
+    let time: DateTime<Utc> = "2026-03-02T06:30:00Z".parse().unwrap();
+    Store::new(pool.clone(), Clock::fixed_at(time))
+}
+
+/// So many targets (`a-0`, ..) for each connection; every run that ends well refreshes them all.
+pub(crate) fn config(connections: &[(&str, usize)]) -> Config {
+    let names: Vec<(String, &str)> = connections
+        .iter()
+        .flat_map(|(connection, count)| {
+            (0..*count).map(move |n| (format!("{connection}-{n}"), *connection))
+        })
+        .collect();
+    let connections: String =
+        connections.iter().map(|(name, _)| format!("\n  {name}: {{ kind: played }}")).collect();
+    let targets: String =
+        names.iter().map(|(name, of)| format!("\n  {name}: {{ connection: {of} }}")).collect();
+    let all: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    let text = format!(
+        "
+sources: {{ prod: {{ kind: dbt, secrets: [secret] }} }}
+connections: {connections}
+targets: {targets}
+routes: [{{ name: all, on: success, refresh: [{all}] }}]",
+        all = all.join(", ")
+    );
+    Config::from_text(Path::new("afterrun.yml"), &text, &|_| None).unwrap()
+}
+
+/// The body of a run that ended well.
+pub(crate) fn body(event: &str, run: u64, at: DateTime<Utc>) -> String {
+    serde_json::json!({
+        "eventId": event,
+        "eventType": "job.run.completed",
+        "accountId": 4711,
+        "timestamp": at.to_rfc3339(),
+        "data": { "runId": run.to_string(), "jobId": "1", "runStatus": "Success", "runStatusCode": 10 },
+    })
+    .to_string()
+}
+
+pub(crate) fn now(store: &Store) -> DateTime<Utc> {
+    store.clock().fixed().unwrap()
+}
+
+pub(crate) async fn deliver(store: &Store, body: &str) -> Stored {
+    let delivery = Delivery { source: "prod", body: body.as_bytes(), keys_kept: 400 * DAY };
+    store.store(&delivery).await.unwrap()
+}
+
+/// One run that ended well, planned.
+pub(crate) async fn planned(store: &Store, config: &Config, event: &str, run: u64) {
+    let at = now(store);
+    deliver(store, &body(event, run, at)).await;
+    store.register_targets(config).await.unwrap();
+    while store.plan_next(config).await.unwrap().is_some() {}
+}
+
+pub(crate) fn limit(connection: &str, max_concurrent: u32) -> Limit {
+    Limit { connection: connection.to_owned(), max_concurrent }
+}
+
+pub(crate) fn targets(claims: &[Claimed]) -> Vec<&str> {
+    claims.iter().map(|claim| claim.target.as_str()).collect()
+}
+
+/// A claim by a worker that knows every target.
+pub(crate) async fn claim(
+    store: &Store,
+    worker: &str,
+    slots: usize,
+    limits: &[Limit],
+) -> Vec<Claimed> {
+    let targets: Vec<String> = sqlx::query_scalar("select target from target_state")
+        .fetch_all(store.pool())
+        .await
+        .unwrap();
+    store.claim(worker, slots, limits, &targets).await.unwrap()
+}
