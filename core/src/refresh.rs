@@ -8,30 +8,21 @@
 //! worker never loses one and needs no heartbeat; a refresh that takes an hour is one short trigger
 //! and many short polls, each under a lease of its own.
 
+mod claim;
 mod give_up;
 mod record;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::Connection as _;
 
 pub use self::record::{Bounds, Recorded};
-use crate::event::interval;
-use crate::pool::Lent;
-use crate::store::bounded;
-use crate::{Doing as _, Store, StoreError};
 
 /// How long a claim holds.
 pub const LEASE: Duration = Duration::from_secs(30);
 
 /// A refresh whose workers vanish this often in a row is given up: it may be what kills them.
 pub const MOST_LOST_LEASES: i32 = 5;
-
-const CLAIMING: &str = "claim refreshes";
-
-/// Claims take turns under this advisory lock, so that `max_concurrent` is counted right.
-const CLAIM_LOCK: i64 = 0x6166_7465_7272_756e;
 
 /// The id of a refresh.
 #[derive(
@@ -104,198 +95,4 @@ pub struct Claimed {
 pub struct Limit {
     pub connection: String,
     pub max_concurrent: u32,
-}
-
-/// For a connection that is not in this worker's configuration any more.
-const DEFAULT_LIMIT: i32 = 4;
-
-impl Store {
-    /// Leases up to `slots` refreshes of these targets that are due, oldest first, within each
-    /// connection's limit; also of targets that are in nobody's configuration any more.
-    ///
-    /// A refresh whose lease ran out is due at once: its lost call is noted, and if that was a
-    /// trigger, the claim says so in `unsure_since`.
-    pub async fn claim(
-        &self,
-        worker: &str,
-        slots: usize,
-        limits: &[Limit],
-        targets: &[String],
-    ) -> Result<Vec<Claimed>, StoreError> {
-        bounded(CLAIMING, self.claim_unbounded(worker, slots, limits, targets)).await
-    }
-
-    async fn claim_unbounded(
-        &self,
-        worker: &str,
-        slots: usize,
-        limits: &[Limit],
-        targets: &[String],
-    ) -> Result<Vec<Claimed>, StoreError> {
-        const DOING: &str = CLAIMING;
-        let slots = i64::try_from(slots).unwrap_or(i64::MAX);
-        let names: Vec<String> = limits.iter().map(|limit| limit.connection.clone()).collect();
-        let most: Vec<i32> = limits
-            .iter()
-            .map(|limit| i32::try_from(limit.max_concurrent).unwrap_or(i32::MAX))
-            .collect();
-        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-        let mut transaction = lent.begin().await.doing(DOING)?;
-        sqlx::query!("select pg_advisory_xact_lock($1)", CLAIM_LOCK)
-            .execute(&mut *transaction)
-            .await
-            .doing(DOING)?;
-        let rows = sqlx::query!(
-            r#"
-            with clock as materialized (
-                select coalesce($1, clock_timestamp()) as at
-            ),
-            open as (
-                select
-                    refresh.id,
-                    refresh.due_at,
-                    refresh.state = 'queued' as starts,
-                    row_number() over (
-                        partition by refresh.connection, refresh.state = 'queued'
-                        order by refresh.due_at, refresh.id
-                    ) as place,
-                    coalesce(most.max_concurrent, $6) - (
-                        select count(*) from refresh as busy
-                        where busy.connection = refresh.connection
-                            and busy.state in ('running', 'confirming')
-                    ) as room
-                from clock, refresh
-                left join unnest($4::text[], $5::integer[]) as most (connection, max_concurrent)
-                    on most.connection = refresh.connection
-                where refresh.state in ('queued', 'running', 'confirming')
-                    and refresh.due_at <= clock.at
-                    and (refresh.lease_until is null or refresh.lease_until <= clock.at)
-                    -- What another worker knows of is left to it; what nobody does, ends.
-                    and (
-                        refresh.target = any ($8) or not exists (
-                            select from target_state
-                            where target_state.target = refresh.target and target_state.configured
-                        )
-                    )
-                    and not (
-                        refresh.state = 'queued' and (
-                            exists (
-                                select from refresh as ahead
-                                where ahead.target = refresh.target
-                                    and ahead.state in ('running', 'confirming')
-                            )
-                            or exists (
-                                select from target_state
-                                where target_state.target = refresh.target and target_state.paused
-                            )
-                        )
-                    )
-            ),
-            due as (
-                select refresh.id
-                from refresh
-                join open on open.id = refresh.id
-                where not open.starts or open.place <= open.room
-                order by open.due_at, open.id
-                limit $3
-                for update of refresh skip locked
-            ),
-            lost as (
-                insert into attempt (
-                    refresh_id, call, attempt, kind, started_at, finished_at, outcome, error, worker
-                )
-                select
-                    refresh.id,
-                    refresh.fence,
-                    refresh.attempts,
-                    (case refresh.state when 'running' then 'trigger' else 'poll' end)::attempt_kind,
-                    refresh.claimed_at,
-                    clock.at,
-                    'lost',
-                    'the worker vanished during the call, and its lease ran out',
-                    refresh.worker
-                from clock, due
-                join refresh on refresh.id = due.id
-                where refresh.lease_until is not null
-                -- A late worker may have recorded this call while we waited for the row.
-                on conflict do nothing
-            )
-            update refresh
-            set
-                state = (case refresh.state when 'confirming' then 'confirming' else 'running' end)::refresh_state,
-                reason = null,
-                attempts = refresh.attempts + (refresh.state <> 'confirming')::integer,
-                lost_leases = refresh.lost_leases + (refresh.lease_until is not null)::integer,
-                unsure_since = case
-                    when refresh.state = 'running' then coalesce(refresh.unsure_since, refresh.claimed_at)
-                    else refresh.unsure_since
-                end,
-                fence = refresh.fence + 1,
-                claimed_at = clock.at,
-                lease_until = clock.at + $7::interval,
-                worker = $2,
-                started_at = coalesce(refresh.started_at, clock.at),
-                -- Waiting for its turn was no try; what was handed on brings its own beginning.
-                tries_since = case
-                    when refresh.started_at is null and refresh.tries_since = refresh.created_at
-                    then clock.at
-                    else refresh.tries_since
-                end
-            from clock, due
-            where refresh.id = due.id
-                and refresh.state in ('queued', 'running', 'confirming')
-                and (refresh.lease_until is null or refresh.lease_until <= clock.at)
-            returning
-                refresh.id as "id: RefreshId",
-                refresh.target,
-                refresh.connection,
-                refresh.connector,
-                refresh.state as "state: State",
-                refresh.remote_id,
-                refresh.remote_adopted,
-                refresh.deadline_at,
-                refresh.fresh_after,
-                refresh.attempts,
-                refresh.polls,
-                refresh.tries_since,
-                refresh.claimed_at as "claimed_at!",
-                refresh.unsure_since,
-                refresh.fence
-            "#,
-            self.now(),
-            worker,
-            slots,
-            &names,
-            &most,
-            DEFAULT_LIMIT,
-            interval(LEASE),
-            targets,
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .doing(DOING)?;
-        transaction.commit().await.doing(DOING)?;
-        lent.give_back();
-        let claims = rows.into_iter().map(|row| Claimed {
-            id: row.id,
-            target: row.target,
-            connection: row.connection,
-            connector: row.connector,
-            work: match (row.state, row.remote_id, row.deadline_at) {
-                (State::Confirming, Some(remote_id), Some(deadline_at)) => {
-                    Work::Poll { remote_id, adopted: row.remote_adopted, deadline_at }
-                }
-                _ => Work::Trigger,
-            },
-            fresh_after: row.fresh_after,
-            attempts: u32::try_from(row.attempts).unwrap_or_default(),
-            polls: u32::try_from(row.polls).unwrap_or_default(),
-            tries_since: row.tries_since,
-            claimed_at: row.claimed_at,
-            unsure_since: row.unsure_since,
-            fence: row.fence,
-            worker: worker.to_owned(),
-        });
-        Ok(claims.collect())
-    }
 }

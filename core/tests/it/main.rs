@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
 mod claim;
+mod frozen;
 mod migration;
+mod plan;
 mod readiness;
 mod retention;
 mod scene;
