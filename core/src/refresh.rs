@@ -67,7 +67,7 @@ pub enum Work {
     },
 }
 
-/// A refresh under lease, to be handed to [`Store::record`] once.
+/// A refresh under lease, to be handed to [`Store::record`](crate::Store::record) once.
 #[derive(Debug)]
 pub struct Claimed {
     pub id: RefreshId,

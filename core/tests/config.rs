@@ -692,7 +692,7 @@ fn sources_of(text: &str) -> Result<(Vec<String>, u64), ConfigError> {
 
 #[test]
 fn ingest_reads_its_sources_whatever_is_wrong_elsewhere() {
-    let sources = "sources:\n  prod:\n    kind: dbt\n    secrets: [hush]\n  push:\n    kind: mode\n    connection: nowhere\n    path_token: 01234567890123456789\n";
+    let sources = "sources:\n  prod:\n    kind: dbt\n    secrets: [hush]\n    api: { host: '${UNSET}' }\n  push:\n    kind: mode\n    connection: nowhere\n    path_token: 01234567890123456789\n";
     let defaults = "defaults:\n  retention: { keys: 30d }\n";
     for (broken, days) in [
         ("", 400),

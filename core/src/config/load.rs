@@ -49,7 +49,7 @@ pub(super) struct Sources {
 
 pub(super) fn sources(file: &Path, text: &str, env: Env<'_>) -> Result<Sources, ConfigError> {
     let (root, retention_is_readable) = sources_tree(file, text)?;
-    let mut report = resolved(file, root.filtered(|key| key == "sources"), env);
+    let mut report = resolved(file, without_api(root.filtered(|key| key == "sources")), env);
     let sources = source::all(&mut report, false);
     if !report.is_clean() {
         return Err(report.into_mistakes().into());
@@ -66,6 +66,17 @@ pub(super) fn sources(file: &Path, text: &str, env: Env<'_>) -> Result<Sources, 
         warnings.push(Warning { place, what: what.to_owned() });
     }
     Ok(Sources { sources, retention, warnings })
+}
+
+/// Whoever faces the world needs no token of dbt's API, and is not stopped by one that is unset.
+fn without_api(mut root: Node) -> Node {
+    let each = |node: &mut Node, change: &dyn Fn(&mut Node)| {
+        if let node::Value::Map(entries) = &mut node.value {
+            entries.iter_mut().for_each(|entry| change(&mut entry.value));
+        }
+    };
+    each(&mut root, &|sources| each(sources, &|one| *one = one.filtered(|key| key != "api")));
+    root
 }
 
 /// The file as a whole if it is YAML; else what ingest reads of it if that is; else the sources.
