@@ -97,8 +97,17 @@ select
         else 'failed'
     end as state,
     target_state.last_success_at,
-    target_state.last_error
+    coalesce(under_way.last_error, target_state.last_error) as last_error
 from target_state
+left join lateral (
+    select refresh.last_error
+    from refresh
+    where refresh.target = target_state.target
+        and refresh.state in ('waiting', 'queued', 'running', 'confirming')
+        and refresh.last_error is not null
+    order by refresh.id
+    limit 1
+) as under_way on true
 left join lateral (
     select min(refresh_cause.fresh_after) as since
     from refresh_cause

@@ -78,7 +78,7 @@ impl Store {
                 })
             }
             Err(error) => {
-                let why = format!("quarantined: {error}");
+                let why = error.to_string();
                 let event_id = format!("sha256:{}", hex::encode(sha256));
                 if self.insert_quarantined(delivery, &event_id, &why, &sha256).await? {
                     Ok(Stored::Quarantined { event_id, why })

@@ -64,6 +64,24 @@ fn with(section: &str, lines: &str) -> String {
 }
 
 #[test]
+fn a_source_may_name_its_account_and_its_api_and_a_tool_may_be_a_source() {
+    let config = accepted(&with(
+        "sources",
+        "sources:
+  prod: { kind: dbt, secrets: [hush], account_id: 4711, api: { host: ab123.us1.dbt.com, token: t } }
+  push: { kind: mode, connection: mode, path_token: 01234567890123456789 }
+",
+    ));
+    let prod = &config.sources["prod"];
+    assert_eq!(prod.account_id.as_deref(), Some("4711"));
+    assert_eq!(prod.api.as_ref().map(|api| api.host.as_str()), Some("ab123.us1.dbt.com"));
+    assert!(config.warnings()[0].to_string().contains("nothing in this version uses it"));
+    let push = &config.sources["push"];
+    assert_eq!((push.kind, push.connection.as_deref()), (SourceKind::Mode, Some("mode")));
+    assert_eq!(push.path_token.as_ref().map(|token| token.expose_secret().len()), Some(20));
+}
+
+#[test]
 fn the_example_is_accepted_and_means_what_it_says() {
     let config = accepted(EXAMPLE);
     assert_eq!(config.warnings(), []);
@@ -71,11 +89,7 @@ fn the_example_is_accepted_and_means_what_it_says() {
     let prod = &config.sources["prod"];
     assert_eq!(prod.kind, SourceKind::Dbt);
     assert_eq!(prod.secrets[0].expose_secret(), "dbt-webhook-key");
-    assert_eq!(prod.account_id.as_deref(), Some("4711"));
-    assert_eq!(prod.api.as_ref().map(|api| api.host.as_str()), Some("ab123.us1.dbt.com"));
-    let push = &config.sources["mode-push"];
-    assert_eq!((push.kind, push.connection.as_deref()), (SourceKind::Mode, Some("mode")));
-    assert_eq!(push.path_token.as_ref().map(|token| token.expose_secret().len()), Some(20));
+    assert_eq!(prod.account_id, None);
 
     let mode = &config.connections["mode"];
     assert_eq!((mode.kind.as_str(), mode.max_concurrent), ("mode", 4));

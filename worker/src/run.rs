@@ -234,22 +234,22 @@ impl Worker {
         let (id, target) = (claimed.id, &claimed.target);
         match next {
             transition::Next::Confirm { remote_id, .. } => tracing::info!(
-                refresh.id = %id, %target, %remote_id, "refresh {id} of {target} is under way"
+                refresh.id = %id, refresh.target = %target, %remote_id, "refresh {id} of {target} is under way"
             ),
             transition::Next::PollAgain { after, error } => tracing::debug!(
-                refresh.id = %id, %target, after_ms = after.as_millis(), error,
+                refresh.id = %id, refresh.target = %target, after_ms = after.as_millis(), error,
                 "refresh {id} of {target} goes on"
             ),
             transition::Next::Requeue(requeue) => tracing::warn!(
-                refresh.id = %id, %target, after_ms = requeue.after.as_millis(),
+                refresh.id = %id, refresh.target = %target, after_ms = requeue.after.as_millis(),
                 error = requeue.error, reason = requeue.reason,
                 "refresh {id} of {target} is to be tried again"
             ),
             transition::Next::Succeed { .. } => tracing::info!(
-                refresh.id = %id, %target, "refresh {id} of {target} is confirmed"
+                refresh.id = %id, refresh.target = %target, "refresh {id} of {target} is confirmed"
             ),
             transition::Next::Fail { reason, error, .. } => tracing::error!(
-                refresh.id = %id, %target, %reason, error, "refresh {id} of {target} failed"
+                refresh.id = %id, refresh.target = %target, %reason, error, "refresh {id} of {target} failed"
             ),
         }
     }

@@ -65,6 +65,9 @@ fn one(report: &mut Report, trail: &Trail, node: &Node, with_connections: bool) 
     if let Some(name) = file.connection.as_ref().filter(|_| with_connections) {
         connection(report, &trail.key("connection"), name, kind);
     }
+    if file.api.is_some() {
+        report.warn(&trail.key("api"), "is checked, but nothing in this version uses it");
+    }
     let api = file.api.and_then(|file| api(report, &trail.key("api"), file));
     Some(Source {
         kind,

@@ -132,7 +132,7 @@ async fn events_that_are_stale_or_not_understood_have_their_row_and_lead_to_noth
     assert_eq!((quarantined.status, &*quarantined.said), (200, "quarantined"));
     let row = stack.row(&quarantined.event_id).await;
     assert_eq!((&*row.event_state, row.refresh_id), ("quarantined", None));
-    assert!(row.reason().starts_with("quarantined: "), "{}", row.reason());
+    assert!(row.reason().starts_with("the body is not a dbt event"), "{}", row.reason());
     assert!(row.event_id.starts_with("sha256:"), "{}", row.event_id);
 
     assert_eq!((stale.status, &*stale.said), (200, "stale"));
