@@ -168,7 +168,7 @@ async fn healthy() -> HttpResponse {
 fn note_refusal<B>(ingest: &Ingest, answer: &ServiceResponse<B>) {
     let error = answer.response().error().and_then(|error| error.as_error::<IngestError>());
     if let Some(error) = error {
-        ingest.refusals.note(error);
+        ingest.refusals.note(error, answer.request().match_info().get("source"));
     }
 }
 
