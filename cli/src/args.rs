@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
+use url::Url;
 
 pub(crate) use self::history::{
     EventAction, EventList, Events, Filter, RefreshAction, RefreshList, Refreshes,
@@ -122,9 +123,10 @@ pub(crate) struct Check {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Health {
-    /// What to ask; without a path, /readyz
-    #[arg(long, default_value = "http://127.0.0.1:8081/readyz")]
-    pub(crate) url: url::Url,
+    /// What to ask, and without a path, /readyz there; else the listener that
+    /// AFTERRUN_ADMIN_LISTEN names, or 127.0.0.1:8081
+    #[arg(long, value_parser = url)]
+    pub(crate) url: Option<Url>,
 }
 
 /// The form of what a command lists.
@@ -134,6 +136,17 @@ pub(crate) enum Output {
     Table,
     /// For programs: an array, or a line for each row with --follow
     Json,
+}
+
+/// An address to ask or to post to.
+fn url(text: &str) -> Result<Url, String> {
+    let hint = |what: &str| format!("{what}, as in http://{}", text.trim_start_matches('/'));
+    match Url::parse(text) {
+        Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ if !text.contains("://") => Err(hint("http:// is missing")),
+        Ok(_) => Err("it begins neither with http:// nor with https://".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A duration as the configuration writes it: `500ms`, `5s`, `15m`, `2h`, `90d`.

@@ -4,6 +4,7 @@ mod args;
 mod command;
 mod database;
 mod exit;
+mod local;
 mod logs;
 mod output;
 mod reload;
