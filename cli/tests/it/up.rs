@@ -86,3 +86,18 @@ async fn without_a_database_url_it_brings_its_own_and_keeps_what_it_took() {
     assert_eq!(events[0]["event_id"], "wev_kept");
     assert_eq!(up.ends_on("TERM"), Some(0));
 }
+
+#[test]
+fn a_note_that_a_killed_up_left_is_told_from_a_wrong_database_url() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join(".afterrun")).unwrap();
+    let note = home.path().join(".afterrun/database-url");
+    std::fs::write(note, "postgres://afterrun:CANARY@127.0.0.1:1/afterrun\n").unwrap();
+    for command in ["events", "refreshes"] {
+        let away = home.run(&[command]).exits(1);
+        assert!(away.err.contains("`afterrun up` in ./.afterrun does not answer"), "{away}");
+        assert_eq!(away.err.matches("refused").count(), 1, "{away}");
+        assert!(!away.all().contains("DATABASE_URL"), "{away}");
+        assert!(!away.all().contains("CANARY"), "{away}");
+    }
+}
