@@ -19,6 +19,9 @@ pub(crate) use self::history::{
 pub(crate) use self::send::{EventKind, Send};
 pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
 
+/// Where `up` keeps its own database, and `events` and `refreshes` look for it.
+pub(crate) const DATA_DIR: &str = "./.afterrun";
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())

@@ -6,6 +6,7 @@ mod database;
 mod exit;
 mod local;
 mod logs;
+mod look;
 mod output;
 mod reload;
 mod service;

@@ -8,7 +8,7 @@ use afterrun_core::refresh::{RefreshId, State};
 use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 
-use super::{Output, duration};
+use super::{DATA_DIR, Output, duration};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -81,7 +81,7 @@ pub(crate) struct RefreshList {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Database {
     /// Where a running `afterrun up` keeps its own database; used if DATABASE_URL is not set
-    #[arg(long, global = true, value_name = "DIR", default_value = "./.afterrun")]
+    #[arg(long, global = true, value_name = "DIR", default_value = DATA_DIR)]
     pub(crate) data_dir: PathBuf,
 }
 

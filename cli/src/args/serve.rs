@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::DATA_DIR;
 use crate::local;
 
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) private: Private,
     /// Where the database is kept if DATABASE_URL is not set
-    #[arg(long, value_name = "DIR", default_value = "./.afterrun")]
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub(crate) data_dir: PathBuf,
 }
 

@@ -73,6 +73,10 @@ async fn without_a_database_url_it_brings_its_own_and_keeps_what_it_took() {
     home.configure(&configuration(&mode));
     let up = home.start(&UP);
     let url = up.webhooks();
+    up.says(&format!("webhooks of prod: {url}"));
+    up.says("afterrun events --follow");
+    up.says("$(cat ./.afterrun/database-url)");
+    assert!(!up.said().contains("not ready"), "{}", up.said());
     home.run(&["send", "--url", &url, "--event-id", "wev_kept", "--job", "1"]).exits(0);
     let events = home.run(&["events", "--output", "json"]).exits(0).json();
     assert_eq!(events[0]["event_id"], "wev_kept");
