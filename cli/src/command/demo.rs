@@ -45,8 +45,8 @@ pub(crate) async fn run(args: args::Demo) -> anyhow::Result<()> {
     served.and(told)?;
     if args.once {
         let left = kept.map_or_else(
-            || "Everything it started and wrote is removed again.".into(),
-            |folder| format!("What it started has ended; {} is kept.", folder.display()),
+            || "The demo's servers, database and configuration are removed again.".into(),
+            |folder| format!("The demo's servers have ended; {} is kept.", folder.display()),
         );
         line(format!("{left} To look around while it goes on: {} demo", look::program()))?;
     }
