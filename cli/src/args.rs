@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Arg, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 pub(crate) use self::history::{
@@ -36,7 +36,9 @@ See it work, with nothing set up:
   afterrun demo
 
 Environment: DATABASE_URL, AFTERRUN_CONFIG, AFTERRUN_LISTEN, AFTERRUN_ADMIN_LISTEN,
-  AFTERRUN_ADMIN_TOKEN, AFTERRUN_LOG (pretty, json), RUST_LOG (a filter), NO_COLOR.
+  AFTERRUN_ADMIN_TOKEN, AFTERRUN_LOG (pretty, json), RUST_LOG (a filter), NO_COLOR,
+  AFTERRUN_SEND_SECRET (what send signs with), AFTERRUN_PG_BIN (the programs of a Postgres of
+  its own, for up and demo).
 Exit codes: 0 done, 1 failed, 2 wrong usage or wrong configuration.")]
 pub(crate) struct Args {
     /// The configuration file
@@ -54,6 +56,7 @@ pub(crate) enum Command {
     Up(Up),
     /// Shows the whole way of an event, with simulated dbt, Mode and Tableau servers
     #[command(after_help = "Example:\n  afterrun demo --once")]
+    #[command(arg(no_config()))]
     Demo(Demo),
     /// Takes webhooks in: verifies and stores them, and nothing else (needs DATABASE_URL)
     #[command(after_help = "\
@@ -74,6 +77,7 @@ under way and hands back the rest.")]
     #[command(after_help = "\
 Example:
   DATABASE_URL=postgres://owner@db/afterrun afterrun migrate --wait 60s")]
+    #[command(arg(no_config()))]
     Migrate(Migrate),
     /// Validates the configuration, naming file, line and key of every mistake
     #[command(after_help = "Example:\n  afterrun check --live")]
@@ -90,21 +94,25 @@ Examples:
 Examples:
   afterrun events --since 2h --follow
   afterrun events show wev_2ZyXwVuTsRqPoNmLkJiHgFeDcBa")]
+    #[command(arg(no_config()))]
     Events(Events),
     /// Lists refreshes, or shows one with its causes and its calls (needs DATABASE_URL)
     #[command(after_help = "\
 Examples:
   afterrun refreshes --state failed --since 1d
   afterrun refreshes show 42 --output json")]
+    #[command(arg(no_config()))]
     Refreshes(Refreshes),
     /// Prints the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  afterrun schema > afterrun.schema.json")]
+    #[command(arg(no_config()))]
     Schema,
     /// Asks a running ingest or worker whether it is well, for container health checks
     #[command(after_help = "\
 Examples:
   afterrun health                                     # a worker, or up: can it work?
   afterrun health --url http://127.0.0.1:8082/healthz # an ingest: does it live?")]
+    #[command(arg(no_config()))]
     Health(Health),
 }
 
@@ -120,6 +128,8 @@ pub(crate) struct Check {
     /// Also signs in to each connection and resolves each target
     #[arg(long)]
     pub(crate) live: bool,
+    /// The form of what was found. With json a wrong configuration gives an array of its mistakes,
+    /// each with file, line, column, key and what
     #[arg(long, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
 }
@@ -137,8 +147,15 @@ pub(crate) struct Health {
 pub(crate) enum Output {
     /// For people
     Table,
-    /// For programs: an array, or a line for each row with --follow
+    /// For programs
     Json,
+}
+
+/// Takes the place of `--config` where there is nothing to configure: accepted, as it is before the
+/// command, and not shown.
+fn no_config() -> Arg {
+    let path = clap::value_parser!(PathBuf);
+    Arg::new("config").long("config").global(true).hide(true).value_parser(path)
 }
 
 /// An address to ask or to post to.
