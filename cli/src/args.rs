@@ -10,13 +10,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Arg, Parser, Subcommand, ValueEnum};
+use url::Url;
 
 pub(crate) use self::history::{
     EventAction, EventList, Events, Filter, RefreshAction, RefreshList, Refreshes,
 };
 pub(crate) use self::send::{EventKind, Send};
 pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
+
+/// Where `up` keeps its own database, and `events` and `refreshes` look for it.
+pub(crate) const DATA_DIR: &str = "./.afterrun";
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -32,7 +36,9 @@ See it work, with nothing set up:
   afterrun demo
 
 Environment: DATABASE_URL, AFTERRUN_CONFIG, AFTERRUN_LISTEN, AFTERRUN_ADMIN_LISTEN,
-  AFTERRUN_ADMIN_TOKEN, AFTERRUN_LOG (pretty, json), RUST_LOG (a filter), NO_COLOR.
+  AFTERRUN_ADMIN_TOKEN, AFTERRUN_LOG (pretty, json), RUST_LOG (a filter), NO_COLOR,
+  AFTERRUN_SEND_SECRET (what send signs with), AFTERRUN_PG_BIN (the programs of a Postgres of
+  its own, for up and demo).
 Exit codes: 0 done, 1 failed, 2 wrong usage or wrong configuration.")]
 pub(crate) struct Args {
     /// The configuration file
@@ -50,6 +56,7 @@ pub(crate) enum Command {
     Up(Up),
     /// Shows the whole way of an event, with simulated dbt, Mode and Tableau servers
     #[command(after_help = "Example:\n  afterrun demo --once")]
+    #[command(arg(no_config()))]
     Demo(Demo),
     /// Takes webhooks in: verifies and stores them, and nothing else (needs DATABASE_URL)
     #[command(after_help = "\
@@ -70,6 +77,7 @@ under way and hands back the rest.")]
     #[command(after_help = "\
 Example:
   DATABASE_URL=postgres://owner@db/afterrun afterrun migrate --wait 60s")]
+    #[command(arg(no_config()))]
     Migrate(Migrate),
     /// Validates the configuration, naming file, line and key of every mistake
     #[command(after_help = "Example:\n  afterrun check --live")]
@@ -86,21 +94,25 @@ Examples:
 Examples:
   afterrun events --since 2h --follow
   afterrun events show wev_2ZyXwVuTsRqPoNmLkJiHgFeDcBa")]
+    #[command(arg(no_config()))]
     Events(Events),
     /// Lists refreshes, or shows one with its causes and its calls (needs DATABASE_URL)
     #[command(after_help = "\
 Examples:
   afterrun refreshes --state failed --since 1d
   afterrun refreshes show 42 --output json")]
+    #[command(arg(no_config()))]
     Refreshes(Refreshes),
     /// Prints the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  afterrun schema > afterrun.schema.json")]
+    #[command(arg(no_config()))]
     Schema,
     /// Asks a running ingest or worker whether it is well, for container health checks
     #[command(after_help = "\
 Examples:
   afterrun health                                     # a worker, or up: can it work?
   afterrun health --url http://127.0.0.1:8082/healthz # an ingest: does it live?")]
+    #[command(arg(no_config()))]
     Health(Health),
 }
 
@@ -116,15 +128,18 @@ pub(crate) struct Check {
     /// Also signs in to each connection and resolves each target
     #[arg(long)]
     pub(crate) live: bool,
+    /// The form of what was found. With json a wrong configuration gives an array of its mistakes,
+    /// each with file, line, column, key and what
     #[arg(long, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Health {
-    /// What to ask; without a path, /readyz
-    #[arg(long, default_value = "http://127.0.0.1:8081/readyz")]
-    pub(crate) url: url::Url,
+    /// What to ask, and without a path, /readyz there; else the listener that
+    /// AFTERRUN_ADMIN_LISTEN names, or 127.0.0.1:8081
+    #[arg(long, value_parser = url)]
+    pub(crate) url: Option<Url>,
 }
 
 /// The form of what a command lists.
@@ -132,8 +147,26 @@ pub(crate) struct Health {
 pub(crate) enum Output {
     /// For people
     Table,
-    /// For programs: an array, or a line for each row with --follow
+    /// For programs
     Json,
+}
+
+/// Takes the place of `--config` where there is nothing to configure: accepted, as it is before the
+/// command, and not shown.
+fn no_config() -> Arg {
+    let path = clap::value_parser!(PathBuf);
+    Arg::new("config").long("config").global(true).hide(true).value_parser(path)
+}
+
+/// An address to ask or to post to.
+fn url(text: &str) -> Result<Url, String> {
+    let hint = |what: &str| format!("{what}, as in http://{}", text.trim_start_matches('/'));
+    match Url::parse(text) {
+        Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ if !text.contains("://") => Err(hint("http:// is missing")),
+        Ok(_) => Err("it begins neither with http:// nor with https://".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A duration as the configuration writes it: `500ms`, `5s`, `15m`, `2h`, `90d`.

@@ -11,9 +11,13 @@ use std::time::Duration;
 use afterrun_core::{Clock, Store, env, pool};
 use anyhow::Context as _;
 use secrecy::SecretString;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::Connection as _;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 
 use crate::exit::Wrong;
+
+/// Whoever asked for a list is waiting for it.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// DATABASE_URL, if it is set.
 pub(crate) fn given() -> anyhow::Result<Option<PgConnectOptions>> {
@@ -35,21 +39,30 @@ pub(crate) fn required() -> anyhow::Result<PgConnectOptions> {
 
 /// For commands that look and go: DATABASE_URL, or else the database of an `up` on this machine.
 pub(crate) async fn reader(data_dir: &Path) -> anyhow::Result<Store> {
-    let options = match given()? {
-        Some(options) => options,
-        None => Note::read(data_dir)?.ok_or_else(|| {
-            Wrong(format!(
-                "DATABASE_URL is not set, and no `afterrun up` keeps its database in {} now",
-                data_dir.display()
-            ))
-        })?,
+    let (options, away) = match given()? {
+        Some(options) => {
+            (options, "could not connect to the database; is it up, and DATABASE_URL right?".into())
+        }
+        None => {
+            let (folder, options) = (data_dir.display(), Note::read(data_dir)?);
+            let options = options.ok_or_else(|| {
+                Wrong(format!(
+                    "DATABASE_URL is not set, and no `afterrun up` keeps its database in {folder} \
+                     now"
+                ))
+            })?;
+            let away = format!(
+                "the database of `afterrun up` in {folder} does not answer; is it running?"
+            );
+            (options, away)
+        }
     };
+    let options = options.application_name("afterrun");
+    connects(&options).await.context(away)?;
     let pool = PgPoolOptions::new()
         .max_connections(2)
-        .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options.application_name("afterrun"))
-        .await
-        .context("could not connect to the database; is it up, and DATABASE_URL right?")?;
+        .acquire_timeout(ANSWERS_WITHIN)
+        .connect_lazy_with(options);
     let store = Store::new(pool, Clock::Database);
     let readiness = store.readiness().await;
     // A standby is good enough to read from.
@@ -57,6 +70,15 @@ pub(crate) async fn reader(data_dir: &Path) -> anyhow::Result<Store> {
         anyhow::bail!("{reason}");
     }
     Ok(store)
+}
+
+/// Tries once, since a pool would try again and again, and then only say that its time was up.
+async fn connects(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    let connection = tokio::time::timeout(ANSWERS_WITHIN, PgConnection::connect_with(options));
+    match connection.await {
+        Ok(connected) => connected?.close().await,
+        Err(_elapsed) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 /// The address of a database of our own, left in the data directory for `events` and `refreshes`

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use afterrun_core::config::ConfigError;
 use afterrun_core::env::EnvError;
 use afterrun_core::pool::NotAnAddress;
-use afterrun_core::telemetry::TelemetryError;
+use afterrun_core::telemetry::{Chain, TelemetryError};
 
 use crate::output::Paint;
 
@@ -22,7 +22,8 @@ pub(crate) fn code(ended: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // Whoever reads the text may be gone; the code says it too.
-    drop(writeln!(std::io::stderr(), "{} {error:#}", Paint::stderr().red("error:")));
+    let told = Chain(error.as_ref());
+    drop(writeln!(std::io::stderr(), "{} {told}", Paint::stderr().red("error:")));
     ExitCode::from(if is_wrong(&error) { 2 } else { 1 })
 }
 

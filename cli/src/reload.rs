@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use afterrun_core::telemetry::Chain;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,7 @@ pub(crate) async fn on_hangup(
         match reload() {
             Ok(()) => tracing::info!("the configuration {file} is in force as it is now"),
             Err(error) => tracing::error!(
-                error = format!("{error:#}"),
+                error = %Chain(error.as_ref()),
                 "the new configuration is refused, the old one stays in force"
             ),
         }

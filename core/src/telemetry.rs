@@ -85,19 +85,23 @@ fn set(subscriber: impl tracing::Subscriber + Send + Sync) -> Result<(), Telemet
     tracing::subscriber::set_global_default(subscriber).map_err(TelemetryError::Twice)
 }
 
-/// An error and all its causes on one line: `what failed: because: because`.
+/// An error and all its causes on one line: `what failed: because: because`. A cause that was said
+/// already is not said again: many libraries repeat theirs in their own text.
 #[derive(Debug, Clone, Copy)]
 pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut said = self.0.to_string();
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            let text = error.to_string();
+            if !said.contains(&text) {
+                said = format!("{said}: {text}");
+            }
             cause = error.source();
         }
-        Ok(())
+        f.write_str(&said)
     }
 }
 
@@ -191,6 +195,13 @@ mod tests {
     fn an_error_is_told_with_its_causes_on_one_line() {
         let error = Outer(io::Error::other("connection refused"));
         assert_eq!(Chain(&error).to_string(), "could not store: connection refused");
+    }
+
+    #[test]
+    fn a_cause_that_an_error_repeats_in_its_own_text_is_said_once() {
+        let error = sqlx::Error::Io(io::Error::other("connection refused"));
+        let text = Chain(&error).to_string();
+        assert_eq!(text.matches("connection refused").count(), 1, "{text}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use afterrun_core::refresh::{RefreshId, State};
 use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 
-use super::{Output, duration};
+use super::{DATA_DIR, Output, duration};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -29,6 +29,7 @@ pub(crate) enum EventAction {
     Show {
         /// dbt's id of the event, as `events list` shows it
         event_id: String,
+        /// The form of what is shown
         #[arg(long, default_value = "table", value_name = "FORM")]
         output: Output,
     },
@@ -63,6 +64,7 @@ pub(crate) enum RefreshAction {
         /// The number of the refresh, as `refreshes list` shows it
         #[arg(value_parser = refresh_id)]
         refresh_id: RefreshId,
+        /// The form of what is shown
         #[arg(long, default_value = "table", value_name = "FORM")]
         output: Output,
     },
@@ -81,7 +83,7 @@ pub(crate) struct RefreshList {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Database {
     /// Where a running `afterrun up` keeps its own database; used if DATABASE_URL is not set
-    #[arg(long, global = true, value_name = "DIR", default_value = "./.afterrun")]
+    #[arg(long, global = true, value_name = "DIR", default_value = DATA_DIR)]
     pub(crate) data_dir: PathBuf,
 }
 
@@ -104,6 +106,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(afterrun_core::history::MOST_ROWS)))]
     pub(crate) limit: u32,
+    /// The form of the list; json is an array, or with --follow a line for each row
     #[arg(long, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
 }

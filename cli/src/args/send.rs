@@ -7,14 +7,16 @@ use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Send {
-    /// Where to post; without it, the source's endpoint of a local `up` or `ingest`
-    #[arg(long)]
+    /// Where to post; without it, the source's endpoint of a local `up` or `ingest`, at the port
+    /// of AFTERRUN_LISTEN
+    #[arg(long, value_parser = super::url)]
     pub(crate) url: Option<url::Url>,
     /// The source of the configuration whose endpoint and secret are used
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
-    /// What to sign with; better given as AFTERRUN_SEND_SECRET or DBT_WEBHOOK_KEY in the
-    /// environment. Without any, the source's first secret in the configuration
+    /// What to sign with; better given as AFTERRUN_SEND_SECRET in the environment. Without
+    /// either, the first secret of the source that --source names, or else DBT_WEBHOOK_KEY, or the
+    /// first secret of the only source
     #[arg(long)]
     pub(crate) secret: Option<String>,
     /// The type of the event

@@ -3,13 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::DATA_DIR;
+use crate::local;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ingest {
     #[command(flatten)]
     pub(crate) public: Public,
     /// Where health is told, to machines that watch and never to the world
-    #[arg(long, env = "AFTERRUN_ADMIN_LISTEN", value_name = "ADDRESS")]
-    #[arg(default_value = "127.0.0.1:8082")]
+    #[arg(long, env = "AFTERRUN_ADMIN_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
+    #[arg(default_value = "127.0.0.1:8082", value_parser = private)]
     pub(crate) admin_listen: SocketAddr,
 }
 
@@ -26,7 +29,7 @@ pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) private: Private,
     /// Where the database is kept if DATABASE_URL is not set
-    #[arg(long, value_name = "DIR", default_value = "./.afterrun")]
+    #[arg(long, value_name = "DIR", default_value = DATA_DIR)]
     pub(crate) data_dir: PathBuf,
 }
 
@@ -44,7 +47,8 @@ pub(crate) struct Demo {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Public {
     /// Where dbt's webhooks are taken
-    #[arg(long, env = "AFTERRUN_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "AFTERRUN_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
+    #[arg(default_value = local::PUBLIC, value_parser = public)]
     pub(crate) listen: SocketAddr,
 }
 
@@ -52,7 +56,15 @@ pub(crate) struct Public {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Private {
     /// The private listener; beyond loopback it needs AFTERRUN_ADMIN_TOKEN in the environment
-    #[arg(long, env = "AFTERRUN_ADMIN_LISTEN", value_name = "ADDRESS")]
-    #[arg(default_value = "127.0.0.1:8081")]
+    #[arg(long, env = "AFTERRUN_ADMIN_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
+    #[arg(default_value = local::PRIVATE, value_parser = private)]
     pub(crate) admin_listen: SocketAddr,
+}
+
+fn public(text: &str) -> Result<SocketAddr, String> {
+    local::parse(text).map_err(|what| format!("{what} (--listen or AFTERRUN_LISTEN)"))
+}
+
+fn private(text: &str) -> Result<SocketAddr, String> {
+    local::parse(text).map_err(|what| format!("{what} (--admin-listen or AFTERRUN_ADMIN_LISTEN)"))
 }

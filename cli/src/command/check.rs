@@ -1,8 +1,9 @@
 //! `afterrun check`: is the configuration right, and with `--live`, does it work?
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use afterrun_core::config::Config;
+use afterrun_core::config::{Config, ConfigError, Mistake, Warning};
 use afterrun_core::env;
 use afterrun_core::telemetry::Chain;
 use afterrun_worker::Targets;
@@ -14,6 +15,7 @@ use futures_util::future;
 use serde::Serialize;
 
 use crate::args::{self, Output};
+use crate::exit::Wrong;
 use crate::output::{Paint, Tone, clean, json, line, progress, table};
 
 /// What was found at a connection or a target.
@@ -28,16 +30,20 @@ struct Found {
 
 pub(crate) async fn run(path: &Path, args: args::Check) -> anyhow::Result<()> {
     let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
-    let targets = Targets::load(path, &env::var, &http)?;
+    let targets = match Targets::load(path, &env::var, &http) {
+        Err(error) if args.output == Output::Json => return Err(told(path, &error)?.into()),
+        loaded => loaded?,
+    };
     let config = targets.config();
-    for warning in config.warnings() {
+    let warnings = warnings(config);
+    for warning in &warnings {
         eprintln!("{} {warning}", Paint::stderr().yellow("warning:"));
     }
     if !args.live {
         return match args.output {
             Output::Json => json(&serde_json::json!({
                 "file": path,
-                "warnings": config.warnings().iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "sources": config.sources.keys().collect::<Vec<_>>(),
                 "connections": config.connections.keys().collect::<Vec<_>>(),
                 "targets": config.targets.keys().collect::<Vec<_>>(),
@@ -60,6 +66,52 @@ pub(crate) async fn run(path: &Path, args: args::Check) -> anyhow::Result<()> {
     let wrong = found.iter().filter(|found| !found.ok).count();
     anyhow::ensure!(wrong == 0, "{wrong} of {} checks failed", found.len());
     Ok(())
+}
+
+/// A mistake of the configuration, for programs.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    file: &'a Path,
+    /// From 1; 0 where the file as a whole is meant.
+    line: u32,
+    column: u32,
+    key: &'a str,
+    what: String,
+}
+
+/// Lists every mistake as JSON; what is left to say to people is how many there are.
+fn told(path: &Path, error: &ConfigError) -> anyhow::Result<Wrong> {
+    let ConfigError::Wrong(mistakes) = error else {
+        let what = Chain(error).to_string();
+        json(&[Told { file: path, line: 0, column: 0, key: "", what: what.clone() }])?;
+        return Ok(Wrong(what));
+    };
+    let told = mistakes.iter().map(|Mistake { place, what }| Told {
+        file: &place.file,
+        line: place.line,
+        column: place.column,
+        key: &place.key,
+        what: what.clone(),
+    });
+    json(&told.collect::<Vec<_>>())?;
+    let mistakes = count(mistakes.len(), "mistake");
+    Ok(Wrong(format!("{mistakes} in {}", path.display())))
+}
+
+/// What the file itself warns of, and what in it leads to nothing.
+fn warnings(config: &Config) -> Vec<Warning> {
+    let mut warnings = config.warnings().to_vec();
+    if config.routes.is_empty() {
+        let what = "there are no routes, so no event refreshes anything".into();
+        warnings.push(Warning { place: config.place(&["routes"]), what });
+        return warnings;
+    }
+    let used: HashSet<_> = config.routes.iter().flat_map(|route| &route.refresh).collect();
+    for target in config.targets.keys().filter(|target| !used.contains(target)) {
+        let what = "no route refreshes this target".into();
+        warnings.push(Warning { place: config.place(&["targets", target]), what });
+    }
+    warnings
 }
 
 /// Asks every connection, then every target; each tool is asked one thing at a time.
@@ -102,8 +154,6 @@ fn show(found: &[Found]) -> anyhow::Result<()> {
 }
 
 fn counts(config: &Config) -> String {
-    let count =
-        |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     [
         count(config.sources.len(), "source"),
         count(config.connections.len(), "connection"),
@@ -111,4 +161,8 @@ fn counts(config: &Config) -> String {
         count(config.routes.len(), "route"),
     ]
     .join(", ")
+}
+
+fn count(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }

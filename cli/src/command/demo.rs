@@ -14,7 +14,8 @@ use anyhow::Context as _;
 
 use self::stage::Stage;
 use self::story::Story;
-use crate::{args, logs};
+use crate::output::line;
+use crate::{args, logs, look};
 
 /// What the story tells itself, or what is so on purpose here, is not told by the log as well.
 const QUIET: &str = "warn,afterrun_core::readiness=error,afterrun_worker::run=error,sqlx=error";
@@ -23,6 +24,7 @@ pub(crate) async fn run(args: args::Demo) -> anyhow::Result<()> {
     let _logs = logs::start_with(Some(QUIET))?;
     let stop = shutdown::on_signal().context("could not listen for signals")?;
     let story = Story::begin()?;
+    let kept = args.data_dir.clone();
     let Some(stage) = stop.run_until_cancelled(Stage::set(args.data_dir, &story)).await else {
         return Ok(());
     };
@@ -40,7 +42,15 @@ pub(crate) async fn run(args: args::Demo) -> anyhow::Result<()> {
     };
     let (served, told) = tokio::join!(serving, tell);
     stage.strike().await;
-    served.and(told)
+    served.and(told)?;
+    if args.once {
+        let left = kept.map_or_else(
+            || "The demo's servers, database and configuration are removed again.".into(),
+            |folder| format!("The demo's servers have ended; {} is kept.", folder.display()),
+        );
+        line(format!("{left} To look around while it goes on: {} demo", look::program()))?;
+    }
+    Ok(())
 }
 
 async fn tell(stage: &Stage, story: &Story, once: bool) -> anyhow::Result<()> {

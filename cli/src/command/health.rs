@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::args;
 use crate::output::{clean, line};
+use crate::{args, local};
 
 /// Longer than the process may take to look at its database.
 const WITHIN: Duration = Duration::from_secs(4);
 
 pub(crate) async fn run(args: args::Health) -> anyhow::Result<()> {
-    let mut url = args.url;
+    let mut url = match args.url {
+        Some(url) => url,
+        None => {
+            let local = format!("http://{}/", local::private()?);
+            local.parse().context("the listener's address makes no URL")?
+        }
+    };
     if url.path() == "/" {
         url.set_path("/readyz");
     }

@@ -14,25 +14,22 @@ use url::Url;
 
 use crate::args::{self, EventKind};
 use crate::exit::Wrong;
+use crate::local;
 use crate::output::{Paint, clean, line};
 
 /// The job of the documented examples, where no route names another.
 const JOB: &str = "282191";
-/// Where a local `up` or `ingest` takes webhooks.
-const LOCAL: &str = "http://127.0.0.1:8080/webhooks/dbt";
 
 pub(crate) async fn run(config: &Path, args: args::Send) -> anyhow::Result<()> {
     let configured = Configured::read(config, args.source.as_deref())?;
-    let secret = match given_secret(&args)?.or(configured.secret) {
+    let secret = match secret(&args, configured.secret)? {
         Some(secret) => secret,
         None => return Err(no_secret(config).into()),
     };
     let url = match (args.url.clone(), configured.source) {
         (Some(url), _) => url,
-        (None, source) => {
-            let local = source.map_or(LOCAL.to_owned(), |source| format!("{LOCAL}/{source}"));
-            local.parse().context("the source's name makes no address")?
-        }
+        (None, Some(source)) => local_url(&source)?,
+        (None, None) => return Err(no_source(config, &configured.sources).into()),
     };
     let job = args.job.clone().or(configured.job).unwrap_or_else(|| JOB.into());
     let body = match &args.file {
@@ -40,62 +37,99 @@ pub(crate) async fn run(config: &Path, args: args::Send) -> anyhow::Result<()> {
         None => body(&args, job)?,
     };
     let dbt = Dbt::new(DbtOptions::new(url.as_str(), secret));
-    let mut refused = 0;
+    let (mut refused, mut status) = (0, None);
     for time in 1..=args.times {
         let answer = dbt.post(&body).await;
-        refused += u32::from(!answer.ok());
+        if !answer.ok() {
+            refused += 1;
+            status = answer.outcome.as_ref().ok().map(|reply| reply.status);
+        }
         line(said(&answer, (args.times > 1).then_some((time, args.times))))?;
     }
-    anyhow::ensure!(refused == 0, "{}", not_taken(refused, args.times, &url));
+    anyhow::ensure!(refused == 0, "{}", not_taken(refused, args.times, status, &url));
     Ok(())
+}
+
+/// The source's endpoint of a local `up` or `ingest`.
+fn local_url(source: &str) -> anyhow::Result<Url> {
+    let url = format!("http://{}/webhooks/dbt/{source}", local::public()?);
+    url.parse().context("the source's name makes no address")
 }
 
 /// What the configuration offers to somebody who gives nothing.
 #[derive(Default)]
 struct Configured {
+    /// Every source of dbt.
+    sources: Vec<String>,
+    /// The one that is named, or the only one.
     source: Option<String>,
     secret: Option<String>,
     job: Option<String>,
 }
 
 impl Configured {
-    /// From the source that is named, or the only one of dbt. That there is no configuration, or a
-    /// wrong one, matters only to whoever named a source of it.
+    /// That there is no configuration, or a wrong one, matters only to whoever named a source of it.
     fn read(path: &Path, named: Option<&str>) -> anyhow::Result<Self> {
-        let sources = match Config::load_sources(path, &env::var) {
+        let mut dbt = match Config::load_sources(path, &env::var) {
             Ok((sources, _)) => sources,
             Err(error) if named.is_some() => return Err(error.into()),
             Err(_) => return Ok(Self::default()),
         };
-        let mut dbt = sources.into_iter().filter(|(name, source)| {
-            source.kind == SourceKind::Dbt && named.is_none_or(|named| named == name)
-        });
-        let (Some((name, source)), None) = (dbt.next(), dbt.next()) else {
-            return match named {
-                Some(named) => {
-                    Err(Wrong(format!("{} has no dbt source `{named}`", path.display())).into())
-                }
-                None => Ok(Self::default()),
-            };
+        dbt.retain(|_, source| source.kind == SourceKind::Dbt);
+        let sources: Vec<_> = dbt.keys().cloned().collect();
+        let chosen = match (named, sources.as_slice()) {
+            (Some(named), _) => named,
+            (None, [only]) => only,
+            (None, _) => return Ok(Self { sources, ..Self::default() }),
+        };
+        let Some(source) = dbt.get(chosen) else {
+            let what = format!("{} has no dbt source `{chosen}`", path.display());
+            return Err(Wrong(format!("{what}; {}", there_are(&sources))).into());
         };
         let whole = Config::load(path, &env::var).ok();
         let job = whole
             .and_then(|config| config.routes.iter().flat_map(|route| &route.jobs).next().cloned());
         let secret = source.secrets.first().map(|secret| secret.expose_secret().to_owned());
-        Ok(Self { source: Some(name), secret, job })
+        Ok(Self { source: Some(chosen.to_owned()), secret, job, sources })
     }
 }
 
-fn given_secret(args: &args::Send) -> anyhow::Result<Option<String>> {
+fn there_are(sources: &[String]) -> String {
+    match sources {
+        [] => "there is none".into(),
+        sources => format!("there is {}", sources.join(", ")),
+    }
+}
+
+/// What was given for this, then what the named source has, then what may be meant.
+fn secret(args: &args::Send, configured: Option<String>) -> anyhow::Result<Option<String>> {
+    let variable = |name| -> anyhow::Result<Option<String>> {
+        Ok(env::secret(name)?.map(|secret| secret.expose_secret().to_owned()))
+    };
     if let Some(secret) = &args.secret {
         return Ok(Some(secret.clone()));
     }
-    for name in ["AFTERRUN_SEND_SECRET", "DBT_WEBHOOK_KEY"] {
-        if let Some(secret) = env::secret(name)? {
-            return Ok(Some(secret.expose_secret().to_owned()));
-        }
+    if let Some(secret) = variable("AFTERRUN_SEND_SECRET")? {
+        return Ok(Some(secret));
     }
-    Ok(None)
+    if args.source.is_some() {
+        return Ok(configured);
+    }
+    Ok(variable("DBT_WEBHOOK_KEY")?.or(configured))
+}
+
+fn no_source(config: &Path, sources: &[String]) -> Wrong {
+    Wrong(match sources {
+        [] => format!(
+            "where to? {} names no dbt source: give --url http://HOST/webhooks/dbt/SOURCE",
+            config.display()
+        ),
+        sources => format!(
+            "{} has several dbt sources: name one with --source; {}",
+            config.display(),
+            there_are(sources)
+        ),
+    })
 }
 
 fn no_secret(config: &Path) -> Wrong {
@@ -162,11 +196,16 @@ fn said(answer: &Answer, counted: Option<(u32, u32)>) -> String {
     }
 }
 
-fn not_taken(refused: u32, times: u32, url: &Url) -> String {
+fn not_taken(refused: u32, times: u32, status: Option<u16>, url: &Url) -> String {
     let place = format!("{}{}", url.authority(), url.path());
+    let hint = match status {
+        Some(404) => "; the path is /webhooks/dbt/SOURCE",
+        Some(401) => "; is there such a source, and the secret one of its own?",
+        _ => "",
+    };
     if times == 1 {
-        format!("{place} did not take the event")
+        format!("{place} did not take the event{hint}")
     } else {
-        format!("{place} did not take {refused} of {times} deliveries")
+        format!("{place} did not take {refused} of {times} deliveries{hint}")
     }
 }

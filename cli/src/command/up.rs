@@ -9,9 +9,10 @@ use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-use crate::args;
+use crate::args::{self, DATA_DIR};
 use crate::database::{self, Note};
 use crate::logs;
+use crate::look::{self, Look};
 use crate::service::{
     Listeners, WorkerService, configuration, guard_private, listen, migrate_now, serve_both,
 };
@@ -28,12 +29,22 @@ pub(crate) async fn run(path: &Path, args: args::Up) -> anyhow::Result<()> {
         private: listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?,
     };
     let stop = shutdown::on_signal().context("could not listen for signals")?;
+    let mut look = look::webhooks(&config, listeners.public.local_addr()?);
+    let afterrun = look::program();
     if let Some(database) = given {
-        return serve_both(path, config, database, listeners, &stop).await;
+        look.push(("the events".into(), format!("{afterrun} events --follow")));
+        let tell = || look::tell(&look);
+        return serve_both(path, config, database, listeners, &stop, tell).await;
     }
     let Some(own) = stop.run_until_cancelled(own(&args.data_dir)).await else { return Ok(()) };
     let (server, database, note) = own?;
-    let ended = serve_own(path, config, database, listeners, &stop).await;
+    let folder = match look::quoted(&args.data_dir) {
+        default if default == DATA_DIR => String::new(),
+        other => format!(" --data-dir {other}"),
+    };
+    look.push(("the events".into(), format!("{afterrun} events --follow{folder}")));
+    look.push(look::in_sql(note.file()));
+    let ended = serve_own(path, config, database, listeners, &stop, &look).await;
     drop(note);
     server.stop().await;
     ended
@@ -56,9 +67,10 @@ async fn serve_own(
     database: PgConnectOptions,
     listeners: Listeners,
     stop: &CancellationToken,
+    look: &Look,
 ) -> anyhow::Result<()> {
     for migration in migrate_now(&database).await? {
         tracing::info!("applied migration {migration}");
     }
-    serve_both(path, config, database, listeners, stop).await
+    serve_both(path, config, database, listeners, stop, || look::tell(look)).await
 }

@@ -20,6 +20,7 @@ pub(crate) struct Listeners {
 }
 
 /// Serves until told to stop: takes webhooks at once, works as soon as the database lets it.
+/// `working` is called then.
 /// When it is stopped, requests and calls under way are seen through first, health last.
 pub(crate) async fn serve_both(
     path: &Path,
@@ -27,6 +28,7 @@ pub(crate) async fn serve_both(
     database: PgConnectOptions,
     listeners: Listeners,
     stop: &CancellationToken,
+    working: impl FnOnce(),
 ) -> anyhow::Result<()> {
     let (sources, retention) = (config.sources.clone(), config.retention);
     let ingest = IngestService::new(database.clone(), &sources, &retention, listeners.public)?;
@@ -53,6 +55,9 @@ pub(crate) async fn serve_both(
         };
         let work = async {
             migrate_when_reachable(&database, stop).await;
+            if !stop.is_cancelled() {
+                working();
+            }
             worker.run(stop.clone()).await;
         };
         let (ended, ()) = tokio::join!(receive, work);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use afterrun_core::telemetry::Chain;
 use afterrun_core::{MIGRATOR, Store};
 use anyhow::Context as _;
 use sqlx::Connection as _;
@@ -48,7 +49,7 @@ pub(crate) async fn migrate_when_reachable(options: &PgConnectOptions, stop: &Ca
                     return;
                 }
                 Err(error) => {
-                    let error = format!("{error:#}");
+                    let error = Chain(error.as_ref()).to_string();
                     if said != error {
                         tracing::warn!("the schema is not up to date yet: {error}");
                         said = error;

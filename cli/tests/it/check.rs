@@ -41,6 +41,51 @@ fn what_only_a_connector_can_see_is_named_as_well() {
 }
 
 #[test]
+fn programs_get_every_mistake_in_an_array() {
+    let home = Home::new();
+    home.configure(
+        "sources:\n  prod: { kind: dbt, secrets: [a] }\nroutes:\n  \
+         - { name: r, on: success, refresh: [nothing] }\ntragets: {}\n",
+    );
+    let ended = home.run(&["check", "--output", "json"]).exits(2);
+    let mistakes = ended.json();
+    let mistakes = mistakes.as_array().unwrap();
+    let keys: Vec<_> = mistakes.iter().map(|mistake| &mistake["key"]).collect();
+    assert_eq!(keys, ["routes[0].refresh[0]", "tragets"], "{ended}");
+    assert_eq!(mistakes[0]["file"], "./afterrun.yml");
+    assert_eq!(mistakes[0]["line"], 4);
+    assert!(mistakes[0]["column"].as_u64().unwrap() > 1, "{ended}");
+    assert!(mistakes[0]["what"].as_str().unwrap().contains("nothing"), "{ended}");
+    assert!(ended.err.contains("2 mistakes in ./afterrun.yml"), "{ended}");
+
+    let ended = Home::new().run(&["check", "--output", "json"]).exits(2);
+    assert_eq!(ended.json()[0]["line"], 0, "{ended}");
+}
+
+#[test]
+fn what_leads_to_nothing_is_warned_of() {
+    let home = Home::new();
+    home.configure_source();
+    let ended = home.run(&["check"]).exits(0);
+    assert!(ended.err.contains("there are no routes"), "{ended}");
+    home.configure(&format!(
+        "{}connections:
+  mode: {{ kind: mode, workspace: acme, token: t, secret: s }}
+targets:
+  used: {{ connection: mode, report: 5d1b2c3d4e5f }}
+  unused: {{ connection: mode, report: 5d1b2c3d4e60 }}
+routes:
+  - {{ name: r, on: success, refresh: [used] }}
+",
+        source("a-secret")
+    ));
+    let ended = home.run(&["check"]).exits(0);
+    assert!(ended.err.contains("yml:7:"), "{ended}");
+    assert!(ended.err.contains("targets.unused: no route"), "{ended}");
+    assert!(!ended.err.contains("targets.used"), "{ended}");
+}
+
+#[test]
 fn a_right_configuration_is_said_to_be_right() {
     let home = Home::new();
     home.configure_source();

@@ -17,6 +17,8 @@ fn the_tour_shows_each_refresh_to_its_confirmed_end() {
         assert!(told.contains(word), "{word}: {ended}");
     }
     assert!(told.contains("All of it really happened"), "{ended}");
+    assert!(!told.lines().any(|line| line.trim_end().ends_with("started")), "{ended}");
+    assert!(told.contains("are removed again"), "{ended}");
     assert!(!told.contains('\u{1b}'), "colours where nobody sees them: {ended}");
     assert_eq!(ended.err, "", "{ended}");
 }

@@ -143,4 +143,7 @@ async fn a_followed_list_goes_on_with_what_is_new(pool: PgPool) {
     assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["event_state"], "stored");
     assert_eq!(follow.said().matches("\"event_id\":\"wev_one\"").count(), 1);
     assert_eq!(follow.ends_on("INT"), Some(0));
+    let follow = home.start(&["events", "--follow"]);
+    follow.says("wev_later");
+    assert_eq!(follow.ends_on("TERM"), Some(0));
 }

@@ -73,6 +73,10 @@ async fn without_a_database_url_it_brings_its_own_and_keeps_what_it_took() {
     home.configure(&configuration(&mode));
     let up = home.start(&UP);
     let url = up.webhooks();
+    up.says(&format!("webhooks of prod: {url}"));
+    up.says("afterrun events --follow");
+    up.says("$(cat ./.afterrun/database-url)");
+    assert!(!up.said().contains("not ready"), "{}", up.said());
     home.run(&["send", "--url", &url, "--event-id", "wev_kept", "--job", "1"]).exits(0);
     let events = home.run(&["events", "--output", "json"]).exits(0).json();
     assert_eq!(events[0]["event_id"], "wev_kept");
@@ -85,4 +89,19 @@ async fn without_a_database_url_it_brings_its_own_and_keeps_what_it_took() {
     let events = home.run(&["events", "--output", "json"]).exits(0).json();
     assert_eq!(events[0]["event_id"], "wev_kept");
     assert_eq!(up.ends_on("TERM"), Some(0));
+}
+
+#[test]
+fn a_note_that_a_killed_up_left_is_told_from_a_wrong_database_url() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join(".afterrun")).unwrap();
+    let note = home.path().join(".afterrun/database-url");
+    std::fs::write(note, "postgres://afterrun:CANARY@127.0.0.1:1/afterrun\n").unwrap();
+    for command in ["events", "refreshes"] {
+        let away = home.run(&[command]).exits(1);
+        assert!(away.err.contains("`afterrun up` in ./.afterrun does not answer"), "{away}");
+        assert_eq!(away.err.matches("refused").count(), 1, "{away}");
+        assert!(!away.all().contains("DATABASE_URL"), "{away}");
+        assert!(!away.all().contains("CANARY"), "{away}");
+    }
 }

@@ -82,3 +82,20 @@ fn the_schema_knows_every_connector() {
         assert!(schema.out.contains(word), "{word} is not in the schema");
     }
 }
+
+#[test]
+fn help_lists_the_configuration_where_it_means_something() {
+    let home = Home::new();
+    for command in COMMANDS {
+        let help = home.run(&[command, "--help"]).exits(0);
+        let reads = ["up", "ingest", "worker", "check", "send"].contains(&command);
+        assert_eq!(help.out.contains("--config <FILE>"), reads, "{help}");
+        assert!(!help.out.contains("LISTEN=]"), "{help}");
+    }
+    home.run(&["schema", "--config", "other.yml"]).exits(0);
+    home.run(&["--config", "other.yml", "schema"]).exits(0);
+    let away = home.run(&["events", "list", "--config", "other.yml"]).exits(2);
+    assert!(away.err.contains("DATABASE_URL is not set"), "{away}");
+    let missing = home.run(&["--config", "other.yml", "check"]).exits(2);
+    assert!(missing.err.contains("other.yml"), "{missing}");
+}

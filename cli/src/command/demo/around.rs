@@ -1,7 +1,5 @@
 //! After the tour: the demo goes on serving, with an event now and then, for whoever looks around.
 
-use std::env;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use afterrun_simulators::dbt::{self, RunStatus};
@@ -9,6 +7,7 @@ use afterrun_simulators::dbt::{self, RunStatus};
 use super::scene::{JOBS, ended};
 use super::stage::Stage;
 use super::story::Story;
+use crate::look;
 use crate::output::line;
 
 const EVERY: Duration = Duration::from_secs(20);
@@ -34,42 +33,27 @@ pub(super) async fn serve(stage: &Stage, story: &Story) -> anyhow::Result<()> {
 }
 
 fn how_to_look(stage: &Stage, story: &Story) -> anyhow::Result<()> {
-    let afterrun = program();
-    let folder = quoted(stage.folder());
-    let config = quoted(&stage.config);
-    let address = quoted(stage.note.file());
+    let afterrun = look::program();
+    let folder = look::quoted(stage.folder());
+    let config = look::quoted(&stage.config);
+    let look = vec![
+        ("the refreshes".into(), format!("{afterrun} refreshes --follow --data-dir {folder}")),
+        ("the events".into(), format!("{afterrun} events --data-dir {folder}")),
+        look::in_sql(stage.note.file()),
+        (
+            "send one yourself".into(),
+            format!("{afterrun} send --config {config} --url {}", stage.webhooks),
+        ),
+        ("its health".into(), format!("curl http://{}/readyz", stage.private)),
+    ];
     line("")?;
     line("It goes on: dbt sends an event every 20 s. Look around from another terminal:")?;
     line("")?;
-    for (what, command) in [
-        ("the refreshes", format!("{afterrun} refreshes --follow --data-dir {folder}")),
-        ("the events", format!("{afterrun} events --data-dir {folder}")),
-        ("in SQL", format!("psql \"$(cat {address})\" -c 'select * from target_freshness'")),
-        (
-            "send one yourself",
-            format!("{afterrun} send --config {config} --url {}", stage.webhooks),
-        ),
-        ("its health", format!("curl http://{}/readyz", stage.private)),
-    ] {
-        line(format!("  {} {command}", story.paint.dim(format!("{what:<18}"))))?;
+    for told in look::lines(&look, story.paint) {
+        line(told)?;
     }
     line("")?;
     line("Ctrl-C ends it.")?;
     line("")?;
     Ok(())
-}
-
-/// How this program was started, as somebody would type it here.
-fn program() -> String {
-    let exe = env::current_exe().unwrap_or_else(|_| PathBuf::from("afterrun"));
-    let here = env::current_dir().ok();
-    let near = here.and_then(|here| exe.strip_prefix(here).ok().map(Path::to_owned));
-    quoted(&near.unwrap_or(exe))
-}
-
-/// Safe to paste into a shell.
-fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if path.chars().all(plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

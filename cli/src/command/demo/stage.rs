@@ -125,7 +125,7 @@ impl Stage {
         let config = Config::load(&path, &env::var)?;
         let listeners = self.listeners.take().context("the demo serves already")?;
         let (database, stop) = (self.database.clone(), stop.clone());
-        Ok(async move { serve_both(&path, config, database, listeners, &stop).await })
+        Ok(async move { serve_both(&path, config, database, listeners, &stop, || ()).await })
     }
 
     /// Ends what is left, the database last.

@@ -84,6 +84,7 @@ pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> 
     }
     // From here to the end: one that comes during a look at the database is heard after it.
     let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
     let mut shown = HashMap::new();
     let mut lines = Lines::new::<L>(&rows);
     if filter.output == Output::Table {
@@ -105,6 +106,7 @@ pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> 
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = interrupts.recv() => return Ok(()),
+            _ = terminations.recv() => return Ok(()),
         }
         rows = listed.rows(FOLLOWED.max(filter.limit)).await?;
         let first = shown.keys().min().copied();

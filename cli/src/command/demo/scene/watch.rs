@@ -46,8 +46,13 @@ pub(super) async fn to_the_end(
             scene.tell(Who::Worker, format!("plans refresh {id} of {target}, by route {route}"))?;
         }
         let attempts = stage.store.attempts(id).await?;
-        for attempt in attempts.iter().skip(told) {
-            tell(scene, job, row, attempt)?;
+        if attempts.len() > told {
+            // What a call led to is in the event's rows as soon as the call is, and not before.
+            let rows = stage.store.deliveries(event_id).await?;
+            let remote = rows.iter().find_map(|row| row.remote_id.as_deref()).unwrap_or_default();
+            for attempt in attempts.iter().skip(told) {
+                tell(scene, job, remote, attempt)?;
+            }
         }
         told = attempts.len();
         let ended = row.refresh_finished_at.is_some();
@@ -80,15 +85,14 @@ pub(super) async fn planned(stage: &Stage, event_id: &str) -> anyhow::Result<Vec
 }
 
 /// One call, as the tool's part of the story.
-fn tell(scene: &Scene, job: &Job, row: &DeliveryRow, attempt: &AttemptRow) -> std::io::Result<()> {
+fn tell(scene: &Scene, job: &Job, remote: &str, attempt: &AttemptRow) -> std::io::Result<()> {
     let http = attempt.http_status.map_or(String::new(), |status| format!("{status} "));
     let error = clean(attempt.error.as_deref().unwrap_or("no reason given"));
-    let remote = || row.remote_id.clone().unwrap_or_default();
     let what = match (attempt.kind.as_str(), attempt.outcome.as_str()) {
         ("trigger", "ok") if attempt.attempt > 1 => {
-            format!("had not started it; asked again: {http}started {}", remote())
+            format!("had not started it; asked again: {http}started {remote}")
         }
-        ("trigger", "ok") => format!("{http}started {}", remote()),
+        ("trigger", "ok") => format!("{http}started {remote}"),
         ("poll", "wait") => format!("{http}still running"),
         ("poll", "ok") => format!("{http}{}", scene.good("ended well")),
         ("trigger", "lost") => {
