@@ -11,8 +11,8 @@
 //! ```
 //!
 //! [`mod@event`] stores, [`plan`] turns events into refreshes, [`refresh`] claims and records. The
-//! rule by which a refresh moves is the pure function [`transition::next`]; its only writer is
-//! [`refresh`].
+//! rule by which a refresh moves is the pure function [`transition::next`]; its only writer, once it
+//! is planned, is [`refresh`].
 
 pub mod attempt;
 pub mod clock;

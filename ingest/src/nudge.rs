@@ -1,6 +1,6 @@
 //! Calls of BI tools that cannot sign: noted, never believed.
 //!
-//! All that a nudge can do is to make a worker look now at what it would look at anyway.
+//! All that a nudge does is to make the workers look for due work now and not within a second.
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;

@@ -105,8 +105,9 @@ pub enum Triggered {
     Started(Started),
     /// For a tool that answers when it is done.
     Finished,
-    /// The tool refused, as a refresh of this target is under way or queued there. Whether that
-    /// one counts follows from `since`, and is not the connector's to say.
+    /// The tool refused, as a refresh of this target is under way or queued there. That one is
+    /// seen to its end; whether it counts is then judged by its start, and not the connector's to
+    /// say.
     AlreadyRunning {
         /// When it began, by the tool's clock; with a `remote_id`, `None` means that it is still
         /// queued there and will begin after now.
