@@ -13,6 +13,7 @@ mod load;
 mod mistake;
 mod node;
 mod policy;
+mod quiet;
 mod read;
 mod report;
 mod route;
@@ -33,6 +34,7 @@ pub use self::{
     address::{check_address, is_loopback},
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
+    quiet::QuietHours,
     schema::{ConnectorSchema, schema},
 };
 
@@ -175,6 +177,8 @@ pub struct Connection {
     pub kind: String,
     /// From 1 to 1000.
     pub max_concurrent: u32,
+    /// At most so many requests a second from each worker; above 0.
+    pub requests_per_second: Option<f64>,
     /// The connector's part, secrets in it in plain. Typed by [`Config::parse`].
     pub settings: serde_json::Value,
 }
@@ -194,6 +198,11 @@ pub struct Target {
     pub connection: String,
     pub retry: RetryPolicy,
     pub confirm: ConfirmPolicy,
+    pub debounce: Debounce,
+    /// At most so many starts in any 24 hours; above 0.
+    pub per_day: Option<u32>,
+    /// When no refresh may start.
+    pub not_between: Vec<QuietHours>,
     /// The connector's part. Typed by [`Config::parse`].
     pub settings: serde_json::Value,
 }
@@ -248,13 +257,36 @@ impl Default for ConfirmPolicy {
     }
 }
 
+/// How long to wait for more of the same before starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Debounce {
+    /// Each new event starts the wait anew; zero is no wait.
+    pub wait: Duration,
+    /// But never longer than this after the first.
+    pub max: Duration,
+}
+
+impl Default for Debounce {
+    fn default() -> Self {
+        Debounce { wait: Duration::ZERO, max: Duration::from_secs(10 * 60) }
+    }
+}
+
 /// Which events lead to which refreshes. An empty list of a match key means any value; all keys
 /// that are not empty must match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     pub name: String,
-    /// Not empty, without repeats.
+    /// How a dbt run went; without repeats.
     pub on: Vec<Outcome>,
+    /// Types of a BI tool's own events, such as `report_run_completed`; without repeats. One of the
+    /// two lists is not empty.
+    pub on_events: Vec<String>,
+    /// Names of sources.
+    pub sources: Vec<String>,
+    /// What a BI tool's event is about, by its path (`reports/5d1b2c3d4e5f/*`) or its name; `*` is
+    /// a wildcard.
+    pub subjects: Vec<String>,
     /// Ids.
     pub jobs: Vec<String>,
     /// Names; `*` is a wildcard.
@@ -269,6 +301,11 @@ pub struct Route {
     pub reasons: Vec<String>,
     /// Names of targets; not empty, without repeats.
     pub refresh: Vec<String>,
+    /// Fan-in: ids of two jobs or more, all of which must have succeeded since the last firing.
+    /// Then `on` is `success` alone, and `jobs` is empty.
+    pub after_all: Vec<String>,
+    /// How far apart the ends of their runs may be.
+    pub within: Option<Duration>,
 }
 
 /// What a route's `on` matches.

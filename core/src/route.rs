@@ -128,6 +128,9 @@ mod tests {
         Route {
             name: "r".into(),
             on: on.to_vec(),
+            on_events: vec![],
+            sources: vec![],
+            subjects: vec![],
             jobs: vec![],
             job_names: vec![],
             environments: vec![],
@@ -135,6 +138,8 @@ mod tests {
             accounts: vec![],
             reasons: vec![],
             refresh: vec![],
+            after_all: vec![],
+            within: None,
         }
     }
 

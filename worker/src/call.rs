@@ -13,7 +13,9 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::connector::{Called, ConnectorError, Found, OpenTarget, Polled, Started, Triggered};
+use crate::connector::{
+    Called, ConnectorError, Found, Looked, OpenTarget, Polled, Started, Triggered,
+};
 
 /// A start that is cut short is one more answer lost; better to ask anew.
 const LEAST_FOR_A_START: Duration = Duration::from_secs(10);
@@ -65,13 +67,18 @@ async fn find_or_trigger(
 ) -> (Verdict, Call) {
     // Some tools tell whole seconds only, and list what is later than the time they are given.
     let just_before = since.trunc_subsecs(0) - TimeDelta::seconds(1);
+    let mut unsure = false;
     for since in [just_before, since - CLOCK_TOLERANCE] {
         let Called { answer, http_status } = target.find(since).await;
         let verdict = match answer {
-            Ok(Some(Found { started: Started { remote_id, url }, started_at })) => {
+            Ok(Looked::Found(Found { started: Started { remote_id, url }, started_at })) => {
                 Verdict::Found { remote_id, url, began: started_at }
             }
-            Ok(None) => continue,
+            Ok(Looked::Nothing) => continue,
+            Ok(Looked::CannotTell) => {
+                unsure = true;
+                break;
+            }
             Err(error) => failed(&error),
         };
         return (verdict, Call { http_status, ..Call::default() });
@@ -79,8 +86,7 @@ async fn find_or_trigger(
     if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_START {
         return (cut_off_after_asking(), Call::default());
     }
-    // It may have arrived all the same, if the tool cannot say.
-    trigger(target, true).await
+    trigger(target, unsure).await
 }
 
 async fn trigger(target: &dyn OpenTarget, repeated: bool) -> (Verdict, Call) {

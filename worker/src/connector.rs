@@ -49,13 +49,21 @@ pub trait Connector: Send + Sync + 'static {
     ) -> impl Future<Output = Answer<Polled>> + Send;
 
     /// Looks for a refresh of this target started since then: a start was sent and its answer
-    /// was lost. `None` where there is none, or where the tool cannot say. The caller has taken
-    /// off what the clocks may differ by.
+    /// was lost. The caller has taken off what the clocks may differ by.
     fn find(
         cx: Context<'_, Self>,
         target: &Self::Target,
         since: DateTime<Utc>,
-    ) -> impl Future<Output = Answer<Option<Found>>> + Send;
+    ) -> impl Future<Output = Answer<Looked>> + Send;
+
+    /// Stops a refresh that is under way. Most tools have no way to.
+    fn cancel(
+        _: Context<'_, Self>,
+        _target: &Self::Target,
+        _remote_id: &str,
+    ) -> impl Future<Output = Answer<Cancelled>> + Send {
+        std::future::ready(Ok(Cancelled::NotPossible))
+    }
 
     /// Signs in, changing nothing; says what it found, in words.
     fn check_connection(cx: Context<'_, Self>) -> impl Future<Output = Answer<String>> + Send;
@@ -98,6 +106,25 @@ pub struct Found {
     pub started: Started,
     /// By the tool's clock; `None` while it waits there for its turn.
     pub started_at: Option<DateTime<Utc>>,
+}
+
+/// What a look for a lost start came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    Found(Found),
+    /// The tool can tell, and nothing has arrived: the start may be repeated without a doubt.
+    Nothing,
+    /// The tool has no list that this credential may read, or the list names no target.
+    CannotTell,
+}
+
+/// What became of the wish to stop a refresh in the tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// It has stopped there, or had ended already.
+    There,
+    /// The tool cannot stop a refresh; it goes on there.
+    NotPossible,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

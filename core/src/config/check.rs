@@ -140,7 +140,8 @@ fn connections(report: &mut Report) -> BTreeMap<String, Connection> {
             continue;
         };
         let settings = node.filtered(|key| !CONNECTION_KEYS.contains(&key)).to_json();
-        connections.insert(name, Connection { kind, max_concurrent, settings });
+        connections
+            .insert(name, Connection { kind, max_concurrent, requests_per_second: None, settings });
     }
     connections
 }
@@ -173,7 +174,16 @@ fn targets(report: &mut Report, defaults: &policy::Defaults) -> BTreeMap<String,
         };
         connection_exists(report, &trail.key("connection"), &connection);
         let settings = node.filtered(|key| !TARGET_KEYS.contains(&key)).to_json();
-        targets.insert(name, Target { connection, retry, confirm, settings });
+        let target = Target {
+            connection,
+            retry,
+            confirm,
+            debounce: super::Debounce::default(),
+            per_day: None,
+            not_between: Vec::new(),
+            settings,
+        };
+        targets.insert(name, target);
     }
     targets
 }

@@ -79,6 +79,9 @@ fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
     Some(Route {
         name: file.name.unwrap_or_default(),
         on,
+        on_events: Vec::new(),
+        sources: Vec::new(),
+        subjects: Vec::new(),
         jobs: ids(report, &trail.key("jobs"), file.jobs, "job_names"),
         job_names: values(report, &trail.key("job_names"), file.job_names),
         environments: values(report, &trail.key("environments"), file.environments),
@@ -86,6 +89,8 @@ fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
         accounts: values(report, &trail.key("accounts"), file.accounts),
         reasons: values(report, &trail.key("reasons"), file.reasons),
         refresh,
+        after_all: Vec::new(),
+        within: None,
     })
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{Answer, Connector, Context, Found, Polled, Triggered};
+use super::{Answer, Cancelled, Connector, Context, Looked, Polled, Triggered};
 use crate::http::{Caller, Http};
 
 /// A connector as the list of all of them has it.
@@ -49,7 +49,8 @@ pub trait OpenTarget: Send + Sync {
     fn kind(&self) -> &'static str;
     fn trigger(&self) -> BoxFuture<'_, Called<Triggered>>;
     fn poll<'a>(&'a self, remote_id: &'a str) -> BoxFuture<'a, Called<Polled>>;
-    fn find(&self, since: DateTime<Utc>) -> BoxFuture<'_, Called<Option<Found>>>;
+    fn find(&self, since: DateTime<Utc>) -> BoxFuture<'_, Called<Looked>>;
+    fn cancel<'a>(&'a self, remote_id: &'a str) -> BoxFuture<'a, Called<Cancelled>>;
     fn check(&self) -> BoxFuture<'_, Called<String>>;
 }
 
@@ -161,10 +162,18 @@ impl<C: Connector> OpenTarget for OpenedTarget<C> {
         })
     }
 
-    fn find(&self, since: DateTime<Utc>) -> BoxFuture<'_, Called<Option<Found>>> {
+    fn find(&self, since: DateTime<Utc>) -> BoxFuture<'_, Called<Looked>> {
         Box::pin(async move {
             let http = self.connection.http.caller();
             let answer = C::find(self.connection.context(&http), &self.settings, since).await;
+            called(&http, answer)
+        })
+    }
+
+    fn cancel<'a>(&'a self, remote_id: &'a str) -> BoxFuture<'a, Called<Cancelled>> {
+        Box::pin(async move {
+            let http = self.connection.http.caller();
+            let answer = C::cancel(self.connection.context(&http), &self.settings, remote_id).await;
             called(&http, answer)
         })
     }

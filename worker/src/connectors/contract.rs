@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::{contracts, registry};
-use crate::connector::{ConnectorError, OpenTarget, Polled, Retry, Triggered};
+use crate::connector::{ConnectorError, Found, Looked, OpenTarget, Polled, Retry, Triggered};
 use crate::http::{Http, Limits};
 
 /// A connector's played tool, with one target on it, which moves on only by hand.
@@ -51,6 +51,14 @@ fn target(contract: &dyn Contract) -> Arc<dyn OpenTarget> {
 async fn start(target: &Arc<dyn OpenTarget>) -> String {
     match target.trigger().await.answer.unwrap() {
         Triggered::Started(started) => started.remote_id,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The refresh that a lost start turns out to have begun.
+pub(super) async fn found(target: &Arc<dyn OpenTarget>, since: DateTime<Utc>) -> Found {
+    match target.find(since).await.answer.unwrap() {
+        Looked::Found(found) => found,
         other => panic!("{other:?}"),
     }
 }
@@ -201,7 +209,7 @@ async fn a_start_whose_answer_was_lost_is_found_again() {
             let error = start_error(&*contract, fault.clone()).await;
             assert!(error.outcome_unknown(), "{}: {fault:?}: {error:?}", contract.kind());
             assert!(error.retry().is_some());
-            let found = target(&*contract).find(since).await.answer.unwrap().expect("it started");
+            let found = found(&target(&*contract), since).await;
             assert_eq!(contract.started(), [found.started.remote_id], "{}", contract.kind());
         }
     }
@@ -213,7 +221,7 @@ async fn a_start_that_never_arrived_is_not_found() {
         let since = a_moment_ago();
         let error = start_error(&*contract, Fault::Cut).await;
         assert!(error.outcome_unknown(), "it cannot be told from a lost answer: {error:?}");
-        assert_eq!(target(&*contract).find(since).await.answer.unwrap(), None);
+        assert_eq!(target(&*contract).find(since).await.answer.unwrap(), Looked::Nothing);
     }
 }
 
@@ -224,7 +232,8 @@ async fn a_refresh_from_before_is_not_taken_for_the_lost_one() {
         start(&target).await;
         contract.end(None);
         let later = SimClock::real().now() + TimeDelta::minutes(1);
-        assert_eq!(target.find(later).await.answer.unwrap(), None, "{}", contract.kind());
+        let looked = target.find(later).await.answer.unwrap();
+        assert_eq!(looked, Looked::Nothing, "{}", contract.kind());
     }
 }
 

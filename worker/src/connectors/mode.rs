@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::connector::{
-    Address, Answer, Connector, ConnectorError, Context, Found, Polled, Secret, Segment, Started,
-    Triggered,
+    Address, Answer, Connector, ConnectorError, Context, Found, Looked, Polled, Secret, Segment,
+    Started, Triggered,
 };
 use api::Api;
 use wire::{Run, State};
@@ -96,18 +96,16 @@ impl Connector for Tool {
         })
     }
 
-    async fn find(
-        cx: Context<'_, Self>,
-        target: &Target,
-        since: DateTime<Utc>,
-    ) -> Answer<Option<Found>> {
+    async fn find(cx: Context<'_, Self>, target: &Target, since: DateTime<Utc>) -> Answer<Looked> {
         let runs = Api::new(cx).runs_since(target, since).await?;
         // The first one after the lost call is the likeliest to be its own.
         let run = runs
             .into_iter()
             .filter(|run| run.created_at.is_some_and(|at| at >= since) && run.fits(target))
             .min_by_key(|run| run.created_at);
-        Ok(run.map(|run| Found { started_at: run.created_at, started: started(cx, target, &run) }))
+        Ok(run.map_or(Looked::Nothing, |run| {
+            Looked::Found(Found { started_at: run.created_at, started: started(cx, target, &run) })
+        }))
     }
 
     async fn check_connection(cx: Context<'_, Self>) -> Answer<String> {

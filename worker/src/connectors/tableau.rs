@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::connector::{
-    Address, Answer, Connector, ConnectorError, Context, Found, Polled, Secret, Started, Triggered,
+    Address, Answer, Connector, ConnectorError, Context, Looked, Polled, Secret, Started, Triggered,
 };
 use crate::login::Login;
 use api::Api;
@@ -115,11 +115,7 @@ impl Connector for Tool {
         Ok(Api::new(cx).job(remote_id).await?.map_or(Polled::Gone, |job| job.verdict()))
     }
 
-    async fn find(
-        cx: Context<'_, Self>,
-        target: &Target,
-        since: DateTime<Utc>,
-    ) -> Answer<Option<Found>> {
+    async fn find(cx: Context<'_, Self>, target: &Target, since: DateTime<Utc>) -> Answer<Looked> {
         let api = Api::new(cx);
         let (item, _) = api.resolve(&target.wanted).await?;
         api.started_since(&item, since).await

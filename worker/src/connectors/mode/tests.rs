@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::Tool;
 use crate::connector::{
-    ConnectorError, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
+    ConnectorError, Looked, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
 };
-use crate::connectors::contract::{Contract, a_moment_ago};
+use crate::connectors::contract::{Contract, a_moment_ago, found};
 use crate::http::{Http, Limits};
 
 const REPORT: &str = "5d1b2c3d4e5f";
@@ -185,10 +185,9 @@ async fn a_run_with_other_parameters_is_not_taken_for_the_lost_one() {
     let since = a_moment_ago();
     played.mode.start_run(REPORT);
     let target = played.target();
-    assert_eq!(target.find(since).await.answer.unwrap(), None);
+    assert_eq!(target.find(since).await.answer.unwrap(), Looked::Nothing);
     let ours = played.start(&target).await;
-    let found = target.find(since).await.answer.unwrap().unwrap();
-    assert_eq!(found.started, ours);
+    assert_eq!(found(&target, since).await.started, ours);
 }
 
 #[tokio::test]
@@ -202,7 +201,7 @@ async fn a_lost_run_is_found_on_a_later_page() {
     for _ in 0..5 {
         played.mode.start_run(REPORT);
     }
-    assert_eq!(target.find(since).await.answer.unwrap().unwrap().started, ours);
+    assert_eq!(found(&target, since).await.started, ours);
 }
 
 #[tokio::test]

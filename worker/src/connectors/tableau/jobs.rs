@@ -8,7 +8,7 @@ use super::api::{Api, List};
 use super::resolve::Item;
 use super::wire::{self, Job, JobId, ListedJob};
 use super::{link, started};
-use crate::connector::{Answer, ConnectorError, Found, Triggered};
+use crate::connector::{Answer, ConnectorError, Found, Looked, Triggered};
 
 /// So many jobs are asked for themselves, those of the right title first.
 const MOST_ASKED: usize = 8;
@@ -28,7 +28,7 @@ impl Api<'_> {
     /// After 409093: which job it is that keeps Tableau from starting another.
     pub(super) async fn under_way(&self, item: &Item) -> Answer<Triggered> {
         let jobs = self.listed("filter=jobType:eq:refresh_extracts".to_owned()).await?;
-        let open = jobs.into_iter().filter(ListedJob::is_open).collect();
+        let open = jobs.unwrap_or_default().into_iter().filter(ListedJob::is_open).collect();
         let job = self.of(item, open).await?.into_iter().find(|(_, job)| !job.completed);
         Ok(match job {
             Some((id, job)) => Triggered::AlreadyRunning {
@@ -41,25 +41,21 @@ impl Api<'_> {
     }
 
     /// The first refresh of the item that was asked for since then.
-    pub(super) async fn started_since(
-        &self,
-        item: &Item,
-        since: DateTime<Utc>,
-    ) -> Answer<Option<Found>> {
+    pub(super) async fn started_since(&self, item: &Item, since: DateTime<Utc>) -> Answer<Looked> {
         let after = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let filter = format!("filter=jobType:eq:refresh_extracts,createdAt:gt:{after}");
-        let mut jobs = self.listed(filter).await?;
+        let Some(mut jobs) = self.listed(filter).await? else { return Ok(Looked::CannotTell) };
         jobs.retain(|job| job.created_at.is_none_or(|at| at >= since));
         let mut jobs = self.of(item, jobs).await?;
         jobs.sort_by_key(|(_, job)| job.created_at);
-        Ok(jobs.into_iter().next().map(|(id, job)| Found {
-            started_at: job.started_at,
-            started: started(self.cx, item, id),
+        Ok(jobs.into_iter().next().map_or(Looked::Nothing, |(id, job)| {
+            let started = started(self.cx, item, id);
+            Looked::Found(Found { started_at: job.started_at, started })
         }))
     }
 
-    /// The newest jobs that pass the filter; none, where this token may not list jobs.
-    async fn listed(&self, filter: String) -> Answer<Vec<ListedJob>> {
+    /// The newest jobs that pass the filter; `None` where this token may not list jobs.
+    async fn listed(&self, filter: String) -> Answer<Option<Vec<ListedJob>>> {
         let list = List {
             path: "jobs",
             query: format!("{filter}&sort=createdAt:desc"),
@@ -68,7 +64,7 @@ impl Api<'_> {
             most_pages: 5,
         };
         match self.list(list).await {
-            Ok(found) => Ok(found.rows),
+            Ok(found) => Ok(Some(found.rows)),
             // To repeat the start is safe here: Tableau refuses a second one while one is open.
             Err(
                 error @ (ConnectorError::Unauthorized { .. }
@@ -76,7 +72,7 @@ impl Api<'_> {
                 | ConnectorError::NotFound { .. }),
             ) => {
                 tracing::warn!(%error, "this token may not list Tableau's jobs");
-                Ok(Vec::new())
+                Ok(None)
             }
             Err(error) => Err(error),
         }

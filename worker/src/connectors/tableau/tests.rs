@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Tool;
 use crate::connector::{
-    ConnectorError, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
+    ConnectorError, Looked, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
 };
 use crate::connectors::contract::{Contract, a_moment_ago};
 use crate::http::{Http, Limits};
@@ -382,7 +382,7 @@ async fn a_token_that_may_not_list_jobs_waits_without_knowing_for_which() {
     let unknown = Triggered::AlreadyRunning { since: None, remote_id: None, url: None };
     assert_eq!(answer, unknown);
     let since = a_moment_ago();
-    assert_eq!(played.sales().find(since).await.answer.unwrap(), None);
+    assert_eq!(played.sales().find(since).await.answer.unwrap(), Looked::CannotTell);
 }
 
 #[tokio::test]
