@@ -17,11 +17,14 @@
 pub mod attempt;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod dbt;
 pub mod delay;
 pub mod env;
 pub mod event;
+pub mod fan_in;
 pub mod history;
+pub mod operator;
 pub mod plan;
 pub mod pool;
 pub mod readiness;

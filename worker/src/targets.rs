@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use afterrun_core::config::{Config, ConfigError, Env, Mistake};
-use afterrun_core::refresh::Limit;
+use afterrun_core::refresh::{Gate, Limit};
+use chrono::{DateTime, Utc};
 
 use crate::connector::{OpenConnection, OpenTarget};
 use crate::connectors;
@@ -94,6 +95,42 @@ impl Targets {
     /// The names of all targets.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The names of all connections.
+    pub fn connection_names(&self) -> Vec<String> {
+        self.connections.keys().cloned().collect()
+    }
+
+    /// The connection of that name, if there still is one.
+    pub fn connection(&self, name: &str) -> Option<&dyn OpenConnection> {
+        self.connections.get(name).map(AsRef::as_ref)
+    }
+
+    /// Whether there are hours in which some target must not be refreshed.
+    pub fn has_quiet_hours(&self) -> bool {
+        self.config.targets.values().any(|target| !target.not_between.is_empty())
+    }
+
+    /// What the configuration says of when each target may be refreshed; of quiet hours, as they
+    /// are at `now`.
+    pub fn gates(&self, now: Option<DateTime<Utc>>) -> Vec<Gate> {
+        let gate = |(name, target): (&String, &afterrun_core::config::Target)| {
+            let closed = now.and_then(|now| {
+                let hours =
+                    target.not_between.iter().find_map(|hours| Some((hours.end(now)?, hours)));
+                hours.map(|(until, hours)| {
+                    (until, format!("quiet hours: not between {hours} (not_between)"))
+                })
+            });
+            Gate {
+                target: name.clone(),
+                per_day: target.per_day,
+                closed,
+                give_up_after: target.retry.give_up_after,
+            }
+        };
+        self.config.targets.iter().map(gate).collect()
     }
 
     /// The target of that name, if there still is one.
