@@ -20,7 +20,7 @@ const SIGN_IN: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::fr
 const LONGEST_PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
 /// Where a tool that asks us to slow down does not say for how long.
-const SLOW_DOWN: Duration = Duration::from_secs(5);
+const SLOW_DOWN: Duration = Duration::from_secs(2);
 
 /// Why nothing is started on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
