@@ -331,7 +331,7 @@ fn report<T>(ended: Result<Result<T, StoreError>, tokio::task::JoinError>) {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::error!(
             error = %Chain(&error),
-            "a result could not be recorded; its lease will run out and the tool be asked"
+            "a result could not be recorded; what it was about is asked for again when its lease runs out"
         ),
         Err(error) => tracing::error!(%error, "a call ended in a panic"),
     }

@@ -114,7 +114,8 @@ impl Store {
                                 not refresh.cancel_asked
                                 and exists (
                                     select from target_state
-                                    where target_state.target = refresh.target and target_state.paused
+                                    where target_state.target = refresh.target
+                                        and target_state.paused and target_state.configured
                                 )
                             )
                             or (

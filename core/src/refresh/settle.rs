@@ -75,6 +75,8 @@ impl Store {
                             when refresh.cancel_asked then null
                             when ahead.id is not null
                                 then 'behind refresh ' || ahead.id || ', which was under way already'
+                            -- Nobody knows the target any more: it is let go to end, and say so.
+                            when gate.target is null then null
                             when target_state.paused then 'paused'
                             when known.paused then 'paused: connection ' || refresh.connection
                             when refresh.started_at is not null
