@@ -47,6 +47,7 @@ fn the_settings_of_the_interface_are_taken() {
             "  t: { connection: m, report: 5d1b2c3d4e5f, \
                     parameters: { user_id: 123, location: San Francisco } }\n",
         ),
+        (MODE, "  t: { connection: m, dataset: da7a5e7da7a5 }\n"),
         (TABLEAU, "  t: { connection: m, workbook: Sales, project: Finance }\n"),
         (TABLEAU, "  t: { connection: m, datasource: Orders }\n"),
         (TABLEAU, "  t: { connection: m, workbook_id: 3cc6cd06-89ce-4fdc-b935-5294135d6d42 }\n"),
@@ -59,9 +60,11 @@ fn the_settings_of_the_interface_are_taken() {
 
 #[test]
 fn a_token_that_looks_like_a_number_is_taken_as_it_is_written() {
-    let target = "  t: { connection: m, report: 123456789012 }\n";
-    if let Err(error) = open(&whole(MODE, target)) {
-        panic!("{error}");
+    for key in ["report", "dataset"] {
+        let target = format!("  t: {{ connection: m, {key}: 123456789012 }}\n");
+        if let Err(error) = open(&whole(MODE, &target)) {
+            panic!("{error}");
+        }
     }
 }
 
@@ -87,6 +90,24 @@ fn a_target_that_names_two_things_or_none_is_refused() {
         let target = format!("  t: {{ connection: m, {target} }}\n");
         let text = mistakes(TABLEAU, &target);
         assert!(text.contains("targets.t"), "{text}");
+    }
+}
+
+#[test]
+fn a_mode_target_is_a_report_or_a_dataset_and_a_mistake_in_it_is_named() {
+    for (keys, words) in [
+        ("report: a, dataset: b", "name exactly one of `report`, `dataset`"),
+        ("parameters: { a: 1 }", "name exactly one of `report`, `dataset`"),
+        ("dataset: a, parameters: { a: 1 }", "`parameters` are a report's"),
+        ("dataset: a, parameters: {}", "`parameters` are a report's"),
+        ("dataset: https://app.mode.com/acme/datasets/a", "targets.t.dataset"),
+        ("report: a b", "targets.t.report"),
+        ("report: a, parameters: 7", "targets.t.parameters"),
+        ("report: a, datasets: b", "datasets"),
+    ] {
+        let text = mistakes(MODE, &format!("  t: {{ connection: m, {keys} }}\n"));
+        assert!(text.contains(words) && text.contains("targets.t"), "{keys}\n{text}");
+        assert!(text.contains("afterrun.yml:10:"), "{keys}\n{text}");
     }
 }
 
