@@ -50,7 +50,7 @@ impl Targets {
         let mut connections = BTreeMap::new();
         for (name, connection) in &config.connections {
             let opened = match connectors::kind(&connection.kind) {
-                Some(kind) => kind.open(http, &config, name),
+                Some(kind) => kind.open(&http.paced(connection.requests_per_second), &config, name),
                 None => Err(vec![unknown_kind(&config, name, &connection.kind)]),
             };
             keep(name, opened, &mut connections, &mut mistakes);
