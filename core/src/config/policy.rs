@@ -151,6 +151,7 @@ pub(super) fn not_between(
     for (index, Hours(text)) in given.iter().enumerate() {
         let trail = report.item(&trail, index);
         match text.parse() {
+            Ok(window) if windows.contains(&window) => report.add(&trail, "is listed twice"),
             Ok(window) => windows.push(window),
             Err(why) => not_hours(report, &trail, &why),
         }

@@ -8,7 +8,8 @@ fn the_schema_describes_what_the_parser_takes() {
         kind: "mode",
         connection: serde_json::json!({
             "$schema": "x", "title": "Mode", "type": "object", "additionalProperties": false,
-            "properties": { "workspace": { "$ref": "#/$defs/Name" }, "pages": { "type": "integer" } },
+            "properties": { "workspace": { "$ref": "#/$defs/Name" }, "pages": { "type": "integer" },
+                "server": { "type": "string", "pattern": "^https?://" } },
             "required": ["workspace"],
             "$defs": { "Name": { "type": "string" } },
         }),
@@ -27,6 +28,7 @@ fn the_schema_describes_what_the_parser_takes() {
     assert_eq!(mode["properties"]["workspace"]["$ref"], "#/$defs/mode-connection-Name");
     assert_eq!(schema["$defs"]["mode-connection-Name"]["type"], "string");
     assert_eq!(mode["properties"]["pages"]["type"], serde_json::json!(["integer", "string"]));
+    assert_eq!(mode["properties"]["server"]["pattern"], r"(^https?://)|\$\{.+\}");
     let target = &schema["properties"]["targets"]["additionalProperties"]["anyOf"][0];
     assert_eq!(target["required"], serde_json::json!(["connection", "report"]));
     let route = &schema["properties"]["routes"]["items"];

@@ -170,6 +170,10 @@ fn quiet_hours_that_cannot_be_meant_are_all_named() {
             ] as &[&str],
         ),
         (
+            "not_between: ['18:00-24:00 UTC', '18:00-00:00 UTC']",
+            &["4:56: targets.t.not_between[1]: is listed twice"],
+        ),
+        (
             "not_between: 08:00-09:30 Berlin",
             &[
                 "4:36: targets.t.not_between: there is no time zone `Berlin`; did you mean `Europe/Berlin`?",
