@@ -32,6 +32,7 @@ pub mod shutdown;
 pub mod store;
 pub mod target;
 pub mod telemetry;
+pub mod tool_event;
 pub mod transition;
 
 pub use clock::Clock;
