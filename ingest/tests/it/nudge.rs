@@ -1,4 +1,4 @@
-//! What a BI tool says is kept under the right token, whatever it says, and nothing is under another.
+//! What a BI tool says is kept under the right token, whatever it is, and under no other.
 
 use std::collections::BTreeMap;
 
