@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use afterrun_core::config::{Config, ConfigError, Env, Mistake};
+use afterrun_core::config::{Config, ConfigError, Env, Mistake, QuietHours};
 use afterrun_core::refresh::{Gate, Limit};
 use chrono::{DateTime, Utc};
 
@@ -116,13 +116,9 @@ impl Targets {
     /// are at `now`.
     pub fn gates(&self, now: Option<DateTime<Utc>>) -> Vec<Gate> {
         let gate = |(name, target): (&String, &afterrun_core::config::Target)| {
-            let closed = now.and_then(|now| {
-                let hours =
-                    target.not_between.iter().find_map(|hours| Some((hours.end(now)?, hours)));
-                hours.map(|(until, hours)| {
-                    (until, format!("quiet hours: not between {hours} (not_between)"))
-                })
-            });
+            let closed = now
+                .and_then(|now| QuietHours::end_of_all(&target.not_between, now))
+                .map(|(until, hours)| (until, format!("quiet hours: not between {hours}")));
             Gate {
                 target: name.clone(),
                 per_day: target.per_day,
