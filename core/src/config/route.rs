@@ -114,7 +114,7 @@ fn on(
             seen.push(*trigger);
             match *trigger {
                 Trigger::Run(outcome) => outcomes.push(outcome),
-                Trigger::Mode(event) | Trigger::Tableau(event) => events.push(event.to_owned()),
+                Trigger::Event(event) => events.push(event.to_owned()),
             }
         }
     }

@@ -18,8 +18,7 @@ static WORDS: LazyLock<Vec<&'static str>> =
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Trigger {
     Run(Outcome),
-    Mode(&'static str),
-    Tableau(&'static str),
+    Event(&'static str),
 }
 
 impl Item for Trigger {
@@ -43,10 +42,8 @@ impl<'de> Deserialize<'de> for Trigger {
                 let (word, rest) = data.variant::<String>()?;
                 rest.unit_variant()?;
                 let of = |words: &[&'static str]| words.iter().copied().find(|&it| it == word);
-                if let Some(word) = of(&MODE_EVENTS) {
-                    Ok(Trigger::Mode(word))
-                } else if let Some(word) = of(&TABLEAU_EVENTS) {
-                    Ok(Trigger::Tableau(word))
+                if let Some(event) = of(&MODE_EVENTS).or(of(&TABLEAU_EVENTS)) {
+                    Ok(Trigger::Event(event))
                 } else if let Some(word) = of(&OUTCOMES) {
                     Outcome::deserialize(de::value::StrDeserializer::new(word)).map(Trigger::Run)
                 } else {
