@@ -1,7 +1,7 @@
 //! Rules, tables and configuration of afterrun; every SQL statement lives here, and no HTTP does.
 //!
-//! The nouns: an **event** is what dbt or a BI tool sent; it leads to **refreshes**, each of which makes one
-//! **target** fresh once; each call made for a refresh is an **attempt**.
+//! The nouns: an **event** is what dbt or a BI tool sent; it leads to **refreshes**, each of which
+//! makes one **target** fresh once; each call made for a refresh is an **attempt**.
 //!
 //! ```text
 //! (planned) ─ waiting ─▶ queued ─▶ running ─▶ confirming ─▶ succeeded
