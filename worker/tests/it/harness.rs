@@ -13,7 +13,7 @@ use afterrun_core::refresh::{Claimed, Recorded};
 use afterrun_core::{Clock, Store};
 use afterrun_ingest::{Ingest, serve};
 use afterrun_simulators::dbt::{self, Dbt, DbtOptions, Event, Run, RunStatus};
-use afterrun_simulators::{Mode, Tableau};
+use afterrun_simulators::{Mode, Tableau, nudges};
 use afterrun_worker::Worker;
 use afterrun_worker::http::{Http, Limits};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -22,6 +22,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use rows::History;
 pub(crate) use scene::{REPORT, Scene};
 
 /// When every test begins: the evening from which dbt's documented payloads are.
@@ -142,6 +143,36 @@ impl Stack {
         let said: Value = serde_json::from_slice(&reply.body).unwrap();
         let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
         Delivered { status: reply.status, said: text("status"), event_id: text("event_id") }
+    }
+
+    /// A BI tool posts to a source of its own: `mode/push`. What it is answered.
+    pub(crate) async fn nudge(&self, source: &str, body: &[u8]) -> String {
+        let url = format!("http://{}/webhooks/{source}/{}", self.address, scene::PATH_TOKEN);
+        let answer = nudges::Webhook::of_mode(url).post(body).await;
+        self.server_lives();
+        let reply = answer.outcome.unwrap_or_else(|error| panic!("no answer: {error}"));
+        let said: Value = serde_json::from_slice(&reply.body).unwrap();
+        format!("{} {}", reply.status, said["status"].as_str().unwrap_or_default())
+    }
+
+    /// dbt says that a run of this status ended three seconds ago; gives the events' ids. A failed
+    /// run sends two.
+    pub(crate) async fn run_ended_with(
+        &self,
+        job: u64,
+        run: u64,
+        status: RunStatus,
+    ) -> Vec<String> {
+        let ended = self.now() - TimeDelta::seconds(3);
+        let run = Run::of(job, run, status, ended - TimeDelta::minutes(10), ended);
+        let mut events = Vec::new();
+        if status == RunStatus::Errored {
+            let errored = Event::of(run.clone(), self.now());
+            events.push(self.deliver(dbt::errored(&errored)).await.event_id);
+        }
+        let completed = Event::of(run, self.now());
+        events.push(self.deliver(dbt::completed(&completed)).await.event_id);
+        events
     }
 
     fn server_lives(&self) {

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
 mod breaker;
+mod fan_in;
 mod harness;
+mod hold;
 mod lease;
 mod lost;
 mod operate;
@@ -10,3 +12,4 @@ mod plan;
 mod refresh;
 mod reload;
 mod retry;
+mod tool_event;

@@ -11,6 +11,9 @@ use chrono::{DateTime, Utc};
 
 pub(crate) const SECRET: &str = "CANARY-webhook-secret";
 
+/// What the tools' own sources are known by.
+pub(crate) const PATH_TOKEN: &str = "CANARY-path-token-of-20";
+
 /// The report of the target `sales-report`.
 pub(crate) const REPORT: &str = "5d1b2c3d4e5f";
 
@@ -124,6 +127,7 @@ defaults: {defaults}
         let env = |name: &str| {
             Some(match name {
                 "DBT_WEBHOOK_KEY" => SECRET.to_owned(),
+                "PATH_TOKEN" => PATH_TOKEN.to_owned(),
                 "MODE_API_TOKEN" => mode.token().to_owned(),
                 "MODE_API_SECRET" => mode.secret().to_owned(),
                 "MODE_URL" => mode.url(),
