@@ -50,8 +50,9 @@ pub(super) async fn to_the_end(
             // What a call led to is in the event's rows as soon as the call is, and not before.
             let rows = stage.store.deliveries(event_id).await?;
             let remote = rows.iter().find_map(|row| row.remote_id.as_deref()).unwrap_or_default();
-            for attempt in attempts.iter().skip(told) {
-                tell(scene, job, remote, attempt)?;
+            for (place, attempt) in attempts.iter().enumerate().skip(told) {
+                let lost = place > 0 && attempts[place - 1].outcome == "lost";
+                tell(scene, job, remote, attempt, lost)?;
             }
         }
         told = attempts.len();
@@ -101,14 +102,21 @@ pub(super) async fn planned(stage: &Stage, event_id: &str) -> anyhow::Result<Vec
     }
 }
 
-/// One call, as the tool's part of the story.
-fn tell(scene: &Scene, job: &Job, remote: &str, attempt: &AttemptRow) -> std::io::Result<()> {
+/// One call, as the tool's part of the story; `lost`: the answer to the one before it was.
+fn tell(
+    scene: &Scene,
+    job: &Job,
+    remote: &str,
+    attempt: &AttemptRow,
+    lost: bool,
+) -> std::io::Result<()> {
     let http = attempt.http_status.map_or(String::new(), |status| format!("{status} "));
     let error = clean(attempt.error.as_deref().unwrap_or("no reason given"));
     let what = match (attempt.kind.as_str(), attempt.outcome.as_str()) {
-        ("trigger", "ok") if attempt.attempt > 1 => {
+        ("trigger", "ok") if lost => {
             format!("had not started it; asked again: {http}started {remote}")
         }
+        ("trigger", "ok") if attempt.attempt > 1 => format!("{http}started {remote}, anew"),
         ("trigger", "ok") => format!("{http}started {remote}"),
         ("poll", "wait") => format!("{http}still running"),
         ("poll", "ok") => format!("{http}{}", scene.good("ended well")),
