@@ -35,6 +35,7 @@ pub use self::{
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
     quiet::QuietHours,
+    report::choices,
     schema::{ConnectorSchema, schema},
 };
 
