@@ -3,6 +3,7 @@
 //! Secrets have no option where the environment can hold them: DATABASE_URL, AFTERRUN_ADMIN_TOKEN.
 
 mod history;
+mod operate;
 mod send;
 mod serve;
 
@@ -16,10 +17,11 @@ use url::Url;
 pub(crate) use self::history::{
     EventAction, EventList, Events, Filter, RefreshAction, RefreshList, Refreshes,
 };
+pub(crate) use self::operate::{Cancel, Chosen, Pause, Replay, Retry};
 pub(crate) use self::send::{EventKind, Send};
 pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
 
-/// Where `up` keeps its own database, and `events` and `refreshes` look for it.
+/// Where `up` keeps its own database, and commands that look into it or change it find it.
 pub(crate) const DATA_DIR: &str = "./.afterrun";
 
 const STYLES: Styles = Styles::styled()
@@ -89,7 +91,7 @@ Examples:
   afterrun send --job 282191 --event errored --times 5   # five deliveries of one event
   AFTERRUN_SEND_SECRET=… afterrun send --url https://hooks.example.com/webhooks/dbt/prod")]
     Send(Send),
-    /// Lists the events that dbt sent, or shows one with all that it led to (needs DATABASE_URL)
+    /// Lists the events that came, or shows one with all that it led to (needs DATABASE_URL)
     #[command(after_help = "\
 Examples:
   afterrun events --since 2h --follow
@@ -103,6 +105,49 @@ Examples:
   afterrun refreshes show 42 --output json")]
     #[command(arg(no_config()))]
     Refreshes(Refreshes),
+    /// Plans events again, under today's configuration (needs DATABASE_URL)
+    #[command(after_help = "\
+Examples:
+  afterrun replay wev_2ZyXwVuTsRqPoNmLkJiHgFeDcBa
+  afterrun replay --since 2h --route nightly-sales --dry-run
+  afterrun replay --state failed --since 1d
+
+What an event led to before stays in the history; what it leads to now stands beside it. At most
+1000 events at once.")]
+    Replay(Replay),
+    /// Tries refreshes once more, now (needs DATABASE_URL)
+    #[command(after_help = "\
+Examples:
+  afterrun retry 42
+  afterrun retry 42 43 --output json
+
+One that waits has its turn at once: debounce, the wait after a failure, quiet hours and the daily
+budget do not hold it. One that has ended stays as it is, and another refresh tries its events.")]
+    #[command(arg(no_config()))]
+    Retry(Retry),
+    /// Stops refreshes (needs DATABASE_URL)
+    #[command(after_help = "\
+Examples:
+  afterrun cancel 42
+  afterrun cancel 42 --wait
+
+One that waits is not started. One that is under way is stopped in the tool by a worker, where the
+tool can. Events that come later make another.")]
+    #[command(arg(no_config()))]
+    Cancel(Cancel),
+    /// Holds targets or connections back: nothing is started there (needs DATABASE_URL)
+    #[command(after_help = "\
+Examples:
+  afterrun pause sales-report
+  afterrun pause tableau --connection
+
+What arrives meanwhile is kept, and what is under way goes on.")]
+    #[command(arg(no_config()))]
+    Pause(Pause),
+    /// Lets paused targets or connections go on (needs DATABASE_URL)
+    #[command(after_help = "Example:\n  afterrun resume sales-report")]
+    #[command(arg(no_config()))]
+    Resume(Pause),
     /// Prints the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  afterrun schema > afterrun.schema.json")]
     #[command(arg(no_config()))]

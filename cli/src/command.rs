@@ -1,5 +1,6 @@
 //! From the parsed arguments to the command; one file each.
 
+mod cancel;
 mod check;
 mod demo;
 mod events;
@@ -7,10 +8,14 @@ mod health;
 mod history;
 mod ingest;
 mod migrate;
+mod pause;
 mod refreshes;
+mod replay;
+mod retry;
 mod schema;
 mod send;
 mod up;
+mod wishes;
 mod worker;
 
 use crate::args::{Args, Command};
@@ -28,6 +33,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Send(args) => send::run(&config, args).await,
         Command::Events(args) => events::run(args).await,
         Command::Refreshes(args) => refreshes::run(args).await,
+        Command::Replay(args) => replay::run(&config, args).await,
+        Command::Retry(args) => retry::run(args).await,
+        Command::Cancel(args) => cancel::run(args).await,
+        Command::Pause(args) => pause::run(args, true).await,
+        Command::Resume(args) => pause::run(args, false).await,
         Command::Schema => schema::run(),
         Command::Health(args) => health::run(args).await,
     }

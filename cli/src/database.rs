@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use afterrun_core::readiness::Readiness;
 use afterrun_core::{Clock, Store, env, pool};
 use anyhow::Context as _;
 use secrecy::SecretString;
@@ -37,8 +38,26 @@ pub(crate) fn required() -> anyhow::Result<PgConnectOptions> {
     })
 }
 
-/// For commands that look and go: DATABASE_URL, or else the database of an `up` on this machine.
+/// For commands that look and go. A standby is good enough to read from.
 pub(crate) async fn reader(data_dir: &Path) -> anyhow::Result<Store> {
+    let (_, store, readiness) = open(data_dir).await?;
+    if let (None, Some(reason)) = (readiness.schema_found, readiness.reason) {
+        anyhow::bail!("{reason}");
+    }
+    Ok(store)
+}
+
+/// For commands that change something, which a standby does not take.
+pub(crate) async fn writer(data_dir: &Path) -> anyhow::Result<Store> {
+    let (options, _, readiness) = open(data_dir).await?;
+    if let Some(reason) = readiness.reason {
+        anyhow::bail!("nothing can be changed: {reason}");
+    }
+    Ok(Store::new(pool::operator_pool(options), Clock::Database))
+}
+
+/// DATABASE_URL, or else the database of an `up` on this machine, and what a look at it finds.
+async fn open(data_dir: &Path) -> anyhow::Result<(PgConnectOptions, Store, Readiness)> {
     let (options, away) = match given()? {
         Some(options) => {
             (options, "could not connect to the database; is it up, and DATABASE_URL right?".into())
@@ -62,14 +81,10 @@ pub(crate) async fn reader(data_dir: &Path) -> anyhow::Result<Store> {
     let pool = PgPoolOptions::new()
         .max_connections(2)
         .acquire_timeout(ANSWERS_WITHIN)
-        .connect_lazy_with(options);
+        .connect_lazy_with(options.clone());
     let store = Store::new(pool, Clock::Database);
     let readiness = store.readiness().await;
-    // A standby is good enough to read from.
-    if let (None, Some(reason)) = (readiness.schema_found, readiness.reason) {
-        anyhow::bail!("{reason}");
-    }
-    Ok(store)
+    Ok((options, store, readiness))
 }
 
 /// Tries once, since a pool would try again and again, and then only say that its time was up.
@@ -81,8 +96,8 @@ async fn connects(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
     }
 }
 
-/// The address of a database of our own, left in the data directory for `events` and `refreshes`
-/// as long as that database runs.
+/// The address of a database of our own, left in the data directory for the commands that look into
+/// it or change it, as long as that database runs.
 #[derive(Debug)]
 pub(crate) struct Note {
     path: PathBuf,

@@ -36,6 +36,7 @@ pub use self::{
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
     quiet::{QuietHours, QuietHoursError},
+    report::choices,
     schema::{ConnectorSchema, schema},
 };
 

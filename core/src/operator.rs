@@ -9,7 +9,7 @@ mod pause;
 mod retry;
 
 pub use self::cancel::Cancelled;
-pub use self::pause::{Named, Pausable};
+pub use self::pause::{Named, NamedTarget, Pausable};
 pub use self::retry::Retried;
 
 use crate::StoreError;
@@ -20,7 +20,7 @@ use crate::refresh::{RefreshId, State};
 pub enum OperatorError {
     #[error("there is no refresh {0}")]
     NoSuchRefresh(RefreshId),
-    #[error("refresh {id} has {} already; an ended refresh does not change", state.as_str())]
+    #[error("refresh {id} has ended already ({}), and an ended refresh does not change", state.as_str())]
     Ended { id: RefreshId, state: State },
     #[error("refresh {0} is under way in the tool; it needs no other try yet")]
     UnderWay(RefreshId),

@@ -17,9 +17,10 @@ use sqlx::{Connection as _, PgConnection};
 
 use self::gather::Gathered;
 use self::join::Asked;
-pub use self::replay::{NotReplayed, Replay, ReplayFilter};
+pub use self::replay::{NotReplayed, Replay, ReplayFilter, Replayable, Taken};
 use crate::config::{Config, Outcome};
 use crate::event::interval;
+use crate::history::EventState;
 use crate::pool::Lent;
 use crate::refresh::RefreshId;
 use crate::route::{Facts, Happened};
@@ -59,6 +60,7 @@ pub enum LedTo {
 
 struct Event {
     id: i64,
+    state: EventState,
     source: String,
     event_key: String,
     run_id: Option<String>,
@@ -151,23 +153,31 @@ async fn lock_stored(
 
 /// What of an event matters for its planning; the caller has locked it.
 async fn read(connection: &mut PgConnection, id: i64) -> Result<Event, StoreError> {
-    let row = sqlx::query!(
+    let found = read_all(connection, &[id]).await?.pop();
+    found.ok_or(sqlx::Error::RowNotFound).doing(DOING)
+}
+
+/// The same of many, oldest first.
+async fn read_all(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<Event>, StoreError> {
+    let rows = sqlx::query!(
         r#"
         select
-            id, source, event_key, sender, subject, subject_name,
+            id, state as "state: EventState", source, event_key, sender, subject, subject_name,
             event_type, account_id, project_id, project_name,
             environment_id, environment_name, job_id, job_name, run_id, run_status,
             run_status_code, run_reason, run_finished_at, received_at
         from event
-        where id = $1
+        where id = any ($1)
+        order by received_at, id
         "#,
-        id,
+        ids,
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await
     .doing(DOING)?;
-    Ok(Event {
+    let events = rows.into_iter().map(|row| Event {
         id: row.id,
+        state: row.state,
         source: row.source.clone(),
         event_key: row.event_key,
         run_id: row.run_id,
@@ -190,7 +200,8 @@ async fn read(connection: &mut PgConnection, id: i64) -> Result<Event, StoreErro
             run_status_code: row.run_status_code,
             run_reason: row.run_reason,
         },
-    })
+    });
+    Ok(events.collect())
 }
 
 /// One event being planned in its transaction.

@@ -44,6 +44,12 @@ pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
     resilient(connections).connect_lazy_with(options)
 }
 
+/// The pool of a command by which an operator changes something: he waits for it.
+pub fn operator_pool(options: PgConnectOptions) -> PgPool {
+    let options = settings(options, "afterrun").options([("statement_timeout", "10000")]);
+    resilient(2).connect_lazy_with(options)
+}
+
 /// The settings on which the promises rest, asked for on each connection: an answer of 2xx means
 /// committed and flushed, and nothing waits for a lock longer than the sender waits for us.
 fn settings(options: PgConnectOptions, name: &str) -> PgConnectOptions {

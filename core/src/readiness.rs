@@ -30,7 +30,7 @@ pub struct Readiness {
 }
 
 struct Settings {
-    standby: bool,
+    read_only: bool,
     fsync: Option<String>,
     synchronous_commit: Option<String>,
     migrations: bool,
@@ -70,7 +70,7 @@ impl Store {
             Settings,
             r#"
             select
-                pg_is_in_recovery() as "standby!",
+                current_setting('transaction_read_only') = 'on' as "read_only!",
                 current_setting('fsync') as fsync,
                 current_setting('synchronous_commit') as synchronous_commit,
                 to_regclass('_sqlx_migrations') is not null as "migrations!"
@@ -83,7 +83,7 @@ impl Store {
             if settings.migrations { applied(&mut connection).await? } else { Vec::new() };
         connection.give_back();
         let missing = MIGRATOR.iter().filter(|m| !applied.contains(&m.version)).count();
-        let reason = if settings.standby {
+        let reason = if settings.read_only {
             Some("the database is read-only, a standby perhaps".to_owned())
         } else if missing > 0 {
             Some(format!(

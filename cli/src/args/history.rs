@@ -79,7 +79,7 @@ pub(crate) struct RefreshList {
     pub(crate) filter: Filter,
 }
 
-/// Whose history it is.
+/// Whose history and queue it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Database {
     /// Where a running `afterrun up` keeps its own database; used if DATABASE_URL is not set
@@ -150,6 +150,6 @@ impl ValueEnum for Refresh {
     }
 }
 
-fn refresh_id(text: &str) -> Result<RefreshId, &'static str> {
+pub(super) fn refresh_id(text: &str) -> Result<RefreshId, &'static str> {
     text.parse().map(RefreshId).map_err(|_| "the number of a refresh, as `refreshes list` shows it")
 }

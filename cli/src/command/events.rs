@@ -1,7 +1,7 @@
-//! `afterrun events`: what dbt sent, and what came of it.
+//! `afterrun events`: what dbt and the BI tools sent, and what came of it.
 
 use afterrun_core::Store;
-use afterrun_core::history::{EventDetail, EventFilter, EventRow};
+use afterrun_core::history::{EventDetail, EventFilter, EventRow, LedTo};
 
 use super::history::{self, Column, Listed, Shown, fact, spare, text, whole};
 use crate::args::{self, EventAction, EventList, Output};
@@ -47,7 +47,7 @@ impl Listed for Events {
         whole("RECEIVED (UTC)"),
         whole("EVENT"),
         spare("TYPE", false),
-        text("JOB"),
+        text("JOB OR SUBJECT"),
         spare("RUN", false),
         whole("STATUS"),
         spare("SENT", false),
@@ -64,12 +64,13 @@ impl Listed for Events {
 
     fn cells(row: &EventRow) -> Vec<Shown> {
         let or_dash = |text: &Option<String>| Shown::text(text.as_deref().unwrap_or("-"));
-        let job = row.job_name.clone().or_else(|| row.job_id.clone());
+        let about = [&row.job_name, &row.job_id, &row.subject_name, &row.subject];
+        let about = about.into_iter().flatten().next();
         vec![
             Shown::text(&short_time(row.received_at)),
             Shown::text(&row.event_id),
             Shown::text(history::kind(row.event_type.as_deref())),
-            or_dash(&job),
+            Shown::text(about.map_or("-", String::as_str)),
             or_dash(&row.run_id),
             or_dash(&row.run_status),
             Shown::text(&format!("{}x", row.deliveries)),
@@ -84,10 +85,19 @@ fn led_to(row: &EventRow) -> Shown {
         let tone = Tone::of(row.event_state.as_str());
         return Shown::toned(row.reason.as_deref().unwrap_or("nothing"), tone);
     };
-    let each: Vec<_> =
-        row.led_to.iter().map(|led| format!("{} {}", led.target, led.state)).collect();
+    let each: Vec<_> = row.led_to.iter().map(stands).collect();
     let alike = row.led_to.iter().all(|led| led.state == first.state);
     Shown::toned(&each.join(", "), Tone::of(&first.state).filter(|_| alike))
+}
+
+/// `sales waiting (paused)`: why it does not move on, if it does not.
+fn stands(led: &LedTo) -> String {
+    match (&led.reason, led.state.as_str()) {
+        (Some(reason), "waiting" | "skipped") => {
+            format!("{} {} ({reason})", led.target, led.state)
+        }
+        _ => format!("{} {}", led.target, led.state),
+    }
 }
 
 fn show(detail: &EventDetail) -> std::io::Result<()> {
@@ -97,15 +107,20 @@ fn show(detail: &EventDetail) -> std::io::Result<()> {
     line(paint.bold(format!("event {}", clean(&event.event_id))))?;
     fact("source", &event.source)?;
     fact("type", &or_dash(&event.event_type))?;
-    fact("account", &or_dash(&event.account_id))?;
-    fact("project", &named(&event.project_name, &event.project_id))?;
-    fact("environment", &named(&event.environment_name, &event.environment_id))?;
-    fact("job", &named(&event.job_name, &event.job_id))?;
-    fact("run", &or_dash(&event.run_id))?;
-    fact("run status", &or_dash(&event.run_status))?;
-    fact("run reason", &or_dash(&event.run_reason))?;
-    fact("run started", &time_or_dash(event.run_started_at))?;
-    fact("run finished", &time_or_dash(event.run_finished_at))?;
+    if event.sender == "dbt" {
+        fact("account", &or_dash(&event.account_id))?;
+        fact("project", &named(&event.project_name, &event.project_id))?;
+        fact("environment", &named(&event.environment_name, &event.environment_id))?;
+        fact("job", &named(&event.job_name, &event.job_id))?;
+        fact("run", &or_dash(&event.run_id))?;
+        fact("run status", &or_dash(&event.run_status))?;
+        fact("run reason", &or_dash(&event.run_reason))?;
+        fact("run started", &time_or_dash(event.run_started_at))?;
+        fact("run finished", &time_or_dash(event.run_finished_at))?;
+    } else {
+        fact("sender", &event.sender)?;
+        fact("subject", &named(&event.subject_name, &event.subject))?;
+    }
     fact("received", &time(event.received_at))?;
     fact("deliveries", &event.deliveries.to_string())?;
     if event.conflicts > 0 {
@@ -114,6 +129,10 @@ fn show(detail: &EventDetail) -> std::io::Result<()> {
     fact("state", event.event_state.as_str())?;
     if let Some(reason) = &event.reason {
         fact("reason", reason)?;
+    }
+    // What a fan-in holds has no refresh yet.
+    for held in event.led_to.iter().filter(|led| led.refresh_id.is_none()) {
+        fact("held for", &stands(held))?;
     }
     for refresh in &detail.refreshes {
         line("")?;

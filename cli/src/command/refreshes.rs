@@ -70,6 +70,7 @@ impl Listed for Refreshes {
         let note = match (&row.reason, &row.last_error) {
             _ if state == "succeeded" => String::new(),
             (Some(reason), Some(error)) => format!("{reason}: {error}"),
+            (None, None) if state == "queued" => "waiting for its turn".into(),
             (reason, error) => reason.as_ref().or(error.as_ref()).cloned().unwrap_or_default(),
         };
         vec![

@@ -1,4 +1,4 @@
-//! `afterrun events` and `afterrun refreshes`: lists, filters, and safe output.
+//! `afterrun events` and `afterrun refreshes`: lists, filters, reasons, and safe output.
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,7 +25,13 @@ async fn history(pool: &PgPool) -> Home {
         let delivery = Delivery { source: "prod", body, keys_kept: YEAR };
         store.store(&delivery).await.unwrap();
     }
-    let config = Config::from_text(
+    let config = configuration();
+    while store.plan_next(&config).await.unwrap().is_some() {}
+    Home::with_database(pool)
+}
+
+fn configuration() -> Config {
+    Config::from_text(
         Path::new("afterrun.yml"),
         "sources:
   prod: { kind: dbt, secrets: [a-secret] }
@@ -39,9 +45,7 @@ routes:
 ",
         &|_| None,
     )
-    .unwrap();
-    while store.plan_next(&config).await.unwrap().is_some() {}
-    Home::with_database(pool)
+    .unwrap()
 }
 
 fn run(event_id: &str, job: u32, name: &str) -> Vec<u8> {
@@ -128,6 +132,58 @@ async fn one_event_is_shown_with_its_body_and_all_that_it_led_to(pool: PgPool) {
     assert!(absent.err.contains("there is no event wev_none"), "{absent}");
     let absent = home.run(&["refreshes", "show", "999999"]).exits(1);
     assert!(absent.err.contains("there is no refresh 999999"), "{absent}");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_that_a_fan_in_holds_says_what_it_waits_for(pool: PgPool) {
+    let home = history(&pool).await;
+    let store = Store::new(pool.clone(), Clock::Database);
+    let mut config = configuration();
+    let route = &mut config.routes[0];
+    (route.jobs, route.after_all) = (vec![], vec!["1".into(), "2".into()]);
+    // Another run than that of `wev_one`.
+    let body = String::from_utf8(run("wev_held", 1, "Nightly build")).unwrap();
+    let body = body.replace("77", "78").into_bytes();
+    store.store(&Delivery { source: "prod", body: &body, keys_kept: YEAR }).await.unwrap();
+    while store.plan_next(&config).await.unwrap().is_some() {}
+
+    let listed = home.run(&["events", "--limit", "1"]).exits(0);
+    let words = "costs waiting (waiting for job 2), sales waiting (waiting for job 2)";
+    assert!(listed.out.contains(words), "{listed}");
+    let json = home.run(&["events", "--limit", "1", "--output", "json"]).exits(0).json();
+    assert_eq!(json[0]["reason"], "waiting for job 2");
+    assert_eq!(
+        json[0]["led_to"][0],
+        json!({
+            "refresh_id": null, "target": "costs", "state": "waiting", "reason": "waiting for job 2",
+        })
+    );
+    let shown = home.run(&["events", "show", "wev_held"]).exits(0);
+    let held = shown.out.lines().filter(|line| line.trim_start().starts_with("held for"));
+    assert_eq!(held.count(), 2, "{shown}");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_of_a_bi_tool_shows_what_it_is_about(pool: PgPool) {
+    let home = history(&pool).await;
+    sqlx::query(
+        "update event
+         set sender = 'mode', event_type = 'report_run_completed', job_id = null, job_name = null,
+             subject = 'reports/5d1b2c3d4e5f/runs/abc', subject_name = 'Sales'
+         where event_key = 'wev_two'",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let listed = home.run(&["events"]).exits(0);
+    let row = listed.out.lines().find(|line| line.contains("wev_two")).unwrap();
+    assert!(row.contains("report_run_completed") && row.contains("Sales"), "{listed}");
+    let shown = home.run(&["events", "show", "wev_two"]).exits(0);
+    assert!(shown.out.contains("Sales (reports/5d1b2c3d4e5f/runs/abc)"), "{shown}");
+    assert!(!shown.out.contains("environment"), "{shown}");
+    let json = home.run(&["events", "show", "wev_two", "--output", "json"]).exits(0).json();
+    assert_eq!(json[0]["sender"], "mode");
+    assert_eq!(json[0]["subject"], "reports/5d1b2c3d4e5f/runs/abc");
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

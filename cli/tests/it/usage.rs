@@ -2,7 +2,7 @@
 
 use crate::harness::Home;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 16] = [
     "up",
     "demo",
     "ingest",
@@ -12,6 +12,11 @@ const COMMANDS: [&str; 11] = [
     "send",
     "events",
     "refreshes",
+    "replay",
+    "retry",
+    "cancel",
+    "pause",
+    "resume",
     "schema",
     "health",
 ];
@@ -33,6 +38,12 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
     assert!(home.run(&["events", "--state", "odd"]).exits(2).err.contains("quarantined"));
     assert!(home.run(&["events", "--since", "soon"]).exits(2).err.contains("2h"));
     assert!(home.run(&["refreshes", "show", "abc"]).exits(2).err.contains("refreshes list"));
+    assert!(home.run(&["retry", "abc"]).exits(2).err.contains("refreshes list"));
+    for nothing in ["retry", "cancel", "pause", "resume"] {
+        home.run(&[nothing]).exits(2);
+    }
+    assert!(home.run(&["replay"]).exits(2).err.contains("EVENT_ID"));
+    home.run(&["replay", "wev_1", "--since", "2h"]).exits(2);
 }
 
 #[test]
@@ -88,7 +99,7 @@ fn help_lists_the_configuration_where_it_means_something() {
     let home = Home::new();
     for command in COMMANDS {
         let help = home.run(&[command, "--help"]).exits(0);
-        let reads = ["up", "ingest", "worker", "check", "send"].contains(&command);
+        let reads = ["up", "ingest", "worker", "check", "send", "replay"].contains(&command);
         assert_eq!(help.out.contains("--config <FILE>"), reads, "{help}");
         assert!(!help.out.contains("LISTEN=]"), "{help}");
     }

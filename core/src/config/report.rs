@@ -230,7 +230,7 @@ fn quotes(text: &str, value: &str) -> bool {
 }
 
 /// `; did you mean `x`? (targets: x, y)`, for a name that is none of them.
-pub(super) fn choices(name: &str, known: &[&str], what: &str) -> String {
+pub fn choices(name: &str, known: &[&str], what: &str) -> String {
     const SHOWN: usize = 20;
     let near = nearest(name, known).map(|near| format!("; did you mean {}?", quoted(near)));
     let dots = if known.len() > SHOWN { ", …" } else { "" };

@@ -61,6 +61,11 @@ pub struct EventRow {
     pub id: i64,
     pub event_id: String,
     pub source: String,
+    /// Whose event it is: `dbt`, or the tool that sent it.
+    pub sender: String,
+    /// What a BI tool's event is about, as it says: a path, and a name.
+    pub subject: Option<String>,
+    pub subject_name: Option<String>,
     pub event_type: Option<String>,
     pub account_id: Option<String>,
     pub project_id: Option<String>,
@@ -90,6 +95,8 @@ pub struct LedTo {
     pub refresh_id: Option<i64>,
     pub target: String,
     pub state: String,
+    /// Why it waits, was skipped, failed or was cancelled.
+    pub reason: Option<String>,
 }
 
 /// One event with what it led to.
@@ -128,11 +135,16 @@ impl Store {
         self.select_events(filter, &states, None, limit(rows)).await.doing("list the events")
     }
 
-    /// The events of this id, one for each source that sent it, with all that they led to.
+    /// The events of this id, one for each source that sent it, as lists show them.
+    pub async fn event_rows(&self, event_id: &str) -> Result<Vec<EventRow>, StoreError> {
+        let all = EventFilter::default();
+        self.select_events(&all, &[], Some(event_id), limit(10)).await.doing("read an event")
+    }
+
+    /// The same with all that they led to.
     pub async fn event(&self, event_id: &str) -> Result<Vec<EventDetail>, StoreError> {
         const DOING: &str = "read an event";
-        let all = EventFilter::default();
-        let events = self.select_events(&all, &[], Some(event_id), limit(10)).await.doing(DOING)?;
+        let events = self.event_rows(event_id).await?;
         let mut details = Vec::with_capacity(events.len());
         for event in events {
             let body = sqlx::query_scalar!("select body from event where id = $1", event.id)
@@ -182,6 +194,9 @@ impl Store {
                 event.id,
                 event.event_key as event_id,
                 event.source,
+                event.sender,
+                event.subject,
+                event.subject_name,
                 event.event_type,
                 event.account_id,
                 event.project_id,
@@ -213,20 +228,25 @@ impl Store {
                         json_build_object(
                             'refresh_id', led.refresh_id,
                             'target', led.target,
-                            'state', led.state
+                            'state', led.state,
+                            'reason', led.reason
                         )
                         order by led.refresh_id, led.target
                     ),
                     '[]'
                 ) as refreshes
                 from (
-                    select distinct
+                    select
                         refresh_cause.refresh_id,
                         refresh_cause.target,
-                        coalesce(refresh.state::text, 'waiting') as state
+                        coalesce(refresh.state::text, 'waiting') as state,
+                        coalesce(refresh.reason, string_agg(distinct fan_in.waits_for, '; ')) as reason
                     from refresh_cause
                     left join refresh on refresh.id = refresh_cause.refresh_id
+                    left join fan_in
+                        on refresh_cause.refresh_id is null and fan_in.route = refresh_cause.route
                     where refresh_cause.event_id = event.id
+                    group by refresh_cause.refresh_id, refresh_cause.target, refresh.state, refresh.reason
                 ) as led
             ) as led_to
             cross join lateral (

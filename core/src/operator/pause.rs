@@ -12,19 +12,30 @@ pub enum Pausable {
     Connection,
 }
 
-/// The targets and connections that are known, by name, and whether each is paused.
+/// The targets and connections that are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Named {
-    pub targets: Vec<(String, bool)>,
+    pub targets: Vec<NamedTarget>,
+    /// By name, and whether each is paused.
     pub connections: Vec<(String, bool)>,
+}
+
+/// A target that can be paused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedTarget {
+    pub name: String,
+    /// Paused itself, whatever its connection is.
+    pub paused: bool,
+    pub connection: String,
 }
 
 impl Store {
     /// What is configured and can be paused, ordered by name.
     pub async fn pausable(&self) -> Result<Named, StoreError> {
         const DOING: &str = "read which targets and connections there are";
-        let targets = sqlx::query!(
-            "select target, paused from target_state where configured order by target"
+        let targets = sqlx::query_as!(
+            NamedTarget,
+            "select target as name, paused, connection from target_state where configured order by target"
         )
         .fetch_all(&self.pool)
         .await
@@ -45,7 +56,7 @@ impl Store {
         .await
         .doing(DOING)?;
         Ok(Named {
-            targets: targets.into_iter().map(|row| (row.target, row.paused)).collect(),
+            targets,
             connections: connections.into_iter().map(|row| (row.connection, row.paused)).collect(),
         })
     }
@@ -98,7 +109,7 @@ impl Store {
     }
 
     /// What waits says at once that it is paused, or is looked at anew: workers look once a second,
-    /// and none may be running.
+    /// and none may be running. What has its time still to come goes back to wait for that.
     async fn say_why(
         &self,
         lent: &mut Lent,
@@ -114,9 +125,14 @@ impl Store {
             r#"
             update refresh
             set
-                state = 'waiting',
+                state = (case
+                    when $3 or due_at <= coalesce($4, now()) or debounced_since is not null then 'waiting'
+                    else 'queued'
+                end)::refresh_state,
                 reason = case
-                    when not $3 then 'resumed; about to be looked at'
+                    when not $3 and due_at <= coalesce($4, now()) then 'resumed; about to be looked at'
+                    when not $3 and debounced_since is not null then 'debounce: waits for more of the same'
+                    when not $3 then null
                     when $1::text is not null then 'paused'
                     else 'paused: connection ' || $2
                 end
@@ -136,6 +152,7 @@ impl Store {
             target,
             connection,
             paused,
+            self.now(),
         )
         .execute(&mut **lent)
         .await

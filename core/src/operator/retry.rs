@@ -46,9 +46,9 @@ async fn retry(
 ) -> Result<Result<Retried, OperatorError>, StoreError> {
     const DOING: &str = "retry a refresh";
     // The target first, as planning and records do.
-    let configured = sqlx::query_scalar!(
+    let now = sqlx::query!(
         r#"
-        select configured from target_state
+        select configured, connection, connector from target_state
         where target = (select target from refresh where id = $1)
         for update
         "#,
@@ -59,7 +59,7 @@ async fn retry(
     .doing(DOING)?;
     let row = sqlx::query!(
         r#"
-        select target, connection, connector, state as "state: State", reason, fresh_after
+        select target, state as "state: State", reason, fresh_after
         from refresh where id = $1 for update
         "#,
         id.0,
@@ -68,9 +68,9 @@ async fn retry(
     .await
     .doing(DOING)?;
     let Some(row) = row else { return Ok(Err(OperatorError::NoSuchRefresh(id))) };
-    if configured != Some(true) {
+    let Some(now) = now.filter(|target| target.configured) else {
         return Ok(Err(OperatorError::NotConfigured { id, target: row.target }));
-    }
+    };
     match row.state {
         State::Running | State::Confirming => return Ok(Err(OperatorError::UnderWay(id))),
         State::Skipped => {
@@ -81,8 +81,9 @@ async fn retry(
     }
     let wanted = Wanted {
         target: &row.target,
-        connection: row.connection,
-        connector: row.connector,
+        // By which the target is reached today; the refresh may have gone another way.
+        connection: now.connection,
+        connector: now.connector,
         fresh_after: row.fresh_after,
         debounce: Debounce::default(),
         asked_now: true,

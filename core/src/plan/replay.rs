@@ -1,14 +1,16 @@
 //! Replaying: an event is planned again under today's configuration, as an operator wishes.
 //!
-//! Invariant: what it led to before stays in the history; a replay makes refreshes beside it.
+//! Invariants: what it led to before stays in the history; a replay makes refreshes beside it. An
+//! event that nobody has planned yet loses none of its routes by being replayed by one of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::Connection as _;
+use sqlx::{Connection as _, PgConnection};
 
-use super::{DOING, Planned, Planning, read};
-use crate::config::Config;
+use super::{DOING, Event, Planned, Planning, read, read_all};
+use crate::config::{Config, Outcome};
 use crate::event::interval;
 use crate::history::{EventState, MOST_ROWS};
 use crate::pool::Lent;
@@ -30,6 +32,18 @@ pub struct ReplayFilter {
     pub route: Option<String>,
 }
 
+/// The events that are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replayable {
+    /// Oldest first, and no more than [`MOST_ROWS`].
+    pub events: Vec<Replay>,
+    /// There are more than these.
+    pub more: bool,
+    /// How many were left out since they would lead to nothing, by the reason. Asked for by their
+    /// ids, none are; asked for by their route, those that do not take it are not meant.
+    pub left_out: BTreeMap<String, usize>,
+}
+
 /// An event that a replay would plan.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Replay {
@@ -38,14 +52,25 @@ pub struct Replay {
     pub event_id: String,
     pub source: String,
     pub event_type: Option<String>,
+    pub subject: Option<String>,
+    pub subject_name: Option<String>,
     pub job_id: Option<String>,
     pub job_name: Option<String>,
     pub run_id: Option<String>,
     pub received_at: DateTime<Utc>,
-    /// The routes that it takes today, with the targets of each.
-    pub routes: Vec<(String, Vec<String>)>,
-    /// Why it cannot be replayed, or would lead to nothing.
-    pub but: Option<String>,
+    /// The routes that it takes today.
+    pub routes: Vec<Taken>,
+    /// Why it cannot be replayed.
+    pub refused: Option<String>,
+    /// Why it would lead to nothing.
+    pub nothing: Option<String>,
+}
+
+/// A route that an event takes.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Taken {
+    pub route: String,
+    pub targets: Vec<String>,
 }
 
 /// An event cannot be replayed.
@@ -58,20 +83,63 @@ pub enum NotReplayed {
 }
 
 const QUARANTINED: &str = "its body was not understood, so there is nothing to plan";
+const UNPLANNED: &str = "it is not planned yet, and will be by all its routes";
 
 impl Store {
-    /// The events that fit, oldest first, with what each would lead to today. Changes nothing.
+    /// The events that fit, with what each would lead to today. Changes nothing.
     pub async fn replayable(
         &self,
         config: &Config,
         filter: &ReplayFilter,
-    ) -> Result<Vec<Replay>, StoreError> {
-        const DOING: &str = "look for events to replay";
+    ) -> Result<Replayable, StoreError> {
+        let mut lent = Lent::from(&self.pool).await.doing(LOOKING)?;
+        let mut found = Replayable::default();
+        let mut after = None;
+        loop {
+            let ids = self.next_page(&mut lent, filter, after).await?;
+            let events = read_all(&mut lent, &ids).await?;
+            after = events.last().map(|event| (event.received_at, event.id));
+            for event in events {
+                let judging = Planning {
+                    connection: &mut lent,
+                    config,
+                    now: self.now(),
+                    only_route: filter.route.as_deref(),
+                    replayed: true,
+                };
+                let replay = judging.judge(event);
+                // Asked for by its id, it is told of in any case.
+                if filter.event_ids.is_empty()
+                    && let Some(why) = replay.refused.as_ref().or(replay.nothing.as_ref())
+                {
+                    if filter.route.is_none() || why == UNPLANNED {
+                        *found.left_out.entry(why.clone()).or_default() += 1;
+                    }
+                } else if found.events.len() == PAGE {
+                    found.more = true;
+                    lent.give_back();
+                    return Ok(found);
+                } else {
+                    found.events.push(replay);
+                }
+            }
+            if ids.len() < PAGE {
+                lent.give_back();
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn next_page(
+        &self,
+        connection: &mut PgConnection,
+        filter: &ReplayFilter,
+        after: Option<(DateTime<Utc>, i64)>,
+    ) -> Result<Vec<i64>, StoreError> {
         let states: Vec<String> = filter.states.iter().map(|state| state.as_str().into()).collect();
-        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-        let rows = sqlx::query!(
+        sqlx::query_scalar!(
             r#"
-            select id, event_key, state as "state: EventState"
+            select id
             from event
             where (cardinality($1::text[]) = 0 or event_key = any ($1))
                 and ($3::interval is null or received_at >= coalesce($2, now()) - $3::interval)
@@ -84,89 +152,61 @@ impl Store {
                             and ($5::text is null or refresh_cause.route = $5)
                     )
                 )
+                and ($6::timestamptz is null or (received_at, id) > ($6, $7::bigint))
             order by received_at, id
-            limit $6
+            limit $8
             "#,
             &filter.event_ids,
             self.now(),
             filter.since.map(interval),
             &states,
             filter.route,
+            after.map(|(received_at, _)| received_at),
+            after.map(|(_, id)| id),
             i64::from(MOST_ROWS),
         )
-        .fetch_all(&mut *lent)
+        .fetch_all(connection)
         .await
-        .doing(DOING)?;
-        let mut found = Vec::with_capacity(rows.len());
-        for row in rows {
-            let event = read(&mut lent, row.id).await?;
-            let mut planning = Planning {
-                connection: &mut lent,
-                config,
-                now: self.now(),
-                only_route: filter.route.as_deref(),
-                replayed: true,
-            };
-            let happened = planning.happened(&event);
-            let routes = happened.as_ref().map(|it| planning.routes(&event.facts, it));
-            let (routes, but) = match (row.state, routes) {
-                (EventState::Quarantined, _) => (vec![], Some(QUARANTINED.to_owned())),
-                (_, Err(why)) => (vec![], Some(why.clone())),
-                (_, Ok(routes)) if routes.is_empty() => (vec![], Some("no route".to_owned())),
-                (_, Ok(routes)) => (routes, None),
-            };
-            // Asked for by its route, what does not take it is not meant.
-            let named = !filter.event_ids.is_empty();
-            if routes.is_empty() && !named {
-                continue;
-            }
-            found.push(Replay {
-                id: event.id,
-                event_id: row.event_key,
-                source: event.source,
-                event_type: event.facts.event_type,
-                job_id: event.facts.job_id,
-                job_name: event.facts.job_name,
-                run_id: event.run_id,
-                received_at: event.received_at,
-                routes,
-                but,
-            });
-        }
-        lent.give_back();
-        Ok(found)
+        .doing(LOOKING)
     }
 
-    /// Plans an event again, under this configuration and, if given, by this route alone.
+    /// Plans an event again, under this configuration and, if given, by this route alone. One that
+    /// has not been planned yet is planned as it would have been by itself.
     pub async fn replay(
         &self,
         config: &Config,
         replay: &Replay,
         route: Option<&str>,
     ) -> Result<Planned, NotReplayed> {
+        let event_id = || replay.event_id.clone();
+        if let Some(why) = replay.refused.clone() {
+            return Err(NotReplayed::Impossible { event_id: event_id(), why });
+        }
         let planned = bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
-            let state = sqlx::query_scalar!(
-                r#"select state as "state: EventState" from event where id = $1 for update"#,
-                replay.id,
-            )
-            .fetch_optional(&mut *transaction)
-            .await
-            .doing(DOING)?;
-            let planned = match state {
+            let there =
+                sqlx::query_scalar!("select id from event where id = $1 for update", replay.id,)
+                    .fetch_optional(&mut *transaction)
+                    .await
+                    .doing(DOING)?;
+            let planned = match there {
                 None => Err("it is not there any more".to_owned()),
-                Some(EventState::Quarantined) => Err(QUARANTINED.to_owned()),
-                Some(EventState::Stored | EventState::Planned) => {
-                    let event = read(&mut transaction, replay.id).await?;
-                    let planning = Planning {
-                        connection: &mut transaction,
-                        config,
-                        now: self.now(),
-                        only_route: route,
-                        replayed: true,
-                    };
-                    Ok(planning.plan(event).await?)
+                Some(id) => {
+                    let event = read(&mut transaction, id).await?;
+                    match refused(event.state, route) {
+                        Some(why) => Err(why.to_owned()),
+                        None => {
+                            let planning = Planning {
+                                connection: &mut transaction,
+                                config,
+                                now: self.now(),
+                                only_route: route,
+                                replayed: event.state == EventState::Planned,
+                            };
+                            Ok(planning.plan(event).await?)
+                        }
+                    }
                 }
             };
             transaction.commit().await.doing(DOING)?;
@@ -175,23 +215,64 @@ impl Store {
         })
         .await?;
         self.wake().await?;
-        planned.map_err(|why| NotReplayed::Impossible { event_id: replay.event_id.clone(), why })
+        planned.map_err(|why| NotReplayed::Impossible { event_id: event_id(), why })
+    }
+}
+
+const LOOKING: &str = "look for events to replay";
+const PAGE: usize = MOST_ROWS as usize;
+
+/// Why an event in this state cannot be replayed, by this route alone or by all.
+fn refused(state: EventState, route: Option<&str>) -> Option<&'static str> {
+    match (state, route) {
+        (EventState::Quarantined, _) => Some(QUARANTINED),
+        (EventState::Stored, Some(_)) => Some(UNPLANNED),
+        (EventState::Stored, None) | (EventState::Planned, _) => None,
     }
 }
 
 impl Planning<'_> {
-    /// The routes that an event takes by itself or helps to fire, with the targets of each.
-    fn routes(
-        &mut self,
-        facts: &crate::route::Facts,
-        happened: &Happened,
-    ) -> Vec<(String, Vec<String>)> {
+    /// What a replay of the event would come to.
+    fn judge(&self, event: Event) -> Replay {
+        let mut refused = refused(event.state, self.only_route).map(str::to_owned);
+        let (mut routes, mut nothing) = (vec![], None);
+        if refused.is_none() {
+            match (self.happened(&event).map(|it| self.routes(&event.facts, &it)), self.only_route)
+            {
+                (Ok(taken), Some(only)) if taken.is_empty() => {
+                    refused = Some(format!("it does not take route {only} today"));
+                }
+                (Ok(taken), None) if taken.is_empty() => nothing = Some("no route".to_owned()),
+                (Ok(taken), _) => routes = taken,
+                (Err(why), _) => nothing = Some(why),
+            }
+        }
+        Replay {
+            id: event.id,
+            event_id: event.event_key,
+            source: event.source,
+            event_type: event.facts.event_type,
+            subject: event.facts.subject,
+            subject_name: event.facts.subject_name,
+            job_id: event.facts.job_id,
+            job_name: event.facts.job_name,
+            run_id: event.run_id,
+            received_at: event.received_at,
+            routes,
+            refused,
+            nothing,
+        }
+    }
+
+    /// The routes that an event takes by itself or helps to fire.
+    fn routes(&self, facts: &crate::route::Facts, happened: &Happened) -> Vec<Taken> {
+        let has_ended = *happened != Happened::Run(Outcome::Started);
         self.config
             .routes
             .iter()
             .filter(|route| self.only_route.is_none_or(|only| route.name == only))
-            .filter(|route| route.matches(happened, facts) || route.gathers(facts))
-            .map(|route| (route.name.clone(), route.refresh.clone()))
+            .filter(|route| route.matches(happened, facts) || has_ended && route.gathers(facts))
+            .map(|route| Taken { route: route.name.clone(), targets: route.refresh.clone() })
             .collect()
     }
 }
