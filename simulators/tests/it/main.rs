@@ -7,6 +7,8 @@ mod dbt;
 mod fault;
 mod mode;
 mod tableau;
+mod tableau_app;
 mod tableau_errors;
+mod tableau_flows;
 mod tableau_jobs;
 mod wire;
