@@ -15,7 +15,9 @@ alter table refresh
     -- An operator wants it now: debounce, quiet hours and the daily budget do not hold it.
     add column asked_now boolean not null default false,
     -- An operator wants it stopped.
-    add column cancel_asked boolean not null default false;
+    add column cancel_asked boolean not null default false,
+    -- The tool called while it was being asked: it is asked once more, at once.
+    add column look_again boolean not null default false;
 
 -- A cause without a refresh is an event that a fan-in still holds.
 alter table refresh_cause drop constraint refresh_cause_pkey;

@@ -22,6 +22,7 @@ mod sections;
 mod source;
 mod substitute;
 mod trail;
+mod trigger;
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
@@ -34,12 +35,12 @@ pub use self::{
     address::{check_address, is_loopback},
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
-    quiet::QuietHours,
+    quiet::{QuietHours, QuietHoursError},
     schema::{ConnectorSchema, schema},
 };
 
 /// The whole configuration, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     pub sources: BTreeMap<String, Source>,
     pub connections: BTreeMap<String, Connection>,
@@ -127,6 +128,15 @@ impl Config {
     }
 }
 
+/// A variable may stand anywhere, in a `kind` or a name too, so what came from one is taken out.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Config { sources, connections, targets, routes, retention, tree, .. } = self;
+        let parts = (sources, connections, targets, routes, retention);
+        write!(f, "Config{}", tree.hidden.cleaned(&format!("{parts:?}")))
+    }
+}
+
 /// Who may post events, and how afterrun knows them.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -177,7 +187,7 @@ pub struct Connection {
     pub kind: String,
     /// From 1 to 1000.
     pub max_concurrent: u32,
-    /// At most so many requests a second from each worker; above 0.
+    /// At most so many requests a second from each worker; from 0.001 to 1000.
     pub requests_per_second: Option<f64>,
     /// The connector's part, secrets in it in plain. Typed by [`Config::parse`].
     pub settings: serde_json::Value,
@@ -199,7 +209,7 @@ pub struct Target {
     pub retry: RetryPolicy,
     pub confirm: ConfirmPolicy,
     pub debounce: Debounce,
-    /// At most so many starts in any 24 hours; above 0.
+    /// At most so many starts in any 24 hours; from 1 to 10000.
     pub per_day: Option<u32>,
     /// When no refresh may start.
     pub not_between: Vec<QuietHours>,
@@ -309,7 +319,7 @@ pub struct Route {
 }
 
 /// What a route's `on` matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Started,

@@ -118,7 +118,7 @@ struct Data<'a> {
 }
 
 /// A JSON object; a derived struct alone would also take an array of the values.
-struct Object<T>(T);
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -174,12 +174,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id>, D::
 }
 
 /// Postgres keeps no NUL in text; the raw body still has it.
-fn clean(text: String) -> String {
+pub(crate) fn clean(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 /// A time of any shape: null when it cannot be read, never an error.
-fn time(raw: Option<&RawValue>) -> Option<DateTime<Utc>> {
+pub(crate) fn time(raw: Option<&RawValue>) -> Option<DateTime<Utc>> {
     let text: Cow<'_, str> = serde_json::from_str(raw?.get()).ok()?;
     let time = DateTime::parse_from_rfc3339(text.trim()).ok()?.with_timezone(&Utc);
     // Years beyond four digits are nobody's meaning, and some are more than Postgres takes.
@@ -187,7 +187,7 @@ fn time(raw: Option<&RawValue>) -> Option<DateTime<Utc>> {
 }
 
 /// serde_json's text without the values it may quote.
-fn shape(error: &serde_json::Error) -> String {
+pub(crate) fn shape(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!("line {} column {}", error.line(), error.column());
     match error.classify() {

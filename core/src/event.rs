@@ -1,7 +1,10 @@
-//! The table of events: one row for each verified delivery that is new, whatever the sender repeats.
+//! The table of events: one row for each verified delivery that is new, whatever the sender repeats;
+//! and, in `tool`, one for each that a BI tool sends, which cannot sign.
 //!
 //! Invariant: [`Store::store`] returns `Ok` only after the commit, and a repeat waits for the
 //! commit of the first, so either answer means that the event is durable.
+
+mod tool;
 
 use std::time::Duration;
 
@@ -34,7 +37,7 @@ pub enum Stored {
     New { event_id: String },
     /// Known already; counted. `conflict` if its body differs from the first.
     Duplicate { event_id: String, conflict: bool },
-    /// Signed but not understood; kept under the hash of its bytes.
+    /// Let in but not understood; kept under the hash of its bytes.
     Quarantined { event_id: String, why: String },
     /// Signed too long ago to trust; kept, and leads to nothing.
     Stale { event_id: String },

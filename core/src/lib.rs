@@ -1,7 +1,7 @@
 //! Rules, tables and configuration of afterrun; every SQL statement lives here, and no HTTP does.
 //!
-//! The nouns: an **event** is what dbt sent; it leads to **refreshes**, each of which makes one
-//! **target** fresh once; each call made for a refresh is an **attempt**.
+//! The nouns: an **event** is what dbt or a BI tool sent; it leads to **refreshes**, each of which
+//! makes one **target** fresh once; each call made for a refresh is an **attempt**.
 //!
 //! ```text
 //! (planned) ─ waiting ─▶ queued ─▶ running ─▶ confirming ─▶ succeeded
@@ -17,11 +17,14 @@
 pub mod attempt;
 pub mod clock;
 pub mod config;
+pub mod connection;
 pub mod dbt;
 pub mod delay;
 pub mod env;
 pub mod event;
+pub mod fan_in;
 pub mod history;
+pub mod operator;
 pub mod plan;
 pub mod pool;
 pub mod readiness;
@@ -32,6 +35,7 @@ pub mod shutdown;
 pub mod store;
 pub mod target;
 pub mod telemetry;
+pub mod tool_event;
 pub mod transition;
 
 pub use clock::Clock;

@@ -4,20 +4,25 @@
 //! nothing; per target at most one refresh is under way and at most one waits behind it; the
 //! target's row is locked while that is decided.
 
+mod gather;
 mod join;
+mod nudge;
+mod replay;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
+use self::gather::Gathered;
 use self::join::Asked;
+pub use self::replay::{NotReplayed, Replay, ReplayFilter};
 use crate::config::{Config, Outcome};
 use crate::event::interval;
 use crate::pool::Lent;
 use crate::refresh::RefreshId;
-use crate::route::Facts;
+use crate::route::{Facts, Happened};
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
@@ -39,6 +44,10 @@ pub struct Planned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedTo {
     Refreshes(Vec<RefreshId>),
+    /// It waits for events of other jobs, in words.
+    Held {
+        reason: String,
+    },
     Nothing {
         reason: String,
     },
@@ -70,9 +79,14 @@ impl Store {
                 return Ok(None);
             };
             let (id, event_id, source) = (event.id, event.event_key.clone(), event.source.clone());
-            let planned = Planning { connection: &mut transaction, config, now: self.now() }
-                .plan(event)
-                .await;
+            let planning = Planning {
+                connection: &mut transaction,
+                config,
+                now: self.now(),
+                only_route: None,
+                replayed: false,
+            };
+            let planned = planning.plan(event).await;
             match planned {
                 Ok(planned) => {
                     transaction.commit().await.doing(DOING)?;
@@ -115,12 +129,9 @@ async fn lock_stored(
     connection: &mut PgConnection,
     now: Option<DateTime<Utc>>,
 ) -> Result<Option<Event>, StoreError> {
-    let row = sqlx::query!(
+    let id = sqlx::query_scalar!(
         r#"
-        select
-            id, source, event_key, event_type, account_id, project_id, project_name,
-            environment_id, environment_name, job_id, job_name, run_id, run_status,
-            run_status_code, run_reason, run_finished_at, received_at
+        select id
         from event
         where state = 'stored' and plan_due_at <= coalesce($1, now())
         order by plan_due_at, id
@@ -129,17 +140,44 @@ async fn lock_stored(
         "#,
         now,
     )
-    .fetch_optional(connection)
+    .fetch_optional(&mut *connection)
     .await
     .doing(DOING)?;
-    Ok(row.map(|row| Event {
+    match id {
+        Some(id) => read(connection, id).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What of an event matters for its planning; the caller has locked it.
+async fn read(connection: &mut PgConnection, id: i64) -> Result<Event, StoreError> {
+    let row = sqlx::query!(
+        r#"
+        select
+            id, source, event_key, sender, subject, subject_name,
+            event_type, account_id, project_id, project_name,
+            environment_id, environment_name, job_id, job_name, run_id, run_status,
+            run_status_code, run_reason, run_finished_at, received_at
+        from event
+        where id = $1
+        "#,
+        id,
+    )
+    .fetch_one(connection)
+    .await
+    .doing(DOING)?;
+    Ok(Event {
         id: row.id,
-        source: row.source,
+        source: row.source.clone(),
         event_key: row.event_key,
         run_id: row.run_id,
         run_finished_at: row.run_finished_at,
         received_at: row.received_at,
         facts: Facts {
+            source: row.source,
+            is_of_dbt: row.sender == "dbt",
+            subject: row.subject,
+            subject_name: row.subject_name,
             event_type: row.event_type,
             account_id: row.account_id,
             project_id: row.project_id,
@@ -152,7 +190,7 @@ async fn lock_stored(
             run_status_code: row.run_status_code,
             run_reason: row.run_reason,
         },
-    }))
+    })
 }
 
 /// One event being planned in its transaction.
@@ -160,17 +198,24 @@ struct Planning<'a> {
     connection: &'a mut PgConnection,
     config: &'a Config,
     now: Option<DateTime<Utc>>,
+    /// No other route is looked at.
+    only_route: Option<&'a str>,
+    /// An operator plans it again: that its run was seen before is no reason to skip it.
+    replayed: bool,
 }
 
 impl Planning<'_> {
     async fn plan(mut self, event: Event) -> Result<Planned, StoreError> {
-        let led_to = match self.asked_for(&event) {
-            Ok((outcome, targets)) => self.ask(&event, outcome, targets).await?,
+        if !event.facts.is_of_dbt {
+            self.nudge(&event.source).await?;
+        }
+        let led_to = match self.happened(&event) {
+            Ok(happened) => self.lead(&event, &happened).await?,
             Err(reason) => LedTo::Nothing { reason },
         };
         let reason = match &led_to {
             LedTo::Nothing { reason } => Some(reason.as_str()),
-            LedTo::Refreshes(_) | LedTo::PutOff { .. } => None,
+            LedTo::Refreshes(_) | LedTo::Held { .. } | LedTo::PutOff { .. } => None,
         };
         sqlx::query!(
             r#"
@@ -188,9 +233,8 @@ impl Planning<'_> {
         Ok(Planned { event_id: event.event_key, source: event.source, led_to })
     }
 
-    /// The targets of the event with the routes that name them, in the order in which they are
-    /// locked; or why there are none.
-    fn asked_for(&self, event: &Event) -> Result<(Outcome, BTreeMap<String, Vec<String>>), String> {
+    /// What happened, in the words of routes; or why nothing acts on it.
+    fn happened(&self, event: &Event) -> Result<Happened, String> {
         let account = event.facts.account_id.as_deref();
         let source = self.config.sources.get(&event.source);
         if let Some(own) = source.and_then(|source| source.account_id.as_deref())
@@ -202,60 +246,88 @@ impl Planning<'_> {
                 event.source
             ));
         }
-        let outcome = event.facts.outcome()?;
-        let mut targets: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for route in self.config.routes.iter().filter(|r| r.matches(outcome, &event.facts)) {
-            for target in &route.refresh {
-                let routes = targets.entry(target.clone()).or_default();
-                if !routes.contains(&route.name) {
-                    routes.push(route.name.clone());
+        event.facts.happened()
+    }
+
+    /// Takes every route that the event takes. Fan-ins come first: their rows are locked before any
+    /// target's, which are locked in the order of their names.
+    async fn lead(&mut self, event: &Event, happened: &Happened) -> Result<LedTo, StoreError> {
+        let fresh_after = fresh_after(event, happened);
+        let run_key = if self.replayed { None } else { run_key(event, happened) };
+        let mut targets: BTreeMap<&str, Vec<(&str, bool)>> = BTreeMap::new();
+        let mut fired = BTreeSet::new();
+        let (mut holds, mut reason) = (Vec::new(), None);
+        let config = self.config;
+        let routes = config
+            .routes
+            .iter()
+            .filter(|route| self.only_route.is_none_or(|only| route.name == only));
+        for route in routes.collect::<Vec<_>>() {
+            let taken = match (happened, route.gathers(&event.facts)) {
+                (Happened::Run(outcome), true) if *outcome != Outcome::Started => {
+                    let (fresh_after, key) = (fresh_after, run_key.as_deref());
+                    match self.gather(event, route, *outcome, fresh_after, key).await? {
+                        Gathered::Fires => fired.insert(route.name.as_str()),
+                        Gathered::Known => true,
+                        Gathered::Holds(for_what) => {
+                            holds.push(for_what);
+                            false
+                        }
+                        Gathered::Nothing(why) => {
+                            reason = Some(why);
+                            false
+                        }
+                    }
+                }
+                (_, true) => false,
+                (_, false) => route.matches(happened, &event.facts),
+            };
+            if taken {
+                for target in &route.refresh {
+                    let routes = targets.entry(target).or_default();
+                    let fires = fired.contains(route.name.as_str());
+                    if !routes.contains(&(route.name.as_str(), fires)) {
+                        routes.push((route.name.as_str(), fires));
+                    }
                 }
             }
         }
-        if targets.is_empty() {
-            return Err("no route".into());
-        }
-        Ok((outcome, targets))
-    }
-
-    async fn ask(
-        &mut self,
-        event: &Event,
-        outcome: Outcome,
-        targets: BTreeMap<String, Vec<String>>,
-    ) -> Result<LedTo, StoreError> {
-        // An end that is missing, or later than the arrival, would ask for a freshness that a
-        // wrong clock made up.
-        let arrived = event.received_at;
-        let fresh_after = match (outcome, event.run_finished_at) {
-            (Outcome::Started, _) | (_, None) => arrived,
-            (_, Some(ended)) => ended.min(arrived),
-        };
-        let run_key = run_key(event, outcome);
         let mut refreshes = Vec::new();
-        for (target, routes) in &targets {
-            for route in routes {
-                let asked = Asked {
-                    event: event.id,
-                    route,
-                    target,
-                    fresh_after,
-                    run_key: run_key.as_deref(),
-                };
+        for (target, routes) in targets {
+            for (route, fires) in routes {
+                let run_key = run_key.as_deref();
+                let asked = Asked { event: event.id, route, target, fresh_after, run_key, fires };
                 let id = self.join(&asked).await?;
                 if !refreshes.contains(&id) {
                     refreshes.push(id);
                 }
             }
         }
-        Ok(LedTo::Refreshes(refreshes))
+        Ok(if !refreshes.is_empty() {
+            LedTo::Refreshes(refreshes)
+        } else if !holds.is_empty() {
+            LedTo::Held { reason: holds.join("; ") }
+        } else {
+            LedTo::Nothing { reason: reason.unwrap_or_else(|| "no route".into()) }
+        })
+    }
+}
+
+/// From when on a refresh shows what happened. An end that is missing, or later than the arrival,
+/// would ask for a freshness that a wrong clock made up.
+fn fresh_after(event: &Event, happened: &Happened) -> DateTime<Utc> {
+    let arrived = event.received_at;
+    match (happened, event.run_finished_at) {
+        (Happened::Event(_) | Happened::Run(Outcome::Started), _) | (_, None) => arrived,
+        (_, Some(ended)) => ended.min(arrived),
     }
 }
 
 /// Account, run and phase: two events of one ended run are one piece of work, and so is one run
 /// that two sources tell of.
-fn run_key(event: &Event, outcome: Outcome) -> Option<String> {
+fn run_key(event: &Event, happened: &Happened) -> Option<String> {
+    let Happened::Run(outcome) = happened else { return None };
     let (account, run) = (event.facts.account_id.as_deref()?, event.run_id.as_deref()?);
-    let phase = if outcome == Outcome::Started { "started" } else { "ended" };
+    let phase = if *outcome == Outcome::Started { "started" } else { "ended" };
     serde_json::to_string(&[account, run, phase]).ok()
 }

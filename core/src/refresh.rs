@@ -9,14 +9,17 @@
 //! and many short polls, each under a lease of its own.
 
 mod claim;
+pub(crate) mod enqueue;
 mod give_up;
-mod record;
+pub(crate) mod record;
+mod settle;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 pub use self::record::{Bounds, Recorded};
+pub use self::settle::Gate;
 
 /// How long a claim holds.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -86,6 +89,10 @@ pub struct Claimed {
     pub claimed_at: DateTime<Utc>,
     /// A trigger at that time may have arrived: ask before repeating it.
     pub unsure_since: Option<DateTime<Utc>>,
+    /// An operator wants it stopped.
+    pub cancel_asked: bool,
+    /// Other calls to the connection have failed of late: an answer is news.
+    pub troubled: bool,
     pub(crate) fence: i64,
     pub(crate) worker: String,
 }

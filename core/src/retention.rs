@@ -41,6 +41,34 @@ impl Store {
         .await
         .doing(DOING)?
         .rows_affected();
+        let held = sqlx::query!(
+            r#"
+            with old as (
+                select event_id, route, target from refresh_cause
+                where refresh_id is null and joined_at < coalesce($1, now()) - $2::interval
+                limit $3
+                for update skip locked
+            ),
+            explained as (
+                update event
+                set reason = 'route ' || old.route || ' did not fire within retention.events'
+                from old
+                where event.id = old.event_id and event.reason is null
+            )
+            delete from refresh_cause using old
+            where refresh_cause.refresh_id is null
+                and refresh_cause.event_id = old.event_id
+                and refresh_cause.route = old.route
+                and refresh_cause.target = old.target
+            "#,
+            self.now(),
+            interval(retention.events),
+            BITE,
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
         let bodies = sqlx::query!(
             r#"
             update event
@@ -101,6 +129,6 @@ impl Store {
         .await
         .doing(DOING)?
         .rows_affected();
-        Ok(refreshes + bodies + other_bodies + keys)
+        Ok(refreshes + held + bodies + other_bodies + keys)
     }
 }

@@ -9,6 +9,12 @@ use crate::config::{Outcome, Route};
 /// What a route can look at.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    pub source: String,
+    /// Not a BI tool's own event.
+    pub is_of_dbt: bool,
+    /// What a BI tool's event is about, as it says: a path, and a name.
+    pub subject: Option<String>,
+    pub subject_name: Option<String>,
     pub event_type: Option<String>,
     pub account_id: Option<String>,
     pub project_id: Option<String>,
@@ -22,7 +28,28 @@ pub struct Facts {
     pub run_reason: Option<String>,
 }
 
+/// What an event tells of, in the words of `on:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happened {
+    /// How a dbt run went.
+    Run(Outcome),
+    /// A BI tool's event, by its type.
+    Event(String),
+}
+
 impl Facts {
+    /// What happened.
+    ///
+    /// # Errors
+    /// Says why the event is one that nothing acts on.
+    pub fn happened(&self) -> Result<Happened, String> {
+        match (self.is_of_dbt, &self.event_type) {
+            (true, _) => self.outcome().map(Happened::Run),
+            (false, Some(event_type)) => Ok(Happened::Event(event_type.clone())),
+            (false, None) => Err("an event without a type starts nothing".into()),
+        }
+    }
+
     /// What happened to the run, in the words of `on:`.
     ///
     /// # Errors
@@ -79,15 +106,31 @@ impl Facts {
 }
 
 impl Route {
-    /// Whether an event with this outcome takes the route: `on` and every key that is given.
-    pub fn matches(&self, outcome: Outcome, facts: &Facts) -> bool {
-        self.on.contains(&outcome)
-            && any_equal(&self.jobs, facts.job_id.as_deref())
+    /// Whether an event that tells of this takes the route by itself: `on` and every key that is
+    /// given. A fan-in is never taken by one event; see [`Route::gathers`].
+    pub fn matches(&self, happened: &Happened, facts: &Facts) -> bool {
+        let on = match happened {
+            Happened::Run(outcome) => self.on.contains(outcome),
+            Happened::Event(event_type) => self.on_events.contains(event_type),
+        };
+        on && self.after_all.is_empty() && self.keys_match(facts)
+    }
+
+    /// Whether the route is a fan-in, and the event is of one of its jobs, however its run went.
+    pub fn gathers(&self, facts: &Facts) -> bool {
+        let job = facts.job_id.as_ref();
+        job.is_some_and(|job| self.after_all.contains(job)) && self.keys_match(facts)
+    }
+
+    fn keys_match(&self, facts: &Facts) -> bool {
+        any_equal(&self.jobs, facts.job_id.as_deref())
+            && any_equal(&self.sources, Some(&facts.source))
             && any_equal(&self.accounts, facts.account_id.as_deref())
             && any_like(&self.job_names, &[&facts.job_name])
             && any_like(&self.environments, &[&facts.environment_id, &facts.environment_name])
             && any_like(&self.projects, &[&facts.project_id, &facts.project_name])
             && any_like(&self.reasons, &[&facts.run_reason])
+            && any_like(&self.subjects, &[&facts.subject, &facts.subject_name])
     }
 }
 
@@ -113,6 +156,7 @@ mod tests {
 
     fn completed(status: Option<&str>, code: Option<i64>) -> Facts {
         Facts {
+            is_of_dbt: true,
             event_type: Some("job.run.completed".into()),
             run_status: status.map(Into::into),
             run_status_code: code,
@@ -191,18 +235,18 @@ mod tests {
     fn all_keys_given_must_match_and_a_list_matches_any_of_its_values() {
         let facts = completed(Some("Success"), Some(10));
         let any = route(&[Outcome::Success]);
-        assert!(any.matches(Outcome::Success, &facts));
-        assert!(!any.matches(Outcome::Error, &facts));
+        assert!(any.matches(&Happened::Run(Outcome::Success), &facts));
+        assert!(!any.matches(&Happened::Run(Outcome::Error), &facts));
         let both = Route {
             jobs: vec!["1".into(), "282191".into()],
             job_names: vec!["Nightly*".into()],
             environments: vec!["Prod*".into()],
             ..any.clone()
         };
-        assert!(both.matches(Outcome::Success, &facts));
+        assert!(both.matches(&Happened::Run(Outcome::Success), &facts));
         assert!(
             Route { environments: vec!["7".into()], ..any.clone() }
-                .matches(Outcome::Success, &facts)
+                .matches(&Happened::Run(Outcome::Success), &facts)
         );
         for other in [
             Route { jobs: vec!["28219".into()], ..both.clone() },
@@ -210,7 +254,7 @@ mod tests {
             Route { projects: vec!["*".into()], ..both.clone() },
             Route { accounts: vec!["4711".into()], ..both },
         ] {
-            assert!(!other.matches(Outcome::Success, &facts), "{other:?}");
+            assert!(!other.matches(&Happened::Run(Outcome::Success), &facts), "{other:?}");
         }
     }
 }

@@ -10,7 +10,44 @@ const DOING: &str = "note the configured targets";
 impl Store {
     /// Notes which targets are configured today, so that each has a row in `target_freshness`.
     pub async fn register_targets(&self, config: &Config) -> Result<(), StoreError> {
-        bounded(DOING, self.register(config)).await
+        bounded(DOING, self.register(config)).await?;
+        bounded(DOING, self.let_gone_routes_go(config)).await
+    }
+
+    /// Events that a fan-in held are held no longer when it leaves the configuration.
+    async fn let_gone_routes_go(&self, config: &Config) -> Result<(), StoreError> {
+        let fan_ins = config.routes.iter().filter(|route| !route.after_all.is_empty());
+        let pairs = fan_ins.flat_map(|route| {
+            route.refresh.iter().map(|target| (route.name.clone(), target.clone()))
+        });
+        let (routes, targets): (Vec<String>, Vec<String>) = pairs.unzip();
+        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+        sqlx::query!(
+            r#"
+            with gone as (
+                delete from refresh_cause
+                where refresh_id is null
+                    and not exists (
+                        select from unnest($1::text[], $2::text[]) as today (route, target)
+                        where today.route = refresh_cause.route
+                            and today.target = refresh_cause.target
+                    )
+                returning event_id, route
+            )
+            update event
+            set reason = 'route ' || gone.route
+                || ' left the configuration before all of its jobs had succeeded'
+            from gone
+            where event.id = gone.event_id and event.reason is null
+            "#,
+            &routes,
+            &targets,
+        )
+        .execute(&mut *lent)
+        .await
+        .doing(DOING)?;
+        lent.give_back();
+        Ok(())
     }
 
     async fn register(&self, config: &Config) -> Result<(), StoreError> {

@@ -55,6 +55,25 @@ pub enum Verdict {
     Moved,
     /// The call failed and started nothing.
     CallFailed { error: String, retry: Option<RetryAfter> },
+    /// An operator wanted it stopped.
+    Cancelled(Stopped),
+}
+
+/// How far a cancelled refresh could be stopped in the tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    /// Nothing of ours was under way there.
+    NothingThere,
+    /// It had ended there already, and not well.
+    Over,
+    /// It has stopped there too.
+    There,
+    /// The tool has no way to stop a refresh.
+    NotPossible,
+    /// What is under way there was started by somebody else, who may need it.
+    NotOurs,
+    /// The tool was asked to stop it, and did not.
+    Failed { error: String },
 }
 
 /// Another try is worth it; the tool may have said when.
@@ -79,6 +98,13 @@ pub enum Next {
         /// The policy was used up: events that joined late are owed tries of their own, the next of
         /// them after so long.
         late_events: Option<Duration>,
+    },
+    /// Final: an operator wanted it so.
+    Cancel {
+        reason: String,
+        error: Option<String>,
+        /// The tool was asked to stop it.
+        called: bool,
     },
 }
 
@@ -155,6 +181,7 @@ pub fn next(
             error: Some(error),
             late_events: None,
         },
+        Verdict::Cancelled(stopped) => cancelled(stopped),
         Verdict::CallFailed { error, retry: Some(RetryAfter(after)) } => match claimed.work {
             // The refresh goes on in the tool whether we can ask or not: only the deadline ends it.
             Work::Poll { .. } => {
@@ -165,6 +192,23 @@ pub fn next(
             Work::Trigger => tried.again(after, error, claimed.unsure_since.is_some()),
         },
     }
+}
+
+fn cancelled(stopped: Stopped) -> Next {
+    let called = matches!(stopped, Stopped::There | Stopped::Failed { .. });
+    let (what, error) = match stopped {
+        Stopped::NothingThere => (" before it was started", None),
+        Stopped::Over => ("; it had ended in the tool already", None),
+        Stopped::There => (", and stopped in the tool", None),
+        Stopped::NotPossible => ("; the tool cannot stop a refresh, so it goes on there", None),
+        Stopped::NotOurs => {
+            ("; what is under way in the tool was started by somebody else, and goes on", None)
+        }
+        Stopped::Failed { error } => {
+            ("; the tool did not stop it, so it may go on there", Some(error))
+        }
+    };
+    Next::Cancel { reason: format!("cancelled by an operator{what}"), error, called }
 }
 
 /// The policy of a target, applied to one claim.

@@ -1,8 +1,9 @@
 //! The service that faces the world: takes webhooks in, verifies them, stores them, and answers.
 //!
 //! It knows sources and secrets, and nothing of routes or targets. Invariants: nothing is stored
-//! before its signature was verified over the bytes as they came; 2xx only after the commit; no
-//! answer of 5xx because of what a body says; every request is over within its limits.
+//! before its signature was verified over the bytes as they came, or, from a tool that cannot sign,
+//! the token in its path; 2xx only after the commit; no answer of 5xx because of what a body says;
+//! every request is over within its limits.
 
 mod body;
 mod connection;
@@ -19,9 +20,9 @@ mod wake;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use afterrun_core::Store;
 use afterrun_core::config::{Retention, Source};
 use afterrun_core::event::{Delivery, Stored};
+use afterrun_core::{Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,7 @@ pub use error::IngestError;
 pub use limits::Limits;
 pub use serve::{Serving, serve};
 
+use nudge::Nudge;
 use refusals::Refusals;
 use signature::Verified;
 use sources::{SharedSources, Sources};
@@ -77,18 +79,34 @@ impl Ingest {
         self.sources.replace(Sources::new(sources, retention));
     }
 
-    /// Stores a delivery within the time that its sender can wait.
+    /// Stores what dbt signed.
+    async fn store(&self, delivery: &Verified) -> Result<Stored, IngestError> {
+        let store = self.store.clone();
+        let (source, body) = (delivery.source.clone(), delivery.body.clone());
+        let keys_kept = delivery.keys_kept;
+        self.in_time(async move {
+            let delivery = Delivery { source: &source, body: &body, keys_kept };
+            store.store(&delivery).await
+        })
+        .await
+    }
+
+    /// Stores what a BI tool says.
+    async fn store_nudge(&self, nudge: &Nudge) -> Result<Stored, IngestError> {
+        let store = self.store.clone();
+        let (source, sender, body) = (nudge.source.clone(), nudge.sender, nudge.body.clone());
+        self.in_time(async move { store.store_tool_event(&source, sender, &body).await }).await
+    }
+
+    /// Stores within the time that the sender can wait.
     ///
     /// Storing goes on to its end even if the client goes away: a statement cut short would leave
     /// its connection in doubt.
-    async fn store(&self, delivery: &Verified) -> Result<Stored, IngestError> {
-        let (store, limit) = (self.store.clone(), self.limits.store);
-        let (source, body) = (delivery.source.clone(), delivery.body.clone());
-        let keys_kept = delivery.keys_kept;
-        let storing = async move {
-            let delivery = Delivery { source: &source, body: &body, keys_kept };
-            tokio::time::timeout(limit, store.store(&delivery)).await
-        };
+    async fn in_time(
+        &self,
+        storing: impl Future<Output = Result<Stored, StoreError>> + Send + 'static,
+    ) -> Result<Stored, IngestError> {
+        let storing = tokio::time::timeout(self.limits.store, storing);
         match self.tasks.spawn_on(storing, &self.runtime).await {
             Ok(Ok(stored)) => stored.map_err(IngestError::Store),
             Ok(Err(_elapsed)) => Err(IngestError::StoreTooSlow),

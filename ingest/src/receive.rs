@@ -23,9 +23,9 @@ pub(crate) async fn receive(
 
 /// What the sender is told.
 #[derive(Serialize)]
-struct Answer<'a> {
-    status: &'static str,
-    event_id: &'a str,
+pub(crate) struct Answer<'a> {
+    pub(crate) status: &'static str,
+    pub(crate) event_id: &'a str,
 }
 
 impl<'a> From<&'a Stored> for Answer<'a> {

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use afterrun_core::config::{Retention, Source, SourceKind};
+use afterrun_core::tool_event::Sender;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
@@ -36,18 +37,11 @@ impl SharedSources {
 /// What `afterrun.yml` says of those who send.
 pub(crate) struct Sources {
     dbt: BTreeMap<String, Keys>,
-    nudging: BTreeMap<(Tool, String), PathToken>,
+    nudging: BTreeMap<(Sender, String), PathToken>,
     nobody: Keys,
     no_token: PathToken,
     /// How long the keys of events are kept, by which repeats are known.
     pub(crate) keys_kept: Duration,
-}
-
-/// A tool that can only nudge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Tool {
-    Mode,
-    Tableau,
 }
 
 impl Sources {
@@ -56,16 +50,16 @@ impl Sources {
         let mut dbt = BTreeMap::new();
         let mut nudging = BTreeMap::new();
         for (name, source) in sources {
-            let tool = match source.kind {
+            let sender = match source.kind {
                 SourceKind::Dbt => {
                     dbt.insert(name.clone(), Keys::new(&source.secrets, looks));
                     continue;
                 }
-                SourceKind::Mode => Tool::Mode,
-                SourceKind::Tableau => Tool::Tableau,
+                SourceKind::Mode => Sender::Mode,
+                SourceKind::Tableau => Sender::Tableau,
             };
             if let Some(token) = &source.path_token {
-                nudging.insert((tool, name.clone()), PathToken::new(token.expose_secret()));
+                nudging.insert((sender, name.clone()), PathToken::new(token.expose_secret()));
             }
         }
         Self {
@@ -89,8 +83,8 @@ impl Sources {
     }
 
     /// Whether a tool that calls under this source and token may nudge.
-    pub(crate) fn may_nudge(&self, tool: Tool, source: &str, token: &str) -> bool {
-        let known = self.nudging.get(&(tool, source.to_owned()));
+    pub(crate) fn may_nudge(&self, sender: Sender, source: &str, token: &str) -> bool {
+        let known = self.nudging.get(&(sender, source.to_owned()));
         // Compared for an unknown source too, for the time it takes.
         let right = known.unwrap_or(&self.no_token).is(token);
         right && known.is_some()

@@ -21,6 +21,7 @@
 
 pub mod dbt;
 pub mod mode;
+pub mod nudges;
 pub mod tableau;
 
 mod call;
@@ -28,6 +29,7 @@ mod clock;
 mod evil;
 mod fault;
 mod pace;
+mod post;
 mod token;
 mod wire;
 

@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use afterrun_core::attempt::Call;
+use afterrun_core::connection::circuit::Signal;
 use afterrun_core::refresh::{Claimed, Work};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{CLOCK_TOLERANCE, RetryAfter, Verdict};
@@ -13,6 +14,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
 
+use crate::cancel::cancel;
 use crate::connector::{
     Called, ConnectorError, Found, Looked, OpenTarget, Polled, Started, Triggered,
 };
@@ -20,34 +22,59 @@ use crate::connector::{
 /// A start that is cut short is one more answer lost; better to ask anew.
 const LEAST_FOR_A_START: Duration = Duration::from_secs(10);
 
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) struct Came {
+    pub(crate) verdict: Verdict,
+    pub(crate) call: Call,
+    /// What it says of the connection.
+    pub(crate) signal: Signal,
+}
+
+impl Came {
+    /// Nobody was called.
+    pub(crate) fn uncalled(verdict: Verdict) -> Self {
+        Self { verdict, call: Call::default(), signal: Signal::Nothing }
+    }
+
+    pub(crate) fn answered(verdict: Verdict, http_status: Option<u16>) -> Self {
+        let call = Call { http_status, ..Call::default() };
+        Self { verdict, call, signal: Signal::Answered }
+    }
+
+    pub(crate) fn failed(error: &ConnectorError, http_status: Option<u16>) -> Self {
+        Self { signal: error.signal(), ..Self::answered(failed(error), http_status) }
+    }
+}
+
 /// Calls the tool for a claim. Ends by `deadline`, and survives a connector that panics.
-pub(crate) async fn call(
-    target: &dyn OpenTarget,
-    claimed: &Claimed,
-    deadline: Instant,
-) -> (Verdict, Call) {
+pub(crate) async fn call(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -> Came {
     let called =
         AssertUnwindSafe(timeout_at(deadline, answer(target, claimed, deadline))).catch_unwind();
     match called.await {
-        Ok(Ok(answered)) => answered,
+        Ok(Ok(came)) => came,
         Ok(Err(_elapsed)) => {
-            (cut_short(claimed, "the call took longer than its lease allows"), Call::default())
+            let error = "the call took longer than its lease allows";
+            let signal = Signal::Outage { error: error.to_owned() };
+            Came { signal, ..Came::uncalled(cut_short(claimed, error)) }
         }
         Err(_panic) => {
-            (cut_short(claimed, "the connector crashed; the log says where"), Call::default())
+            Came::uncalled(cut_short(claimed, "the connector crashed; the log says where"))
         }
     }
 }
 
-async fn answer(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -> (Verdict, Call) {
+async fn answer(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -> Came {
+    if claimed.cancel_asked {
+        return cancel(target, claimed).await;
+    }
     match &claimed.work {
         Work::Poll { remote_id, .. } => {
             let Called { answer, http_status } = target.poll(remote_id).await;
-            let verdict = match answer {
-                Ok(polled) => verdict_of_poll(polled),
-                Err(error) => failed(&error),
-            };
-            (verdict, Call { http_status, ..Call::default() })
+            match answer {
+                Ok(polled) => Came::answered(verdict_of_poll(polled), http_status),
+                Err(error) => Came::failed(&error, http_status),
+            }
         }
         Work::Trigger => match claimed.unsure_since {
             None => trigger(target, false).await,
@@ -60,53 +87,58 @@ async fn answer(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -
 ///
 /// What began after the call is the likeliest to be its own. Only where there is none may the
 /// tool's clock be behind ours, or the one before be somebody else's.
-async fn find_or_trigger(
-    target: &dyn OpenTarget,
-    since: DateTime<Utc>,
-    deadline: Instant,
-) -> (Verdict, Call) {
-    // Some tools tell whole seconds only, and list what is later than the time they are given.
-    let just_before = since.trunc_subsecs(0) - TimeDelta::seconds(1);
+async fn find_or_trigger(target: &dyn OpenTarget, since: DateTime<Utc>, deadline: Instant) -> Came {
     let mut unsure = false;
-    for since in [just_before, since - CLOCK_TOLERANCE] {
+    for since in [just_before(since), just_before(since) - CLOCK_TOLERANCE] {
         let Called { answer, http_status } = target.find(since).await;
-        let verdict = match answer {
+        match answer {
             Ok(Looked::Found(Found { started: Started { remote_id, url }, started_at })) => {
-                Verdict::Found { remote_id, url, began: started_at }
+                let verdict = Verdict::Found { remote_id, url, began: started_at };
+                return Came::answered(verdict, http_status);
             }
-            Ok(Looked::Nothing) => continue,
+            Ok(Looked::Nothing) => {}
             Ok(Looked::CannotTell) => {
                 unsure = true;
                 break;
             }
-            Err(error) => failed(&error),
-        };
-        return (verdict, Call { http_status, ..Call::default() });
+            Err(error) => return Came::failed(&error, http_status),
+        }
     }
     if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_START {
-        return (cut_off_after_asking(), Call::default());
+        return Came::uncalled(cut_off_after_asking());
     }
     trigger(target, unsure).await
 }
 
-async fn trigger(target: &dyn OpenTarget, repeated: bool) -> (Verdict, Call) {
+/// Some tools tell whole seconds only, and list what is later than the time they are given.
+pub(crate) fn just_before(since: DateTime<Utc>) -> DateTime<Utc> {
+    since.trunc_subsecs(0) - TimeDelta::seconds(1)
+}
+
+/// `unsure`: an earlier call may have arrived, and the tool cannot tell.
+async fn trigger(target: &dyn OpenTarget, unsure: bool) -> Came {
     let Called { answer, http_status } = target.trigger().await;
-    let verdict = match answer {
+    let mut came = match answer {
         Ok(Triggered::Started(started)) => {
-            Verdict::Started { remote_id: started.remote_id, url: started.url }
+            let Started { remote_id, url } = started;
+            Came::answered(Verdict::Started { remote_id, url }, http_status)
         }
-        Ok(Triggered::Finished) => Verdict::Finished,
+        Ok(Triggered::Finished) => Came::answered(Verdict::Finished, http_status),
         Ok(Triggered::AlreadyRunning { remote_id, url, .. }) => {
-            Verdict::AlreadyRunning { remote_id, url }
+            Came::answered(Verdict::AlreadyRunning { remote_id, url }, http_status)
         }
-        Err(error) if error.outcome_unknown() => Verdict::AnswerLost {
-            error: Chain(&error).to_string(),
-            retry: RetryAfter(error.retry().and_then(|retry| retry.after)),
-        },
-        Err(error) => failed(&error),
+        Err(error) if error.outcome_unknown() => {
+            let verdict = Verdict::AnswerLost {
+                error: Chain(&error).to_string(),
+                retry: RetryAfter(error.retry().and_then(|retry| retry.after)),
+            };
+            Came { verdict, ..Came::failed(&error, http_status) }
+        }
+        Err(error) => Came::failed(&error, http_status),
     };
-    let started = matches!(verdict, Verdict::Started { .. } | Verdict::Finished);
-    (verdict, Call { http_status, possible_duplicate: repeated && started })
+    let started = matches!(came.verdict, Verdict::Started { .. } | Verdict::Finished);
+    came.call.possible_duplicate = unsure && started;
+    came
 }
 
 fn cut_off_after_asking() -> Verdict {
@@ -116,7 +148,7 @@ fn cut_off_after_asking() -> Verdict {
     }
 }
 
-fn verdict_of_poll(polled: Polled) -> Verdict {
+pub(crate) fn verdict_of_poll(polled: Polled) -> Verdict {
     match polled {
         Polled::Running { .. } => Verdict::Running,
         Polled::Succeeded { started_at } => Verdict::Succeeded { started_at },

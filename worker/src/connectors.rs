@@ -18,7 +18,7 @@ macro_rules! connectors {
 
         /// What the contract suite needs to know of each.
         #[cfg(test)]
-        async fn contracts() -> Vec<Box<dyn contract::Contract>> {
+        async fn tools() -> Vec<Box<dyn contract::Contract>> {
             vec![$(Box::new($module::tests::contract().await)),*]
         }
     };
@@ -30,6 +30,16 @@ connectors![mode, tableau];
 mod configured;
 #[cfg(test)]
 mod contract;
+
+/// The suite runs over each tool, and over targets that are another kind of thing there.
+#[cfg(test)]
+async fn contracts() -> Vec<Box<dyn contract::Contract>> {
+    let mut contracts = tools().await;
+    contracts.push(Box::new(mode::tests::contract_of_a_dataset().await));
+    contracts.push(Box::new(tableau::tests::contract_of_a_flow().await));
+    contracts.push(Box::new(tableau::tests::contract_of_a_task().await));
+    contracts
+}
 
 /// The connector of that kind.
 pub fn kind(name: &str) -> Option<Box<dyn Kind>> {

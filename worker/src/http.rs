@@ -1,11 +1,13 @@
 //! The only sender. Every call of every connector goes through `Caller::send`.
 //!
-//! It follows no redirect, reads no more than 1 MiB, ends in time, and tells a call that surely
-//! was not sent from one whose answer was lost.
+//! It follows no redirect, reads no more than 1 MiB, keeps to its connection's pace, ends in time,
+//! and tells a call that surely was not sent from one whose answer was lost.
 
+mod pace;
 mod reply;
 mod text;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::connector::{Answer, ConnectorError};
 
+use pace::Pace;
 pub use reply::Reply;
 pub use text::clean;
 
@@ -50,6 +53,8 @@ pub struct Http {
     /// Never by way of a proxy, which would call its own loopback instead of ours.
     loopback: Client,
     limits: Limits,
+    /// Shared by the clones.
+    pace: Option<Arc<Pace>>,
 }
 
 impl Http {
@@ -78,7 +83,14 @@ impl Http {
                 built
             }
         };
-        Ok(Self { remote: built.0, loopback: built.1, limits })
+        Ok(Self { remote: built.0, loopback: built.1, limits, pace: None })
+    }
+
+    /// The same for one connection: what is sent by way of it, or of its clones, keeps to this
+    /// pace, which nobody else shares.
+    #[must_use]
+    pub fn paced(&self, requests_per_second: Option<f64>) -> Self {
+        Self { pace: requests_per_second.map(Pace::new).map(Arc::new), ..self.clone() }
     }
 
     /// The sender for one operation, whose time starts now.
@@ -122,7 +134,7 @@ impl Caller {
         Some(self.status.load(Ordering::Relaxed)).filter(|status| *status != 0)
     }
 
-    /// Sends, and reads the whole answer, whatever its status.
+    /// Waits for its turn, sends, and reads the whole answer, whatever its status.
     pub async fn send(&self, request: RequestBuilder) -> Answer<Reply> {
         let (client, request) = request.build_split();
         let mut request = request.map_err(|source| ConnectorError::Unreachable {
@@ -130,10 +142,17 @@ impl Caller {
             source: source.without_url(),
         })?;
         let place = place(request.method(), request.url());
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if left < self.http.limits.least {
+        let latest = self.deadline.checked_sub(self.http.limits.least);
+        let Some(latest) = latest.filter(|latest| *latest >= Instant::now()) else {
+            return Err(ConnectorError::OutOfTime { place });
+        };
+        if let Some(pace) = &self.http.pace
+            && !pace.slot(latest).await
+        {
+            let place = format!("{place} to get its turn within `requests_per_second`");
             return Err(ConnectorError::OutOfTime { place });
         }
+        let left = self.deadline.saturating_duration_since(Instant::now());
         *request.timeout_mut() = Some(left);
         self.status.store(0, Ordering::Relaxed);
 

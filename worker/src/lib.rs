@@ -10,11 +10,13 @@
 //! answers is its connector's.
 
 mod call;
+mod cancel;
 pub mod connector;
 pub mod connectors;
 pub mod http;
 pub mod login;
 mod outage;
+mod probe;
 mod run;
 mod targets;
 mod wake;

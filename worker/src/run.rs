@@ -6,21 +6,22 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use afterrun_core::attempt::Call;
 use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
+use afterrun_core::connection::circuit::{Hold, Signal};
 use afterrun_core::plan::LedTo;
 use afterrun_core::refresh::{Bounds, Claimed, Recorded, RefreshId, Work};
 use afterrun_core::telemetry::Chain;
-use afterrun_core::transition::{self, Verdict};
+use afterrun_core::transition::{self, Next, Verdict};
 use afterrun_core::{Store, StoreError};
 use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::call::call;
+use crate::call::{Came, call};
 use crate::http::Http;
 use crate::outage::Outage;
+use crate::probe::probe;
 use crate::targets::Targets;
 use crate::wake::Wake;
 
@@ -43,6 +44,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 
 type Slots = JoinSet<Result<(RefreshId, Recorded), StoreError>>;
+
+type Probes = JoinSet<Result<(), StoreError>>;
 
 /// Plans events and sees refreshes through. Several may run side by side, in any processes.
 pub struct Worker {
@@ -87,8 +90,11 @@ impl Worker {
 
     /// Takes what is due now and sees it through. Tests call this until it returns nothing.
     pub async fn run_once(self: &Arc<Self>) -> Result<Vec<(RefreshId, Recorded)>, StoreError> {
-        self.store.register_targets(self.targets().config()).await?;
+        self.register(&self.targets()).await?;
         self.give_up_lost().await?;
+        let mut probes = Probes::new();
+        self.probe(&mut probes).await?;
+        probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
         let mut slots = Slots::new();
         self.fill(&mut slots).await?;
         slots.join_all().await.into_iter().collect()
@@ -100,7 +106,7 @@ impl Worker {
         let mut services = JoinSet::new();
         services.spawn(wake.clone().listen(self.store.clone(), stop.clone()));
         services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
-        let mut slots = Slots::new();
+        let (mut slots, mut probes) = (Slots::new(), Probes::new());
         let mut outage = Outage::default();
         let mut registered: Option<Arc<Targets>> = None;
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
@@ -109,11 +115,12 @@ impl Worker {
             let filled = async {
                 let targets = self.targets();
                 if registered.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &targets)) {
-                    self.store.register_targets(targets.config()).await?;
+                    self.register(&targets).await?;
                     registered = Some(targets);
                 }
                 if sweep.tick().now_or_never().is_some() {
                     self.give_up_lost().await?;
+                    self.probe(&mut probes).await?;
                 }
                 self.fill(&mut slots).await
             };
@@ -123,6 +130,7 @@ impl Worker {
             }
             tokio::select! {
                 Some(ended) = slots.join_next(), if !slots.is_empty() => report(ended),
+                Some(ended) = probes.join_next(), if !probes.is_empty() => report(ended),
                 () = wake.heard_or_polled() => {}
                 () = stop.cancelled() => {}
             }
@@ -140,6 +148,20 @@ impl Worker {
         services.join_all().await;
     }
 
+    async fn register(&self, targets: &Targets) -> Result<(), StoreError> {
+        self.store.register_targets(targets.config()).await?;
+        self.store.register_connections(&targets.connection_names()).await
+    }
+
+    /// Begins the probes that are due.
+    async fn probe(&self, probes: &mut Probes) -> Result<(), StoreError> {
+        let targets = self.targets();
+        for name in self.store.claim_probes(&targets.connection_names()).await? {
+            probes.spawn(probe(self.store.clone(), Arc::clone(&targets), name));
+        }
+        Ok(())
+    }
+
     async fn give_up_lost(&self) -> Result<(), StoreError> {
         for id in self.store.give_up_lost().await? {
             tracing::error!(refresh.id = %id, "gave up refresh {id}: its workers keep vanishing");
@@ -155,6 +177,8 @@ impl Worker {
         if free == 0 {
             return Ok(false);
         }
+        let now = if targets.has_quiet_hours() { Some(self.store.time().await?) } else { None };
+        self.store.settle(&targets.gates(now)).await?;
         let before = Instant::now();
         let (limits, names) = (targets.limits(), targets.names());
         let claims = self.store.claim(&self.name, free, limits, names).await?;
@@ -177,6 +201,9 @@ impl Worker {
                 LedTo::Refreshes(refreshes) => {
                     let refreshes: Vec<i64> = refreshes.iter().map(|id| id.0).collect();
                     tracing::info!(event.id = %id, event.source = %source, ?refreshes, "planned event {id}");
+                }
+                LedTo::Held { reason } => {
+                    tracing::info!(event.id = %id, event.source = %source, reason, "event {id} is held by a fan-in");
                 }
                 LedTo::Nothing { reason } => {
                     tracing::info!(event.id = %id, event.source = %source, reason, "event {id} starts nothing");
@@ -206,11 +233,11 @@ impl Worker {
             .map_or((RetryPolicy::default(), ConfirmPolicy::default()), |it| {
                 (it.retry, it.confirm)
             });
-        let (verdict, called) = match (targets.get(&claimed.target), known) {
+        let Came { verdict, call: called, signal } = match (targets.get(&claimed.target), known) {
             (Some(target), Some(settings)) => {
                 let moved = settings.connection != claimed.connection;
                 if moved && matches!(claimed.work, Work::Poll { .. }) {
-                    (Verdict::Moved, Call::default())
+                    Came::uncalled(Verdict::Moved)
                 } else {
                     // Today's file decides where it is started, and there it is asked for.
                     claimed.connection.clone_from(&settings.connection);
@@ -218,9 +245,14 @@ impl Worker {
                     call(target, &claimed, deadline).await
                 }
             }
-            _ => (Verdict::NotConfigured, Call::default()),
+            _ => Came::uncalled(Verdict::NotConfigured),
         };
-        let next = transition::next(&claimed, verdict, &retry, &confirm);
+        let hold = self.heard(&claimed, signal).await;
+        let mut next = transition::next(&claimed, verdict, &retry, &confirm);
+        // A connection that is left alone holds it by itself, and lets it go as soon as it answers.
+        if let (Next::Requeue(requeue), Some(Hold::Outage | Hold::Refused)) = (&mut next, hold) {
+            requeue.after = Duration::ZERO;
+        }
         self.log(&claimed, &next);
         let bounds = Bounds { give_up_after: retry.give_up_after, deadline: confirm.deadline };
         let recorded = self.store.record(claimed, next, &called, bounds).await?;
@@ -230,25 +262,47 @@ impl Worker {
         Ok((id, recorded))
     }
 
-    fn log(&self, claimed: &Claimed, next: &transition::Next) {
+    /// Notes what a call said of its connection, if that is news. It is a hint for the calls to
+    /// come: the result at hand is recorded whether it could be noted or not.
+    async fn heard(&self, claimed: &Claimed, signal: Signal) -> Option<Hold> {
+        match signal {
+            Signal::Nothing => return None,
+            Signal::Answered if !claimed.troubled => return None,
+            Signal::Answered
+            | Signal::Outage { .. }
+            | Signal::Refused { .. }
+            | Signal::SlowDown { .. } => {}
+        }
+        let heard = self.store.heard(&claimed.connection, signal).await;
+        heard.unwrap_or_else(|error| {
+            let connection = &claimed.connection;
+            tracing::warn!(error = %Chain(&error), connection, "could not note how {connection} is doing");
+            None
+        })
+    }
+
+    fn log(&self, claimed: &Claimed, next: &Next) {
         let (id, target) = (claimed.id, &claimed.target);
         match next {
-            transition::Next::Confirm { remote_id, .. } => tracing::info!(
+            Next::Confirm { remote_id, .. } => tracing::info!(
                 refresh.id = %id, refresh.target = %target, %remote_id, "refresh {id} of {target} is under way"
             ),
-            transition::Next::PollAgain { after, error } => tracing::debug!(
+            Next::PollAgain { after, error } => tracing::debug!(
                 refresh.id = %id, refresh.target = %target, after_ms = after.as_millis(), error,
                 "refresh {id} of {target} goes on"
             ),
-            transition::Next::Requeue(requeue) => tracing::warn!(
+            Next::Requeue(requeue) => tracing::warn!(
                 refresh.id = %id, refresh.target = %target, after_ms = requeue.after.as_millis(),
                 error = requeue.error, reason = requeue.reason,
                 "refresh {id} of {target} is to be tried again"
             ),
-            transition::Next::Succeed { .. } => tracing::info!(
+            Next::Succeed { .. } => tracing::info!(
                 refresh.id = %id, refresh.target = %target, "refresh {id} of {target} is confirmed"
             ),
-            transition::Next::Fail { reason, error, .. } => tracing::error!(
+            Next::Cancel { reason, error, .. } => tracing::info!(
+                refresh.id = %id, refresh.target = %target, %reason, error, "refresh {id} of {target} is cancelled"
+            ),
+            Next::Fail { reason, error, .. } => tracing::error!(
                 refresh.id = %id, refresh.target = %target, %reason, error, "refresh {id} of {target} failed"
             ),
         }
@@ -272,12 +326,12 @@ impl Worker {
     }
 }
 
-fn report(ended: Result<Result<(RefreshId, Recorded), StoreError>, tokio::task::JoinError>) {
+fn report<T>(ended: Result<Result<T, StoreError>, tokio::task::JoinError>) {
     match ended {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::error!(
             error = %Chain(&error),
-            "a result could not be recorded; its lease will run out and the tool be asked"
+            "a result could not be recorded; what it was about is asked for again when its lease runs out"
         ),
         Err(error) => tracing::error!(%error, "a call ended in a panic"),
     }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use afterrun_core::config::{Config, ConfigError, Env, Mistake};
-use afterrun_core::refresh::Limit;
+use afterrun_core::config::{Config, ConfigError, Env, Mistake, QuietHours};
+use afterrun_core::refresh::{Gate, Limit};
+use chrono::{DateTime, Utc};
 
 use crate::connector::{OpenConnection, OpenTarget};
 use crate::connectors;
@@ -49,7 +50,7 @@ impl Targets {
         let mut connections = BTreeMap::new();
         for (name, connection) in &config.connections {
             let opened = match connectors::kind(&connection.kind) {
-                Some(kind) => kind.open(http, &config, name),
+                Some(kind) => kind.open(&http.paced(connection.requests_per_second), &config, name),
                 None => Err(vec![unknown_kind(&config, name, &connection.kind)]),
             };
             keep(name, opened, &mut connections, &mut mistakes);
@@ -94,6 +95,38 @@ impl Targets {
     /// The names of all targets.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The names of all connections.
+    pub fn connection_names(&self) -> Vec<String> {
+        self.connections.keys().cloned().collect()
+    }
+
+    /// The connection of that name, if there still is one.
+    pub fn connection(&self, name: &str) -> Option<&dyn OpenConnection> {
+        self.connections.get(name).map(AsRef::as_ref)
+    }
+
+    /// Whether there are hours in which some target must not be refreshed.
+    pub fn has_quiet_hours(&self) -> bool {
+        self.config.targets.values().any(|target| !target.not_between.is_empty())
+    }
+
+    /// What the configuration says of when each target may be refreshed; of quiet hours, as they
+    /// are at `now`.
+    pub fn gates(&self, now: Option<DateTime<Utc>>) -> Vec<Gate> {
+        let gate = |(name, target): (&String, &afterrun_core::config::Target)| {
+            let closed = now
+                .and_then(|now| QuietHours::end_of_all(&target.not_between, now))
+                .map(|(until, hours)| (until, format!("quiet hours: not between {hours}")));
+            Gate {
+                target: name.clone(),
+                per_day: target.per_day,
+                closed,
+                give_up_after: target.retry.give_up_after,
+            }
+        };
+        self.config.targets.iter().map(gate).collect()
     }
 
     /// The target of that name, if there still is one.

@@ -47,13 +47,11 @@ pub(super) fn check(report: &mut Report) -> Checked {
         }
     }
     let defaults = defaults(report);
-    Checked {
-        sources: source::all(report, true),
-        connections: connections(report),
-        targets: targets(report, &defaults),
-        routes: route::all(report),
-        retention: defaults.retention,
-    }
+    let sources = source::all(report, true);
+    let connections = connections(report);
+    let targets = targets(report, &defaults);
+    let routes = route::all(report, &sources, &targets);
+    Checked { sources, connections, targets, routes, retention: defaults.retention }
 }
 
 fn list(keys: &[&str]) -> String {
@@ -117,8 +115,11 @@ fn defaults(report: &mut Report) -> policy::Defaults {
         return policy::Defaults::default();
     };
     let file: file::Defaults = report.read_all(node, &trail, &[]).unwrap_or_default();
-    policy::not_yet(report, &trail, file.debounce, file.debounce_max);
+    let debounce = (file.debounce, file.debounce_max);
     policy::Defaults {
+        debounce: policy::debounce(report, &trail, debounce, Default::default()),
+        per_day: policy::per_day(report, &trail, file.per_day, None),
+        not_between: policy::not_between(report, &trail, file.not_between, &[]),
         retry: policy::retry(report, &trail, file.retry.as_ref(), Default::default()),
         confirm: policy::confirm(report, &trail, file.confirm.as_ref(), Default::default()),
         retention: policy::retention(report, &trail, file.retention.as_ref()),
@@ -135,13 +136,19 @@ fn connections(report: &mut Report) -> BTreeMap<String, Connection> {
         if !(1..=1000).contains(&max_concurrent) {
             report.add(&trail.key("max_concurrent"), "expected a whole number from 1 to 1000");
         }
+        let requests_per_second = file.requests_per_second;
+        // So slow that it is a slip; and the pause between two must be a time that can be had.
+        if requests_per_second.is_some_and(|given| !(0.001..=1000.0).contains(&given)) {
+            let what = "expected a number from 0.001 to 1000, such as 0.5";
+            report.add(&trail.key("requests_per_second"), what);
+        }
         let Some(kind) = file.kind else {
             report.add(&trail.key("kind"), "is missing; it says which connector this is for");
             continue;
         };
         let settings = node.filtered(|key| !CONNECTION_KEYS.contains(&key)).to_json();
         connections
-            .insert(name, Connection { kind, max_concurrent, requests_per_second: None, settings });
+            .insert(name, Connection { kind, max_concurrent, requests_per_second, settings });
     }
     connections
 }
@@ -165,7 +172,11 @@ fn targets(report: &mut Report, defaults: &policy::Defaults) -> BTreeMap<String,
     for (name, trail, node) in named(report, "targets") {
         let own = node.filtered(|key| TARGET_KEYS.contains(&key));
         let Some(file) = report.read_all::<file::Target>(&own, &trail, &[]) else { continue };
-        policy::not_yet(report, &trail, file.debounce, file.debounce_max);
+        let debounce = (file.debounce, file.debounce_max);
+        let debounce = policy::debounce(report, &trail, debounce, defaults.debounce);
+        let per_day = policy::per_day(report, &trail, file.per_day, defaults.per_day);
+        let not_between =
+            policy::not_between(report, &trail, file.not_between, &defaults.not_between);
         let retry = policy::retry(report, &trail, file.retry.as_ref(), defaults.retry);
         let confirm = policy::confirm(report, &trail, file.confirm.as_ref(), defaults.confirm);
         let Some(connection) = file.connection else {
@@ -174,15 +185,8 @@ fn targets(report: &mut Report, defaults: &policy::Defaults) -> BTreeMap<String,
         };
         connection_exists(report, &trail.key("connection"), &connection);
         let settings = node.filtered(|key| !TARGET_KEYS.contains(&key)).to_json();
-        let target = Target {
-            connection,
-            retry,
-            confirm,
-            debounce: super::Debounce::default(),
-            per_day: None,
-            not_between: Vec::new(),
-            settings,
-        };
+        let target =
+            Target { connection, retry, confirm, debounce, per_day, not_between, settings };
         targets.insert(name, target);
     }
     targets

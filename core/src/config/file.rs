@@ -1,19 +1,19 @@
 //! The shape of the file: what serde reads and what the JSON Schema says of core's part of it.
 //! Nearly everything is optional here, so that `check` can say what is missing in its own words.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, de, de::DeserializeOwned};
 
-use super::{Outcome, SourceKind, duration::Written};
+use super::{SourceKind, duration::Written, quiet, trigger::Trigger};
 
 /// The keys of a connection that are core's; all others are the connector's.
-pub(super) const CONNECTION_KEYS: [&str; 2] = ["kind", "max_concurrent"];
+pub(super) const CONNECTION_KEYS: [&str; 3] = ["kind", "max_concurrent", "requests_per_second"];
 /// The keys of a target that are core's; all others are the connector's.
-pub(super) const TARGET_KEYS: [&str; 5] =
-    ["connection", "retry", "confirm", "debounce", "debounce_max"];
+pub(super) const TARGET_KEYS: [&str; 7] =
+    ["connection", "retry", "confirm", "debounce", "debounce_max", "per_day", "not_between"];
 
 /// Text that is never shown.
 pub(super) struct Secret(pub(super) SecretString);
@@ -69,6 +69,10 @@ pub(super) struct Connection {
     /// How many refreshes of this connection may be under way at once.
     #[schemars(range(min = 1, max = 1000), extend("default" = 4))]
     pub(super) max_concurrent: Option<u32>,
+    /// At most so many requests a second from each worker; fractions work. Without it there is no
+    /// limit.
+    #[schemars(range(min = 0.001, max = 1000))]
+    pub(super) requests_per_second: Option<f64>,
 }
 
 /// Core's part of a target.
@@ -82,22 +86,35 @@ pub(super) struct Target {
     pub(super) retry: Option<Retry>,
     /// What differs from defaults.confirm.
     pub(super) confirm: Option<Confirm>,
-    /// Comes with a later version; until then only 0s.
+    /// In place of defaults.debounce: how long to wait for more of the same before starting.
     pub(super) debounce: Option<Written>,
-    /// Comes with a later version; until then only beside `debounce: 0s`.
+    /// In place of defaults.debounce_max: the longest such wait after the first event.
     pub(super) debounce_max: Option<Written>,
+    /// In place of defaults.per_day: at most so many starts in any 24 hours.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) per_day: Option<u32>,
+    /// In place of defaults.not_between: when no refresh may start; [] is never.
+    pub(super) not_between: Option<OneOrMany<Hours>>,
 }
 
 /// Which events lead to which refreshes; all keys that are given must match.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("dependentRequired" = { "within": ["after_all"] }))]
 pub(super) struct Route {
     /// Unique among the routes.
     #[schemars(required)]
     pub(super) name: Option<String>,
-    /// How the dbt run went.
+    /// How the dbt run went, or types of events that a BI tool sends.
     #[schemars(required)]
-    pub(super) on: Option<Outcomes>,
+    pub(super) on: Option<OneOrMany<Trigger>>,
+    /// Names of sources; events of others do not match.
+    #[schemars(length(min = 1))]
+    pub(super) sources: Option<Vec<String>>,
+    /// What a BI tool's event is about, by its path (reports/5d1b2c3d4e5f/*) or its name; * stands
+    /// for anything.
+    #[schemars(length(min = 1))]
+    pub(super) subjects: Option<Vec<String>>,
     /// Ids of jobs.
     #[schemars(with = "Option<Vec<Id>>", length(min = 1))]
     pub(super) jobs: Option<Vec<String>>,
@@ -119,20 +136,29 @@ pub(super) struct Route {
     /// Names of targets.
     #[schemars(required, length(min = 1))]
     pub(super) refresh: Option<Vec<String>>,
-    #[schemars(skip)]
-    pub(super) after_all: Option<de::IgnoredAny>,
-    #[schemars(skip)]
-    pub(super) within: Option<de::IgnoredAny>,
+    /// Ids of two jobs or more: fires when all of them have succeeded since the last firing. Goes
+    /// with `on: success` and without `jobs`.
+    #[schemars(with = "Option<Vec<Id>>", length(min = 2), extend("uniqueItems" = true))]
+    pub(super) after_all: Option<Vec<String>>,
+    /// Beside after_all: how far apart the ends of their runs may be.
+    pub(super) within: Option<Written>,
 }
 
 /// What holds where a target says nothing else.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defaults {
-    /// Comes with a later version; until then only 0s.
+    /// How long to wait for more of the same before starting; each new event starts the wait anew.
+    #[schemars(extend("default" = "0s"))]
     pub(super) debounce: Option<Written>,
-    /// Comes with a later version; until then only beside `debounce: 0s`.
+    /// But never longer than this after the first event.
+    #[schemars(extend("default" = "10m"))]
     pub(super) debounce_max: Option<Written>,
+    /// At most so many starts of each target in any 24 hours. Without it there is no limit.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub(super) per_day: Option<u32>,
+    /// Hours of every day in which no refresh may start; what arrives meanwhile waits.
+    pub(super) not_between: Option<OneOrMany<Hours>>,
     pub(super) retry: Option<Retry>,
     pub(super) confirm: Option<Confirm>,
     pub(super) retention: Option<Retention>,
@@ -183,47 +209,84 @@ pub(super) struct Retention {
     pub(super) keys: Option<Written>,
 }
 
-/// One outcome or a list of them.
-pub(super) struct Outcomes(pub(super) Vec<Outcome>);
+/// What may stand by itself or in a list.
+pub(super) trait Item: DeserializeOwned + JsonSchema {
+    /// For error texts.
+    const EXPECTED: &'static str;
+    /// How many a list must hold.
+    const LEAST: usize;
+}
 
-impl<'de> Deserialize<'de> for Outcomes {
+/// One of them, or a list.
+pub(super) struct OneOrMany<T>(pub(super) Vec<T>);
+
+impl<'de, T: Item> Deserialize<'de> for OneOrMany<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
+        struct Visitor<T>(PhantomData<T>);
 
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Outcomes;
+        impl<'de, T: Item> de::Visitor<'de> for Visitor<T> {
+            type Value = OneOrMany<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("one of started, success, error, cancelled, or a list of them")
+                write!(f, "{}, or a list of them", T::EXPECTED)
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Outcomes, E> {
-                let outcome = de::value::StrDeserializer::new(text);
-                Ok(Outcomes(vec![Outcome::deserialize(outcome)?]))
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
+                let one = de::value::StrDeserializer::new(text);
+                Ok(OneOrMany(vec![T::deserialize(one)?]))
             }
 
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Outcomes, A::Error> {
-                let mut outcomes = Vec::new();
-                while let Some(outcome) = seq.next_element()? {
-                    outcomes.push(outcome);
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut seq: A,
+            ) -> Result<OneOrMany<T>, A::Error> {
+                let mut many = Vec::new();
+                while let Some(one) = seq.next_element()? {
+                    many.push(one);
                 }
-                Ok(Outcomes(outcomes))
+                Ok(OneOrMany(many))
             }
         }
 
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_any(Visitor(PhantomData))
     }
 }
 
-impl JsonSchema for Outcomes {
+impl<T: Item> JsonSchema for OneOrMany<T> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Outcomes".into()
+        format!("{}OrList", T::schema_name()).into()
     }
 
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let one = generator.subschema_for::<Outcome>();
+        let one = generator.subschema_for::<T>();
+        let many = serde_json::json!({
+            "type": "array", "items": one, "minItems": T::LEAST, "uniqueItems": true,
+        });
+        schemars::json_schema!({ "anyOf": [one, many] })
+    }
+}
+
+/// The text of [`super::QuietHours`], which `policy` reads.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct Hours(pub(super) String);
+
+impl Item for Hours {
+    const EXPECTED: &'static str = quiet::SHAPE;
+    const LEAST: usize = 0;
+}
+
+impl JsonSchema for Hours {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "QuietHours".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "anyOf": [one, { "type": "array", "items": one, "minItems": 1, "uniqueItems": true }],
+            "description": "Hours of every day and the time zone whose clocks they go by, an IANA \
+                            name: 08:00-09:30 Europe/Berlin. 22:00-06:00 goes on past midnight",
+            "type": "string",
+            "pattern": quiet::PATTERN,
         })
     }
 }

@@ -1,11 +1,13 @@
-//! `retry`, `confirm` and `retention`: what the file gives, laid over what holds otherwise.
+//! How and when a target is refreshed, and how long things are kept: what the file gives, laid over
+//! what holds otherwise.
 
 use std::time::Duration;
 
 use super::{
-    ConfirmPolicy, Retention, RetryPolicy,
+    ConfirmPolicy, Debounce, QuietHours, QuietHoursError, Retention, RetryPolicy,
     duration::{Written, written},
-    file,
+    file::{self, Hours, OneOrMany},
+    quiet,
     report::Report,
     trail::Trail,
 };
@@ -14,31 +16,14 @@ use super::{
 pub(super) struct Defaults {
     pub(super) retry: RetryPolicy,
     pub(super) confirm: ConfirmPolicy,
+    pub(super) debounce: Debounce,
+    pub(super) per_day: Option<u32>,
+    pub(super) not_between: Vec<QuietHours>,
     pub(super) retention: Retention,
 }
 
-/// `debounce: 0s`, and `debounce_max` beside it, ask for nothing that is not so already.
-pub(super) fn not_yet(
-    report: &mut Report,
-    trail: &Trail,
-    debounce: Option<Written>,
-    debounce_max: Option<Written>,
-) {
-    match debounce {
-        Some(Written(Duration::ZERO)) => {}
-        Some(_) => refuse(report, trail, "debounce"),
-        None if debounce_max.is_some() => refuse(report, trail, "debounce_max"),
-        None => {}
-    }
-}
-
-pub(super) fn refuse(report: &mut Report, trail: &Trail, key: &str) {
-    let what = format!("not yet supported: `{key}` comes with a later version; remove it");
-    report.add_key(&trail.key(key), what);
-}
-
 /// Above zero, or a mistake.
-fn positive(report: &mut Report, trail: &Trail, key: &str, value: Option<Written>) {
+pub(super) fn positive(report: &mut Report, trail: &Trail, key: &str, value: Option<Written>) {
     if value == Some(Written(Duration::ZERO)) {
         report.add(&trail.key(key), "must be longer than 0s");
     }
@@ -110,6 +95,87 @@ pub(super) fn confirm(
     ordered(report, &trail, poll, ("poll_max", policy.poll_max, file.poll_max.is_some()));
     ordered(report, &trail, poll, ("deadline", policy.deadline, file.deadline.is_some()));
     policy
+}
+
+/// Judged as it holds in the end: a longer `debounce` by itself meets the usual `debounce_max`.
+pub(super) fn debounce(
+    report: &mut Report,
+    trail: &Trail,
+    (wait, max): (Option<Written>, Option<Written>),
+    base: Debounce,
+) -> Debounce {
+    let debounce = Debounce {
+        wait: wait.map_or(base.wait, |given| given.0),
+        max: max.map_or(base.max, |given| given.0),
+    };
+    let too_long = debounce.wait > debounce.max;
+    let (wait_text, max_text) = (written(debounce.wait), written(debounce.max));
+    if too_long && max.is_some() {
+        let what = format!(
+            "must not be shorter than `debounce`, {wait_text}; write {wait_text} or more, or \
+             a shorter `debounce`"
+        );
+        report.add(&trail.key("debounce_max"), what);
+    } else if too_long && wait.is_some() {
+        let what = format!(
+            "must not be longer than `debounce_max`, {max_text}; write {max_text} or less, or \
+             `debounce_max: {wait_text}` beside it"
+        );
+        report.add(&trail.key("debounce"), what);
+    }
+    debounce
+}
+
+pub(super) fn per_day(
+    report: &mut Report,
+    trail: &Trail,
+    given: Option<u32>,
+    base: Option<u32>,
+) -> Option<u32> {
+    if given.is_some_and(|given| !(1..=10_000).contains(&given)) {
+        report.add(&trail.key("per_day"), "expected a whole number from 1 to 10000");
+    }
+    given.or(base)
+}
+
+/// An empty list is a list as well: it lifts what the defaults say.
+pub(super) fn not_between(
+    report: &mut Report,
+    trail: &Trail,
+    given: Option<OneOrMany<Hours>>,
+    base: &[QuietHours],
+) -> Vec<QuietHours> {
+    let Some(OneOrMany(given)) = given else { return base.to_vec() };
+    let trail = trail.key("not_between");
+    let mut windows = Vec::new();
+    for (index, Hours(text)) in given.iter().enumerate() {
+        let trail = report.item(&trail, index);
+        match text.parse() {
+            Ok(window) if windows.contains(&window) => report.add(&trail, "is listed twice"),
+            Ok(window) => windows.push(window),
+            Err(why) => not_hours(report, &trail, &why),
+        }
+    }
+    if windows.len() == given.len() && QuietHours::leave_no_time(&windows) {
+        report.add(
+            &trail,
+            "together this leaves no time for a refresh; leave a part of the day free",
+        );
+    }
+    windows
+}
+
+fn not_hours(report: &mut Report, trail: &Trail, why: &QuietHoursError) {
+    let shown = report.shown(trail);
+    let what = match why {
+        QuietHoursError::Shape => format!("expected {}, found {shown}", quiet::SHAPE),
+        QuietHoursError::NoSuchZone { .. } if shown.starts_with('`') => why.to_string(),
+        QuietHoursError::NoSuchZone { .. } => format!("{shown} names no time zone that there is"),
+        QuietHoursError::NoZone | QuietHoursError::Empty | QuietHoursError::WholeDay => {
+            format!("{shown} {why}")
+        }
+    };
+    report.add(trail, what);
 }
 
 pub(super) fn retention(

@@ -42,7 +42,7 @@ impl Hidden {
         Hidden(values)
     }
 
-    fn cleaned(&self, text: &str) -> String {
+    pub(super) fn cleaned(&self, text: &str) -> String {
         let hide = |text: String, (value, instead): &(String, String)| {
             text.replace(value, instead)
                 .replace(&value.escape_debug().to_string(), instead)
@@ -80,6 +80,19 @@ impl Report {
     /// What follows from a mistake that is known already is no news.
     pub(super) fn covers(&self, trail: &Trail) -> bool {
         self.found.iter().any(|(known, _)| trail.0.starts_with(&known.0))
+    }
+
+    /// Whether there, or anywhere below, a mistake is known.
+    pub(super) fn is_wrong(&self, trail: &Trail) -> bool {
+        self.covers(trail) || self.found.iter().any(|(known, _)| known.0.starts_with(&trail.0))
+    }
+
+    /// The way to one of several, which may stand there by itself.
+    pub(super) fn item(&self, trail: &Trail, index: usize) -> Trail {
+        match trail.find(&self.tree.root).map(|node| &node.value) {
+            Some(Value::Scalar(_)) => trail.clone(),
+            Some(Value::List(_) | Value::Map(_) | Value::Patched) | None => trail.index(index),
+        }
     }
 
     pub(super) fn add(&mut self, trail: &Trail, what: impl AsRef<str>) {

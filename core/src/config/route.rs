@@ -1,16 +1,25 @@
-//! The routes: what they match, and that what they refresh exists.
+//! The routes: what they match, and that what they name exists.
+
+mod together;
+
+use std::collections::BTreeMap;
 
 use super::{
-    Route,
+    Outcome, Route, Source, Target,
     check::{names, no_such},
-    file,
+    file::{self, OneOrMany},
     node::{Node, Value},
     policy,
     report::Report,
     trail::{Step, Trail},
+    trigger::Trigger,
 };
 
-pub(super) fn all(report: &mut Report) -> Vec<Route> {
+pub(super) fn all(
+    report: &mut Report,
+    sources: &BTreeMap<String, Source>,
+    targets: &BTreeMap<String, Target>,
+) -> Vec<Route> {
     let tree = report.tree.clone();
     let trail = Trail::of(&["routes"]);
     let items = match tree.root.get("routes") {
@@ -31,6 +40,9 @@ pub(super) fn all(report: &mut Report) -> Vec<Route> {
             let what = format!("another route is called {shown} already; names are unique");
             report.add(&trail.key("name"), what);
         }
+        if !report.is_wrong(&Trail::of(&["sources"])) && !report.is_wrong(&trail) {
+            together::warn(report, &trail, &route, sources, targets);
+        }
         routes.push(route);
     }
     routes
@@ -38,11 +50,6 @@ pub(super) fn all(report: &mut Report) -> Vec<Route> {
 
 fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
     let file: file::Route = report.read_all(node, trail, &[])?;
-    for (key, given) in [("after_all", file.after_all), ("within", file.within)] {
-        if given.is_some() {
-            policy::refuse(report, trail, key);
-        }
-    }
     for (key, is_missing, what) in [
         ("name", file.name.is_none(), "is missing; give the route a name"),
         (
@@ -60,38 +67,59 @@ fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
             report.add(&trail.key(key), what);
         }
     }
-    let mut on = Vec::new();
-    for (index, outcome) in file.on.map(|on| on.0).unwrap_or_default().into_iter().enumerate() {
-        let trail = trail.key("on").index(index);
-        if on.contains(&outcome) {
-            report.add(&trail, "is listed twice");
-        } else if !report.covers(&trail) {
-            on.push(outcome);
-        }
-    }
-    not_empty(report, &trail.key("on"));
+    let (on, on_events) = on(report, &trail.key("on"), file.on);
     let refresh = file.refresh.unwrap_or_default();
     not_empty(report, &trail.key("refresh"));
-    targets(report, &trail.key("refresh"), &refresh);
+    exist(report, &trail.key("refresh"), &refresh, "target");
+    let sources = values(report, &trail.key("sources"), file.sources);
+    exist(report, &trail.key("sources"), &sources, "source");
+    policy::positive(report, trail, "within", file.within);
     if let Some(name) = &file.name {
         route_name(report, &trail.key("name"), name);
     }
-    Some(Route {
+    let route = Route {
         name: file.name.unwrap_or_default(),
         on,
-        on_events: Vec::new(),
-        sources: Vec::new(),
-        subjects: Vec::new(),
-        jobs: ids(report, &trail.key("jobs"), file.jobs, "job_names"),
+        on_events,
+        sources,
+        subjects: values(report, &trail.key("subjects"), file.subjects),
+        jobs: ids(report, &trail.key("jobs"), file.jobs, "; names go into `job_names`"),
         job_names: values(report, &trail.key("job_names"), file.job_names),
         environments: values(report, &trail.key("environments"), file.environments),
         projects: values(report, &trail.key("projects"), file.projects),
         accounts: values(report, &trail.key("accounts"), file.accounts),
         reasons: values(report, &trail.key("reasons"), file.reasons),
         refresh,
-        after_all: Vec::new(),
-        within: None,
-    })
+        after_all: ids(report, &trail.key("after_all"), file.after_all, ""),
+        within: file.within.map(|given| given.0),
+    };
+    together::check(report, trail, &route);
+    Some(route)
+}
+
+/// Outcomes of dbt runs, and events of BI tools.
+fn on(
+    report: &mut Report,
+    trail: &Trail,
+    given: Option<OneOrMany<Trigger>>,
+) -> (Vec<Outcome>, Vec<String>) {
+    let given = given.map(|given| given.0).unwrap_or_default();
+    let (mut outcomes, mut events) = (Vec::new(), Vec::new());
+    let mut seen = Vec::new();
+    for (index, trigger) in given.iter().enumerate() {
+        let trail = report.item(trail, index);
+        if seen.contains(trigger) {
+            report.add(&trail, "is listed twice");
+        } else if !report.covers(&trail) {
+            seen.push(*trigger);
+            match *trigger {
+                Trigger::Run(outcome) => outcomes.push(outcome),
+                Trigger::Event(event) => events.push(event.to_owned()),
+            }
+        }
+    }
+    not_empty(report, trail);
+    (outcomes, events)
 }
 
 fn route_name(report: &mut Report, trail: &Trail, name: &str) {
@@ -101,15 +129,16 @@ fn route_name(report: &mut Report, trail: &Trail, name: &str) {
     }
 }
 
-fn targets(report: &mut Report, trail: &Trail, refresh: &[String]) {
+/// Names of targets or of sources.
+fn exist(report: &mut Report, trail: &Trail, given: &[String], what: &str) {
     let tree = report.tree.clone();
-    let known = names(&tree.root, "targets");
-    for (index, target) in refresh.iter().enumerate() {
+    let known = names(&tree.root, &format!("{what}s"));
+    for (index, name) in given.iter().enumerate() {
         let trail = trail.index(index);
-        if refresh[..index].contains(target) {
+        if given[..index].contains(name) {
             report.add(&trail, "is listed twice");
-        } else if !known.contains(&target.as_str()) {
-            no_such(report, &trail, target, "target", &known);
+        } else if !known.contains(&name.as_str()) {
+            no_such(report, &trail, name, what, &known);
         }
     }
 }
@@ -142,21 +171,13 @@ fn values(report: &mut Report, trail: &Trail, values: Option<Vec<String>>) -> Ve
 }
 
 /// Ids are numbers: anything else in their place could never match, and nobody would be told.
-fn ids(
-    report: &mut Report,
-    trail: &Trail,
-    given: Option<Vec<String>>,
-    for_names: &str,
-) -> Vec<String> {
+fn ids(report: &mut Report, trail: &Trail, given: Option<Vec<String>>, hint: &str) -> Vec<String> {
     let given = values(report, trail, given);
     for (index, id) in given.iter().enumerate() {
         if !id.chars().all(|c| c.is_ascii_digit()) {
             let trail = trail.index(index);
             let shown = report.shown(&trail);
-            let what = format!(
-                "expected an id, which is a number, found {shown}; names go into `{for_names}`"
-            );
-            report.add(&trail, what);
+            report.add(&trail, format!("expected an id, which is a number, found {shown}{hint}"));
         }
     }
     given

@@ -141,7 +141,7 @@ fn renamed(schema: &mut Value, prefix: &str) {
     }
 }
 
-/// A number or a boolean may be written as `${NAME}` too. An enum may as well.
+/// A number, a boolean or a text of a certain form may be written as `${NAME}` too.
 fn substitutable(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
@@ -160,6 +160,13 @@ fn substitutable(schema: &mut Value) {
                 let types: Vec<Value> = types.into_iter().chain([json!("string")]).collect();
                 object.insert("type".to_owned(), json!(types));
                 object.insert("pattern".to_owned(), json!(r"\$\{.+\}"));
+            }
+            let text = object.get("type") == Some(&json!("string"));
+            if let Some(Value::String(pattern)) = object.get_mut("pattern")
+                && text
+                && !pattern.contains(r"\$\{")
+            {
+                *pattern = format!(r"({pattern})|\$\{{.+\}}");
             }
             object.values_mut().for_each(substitutable);
         }

@@ -84,10 +84,10 @@ pub struct EventRow {
     pub led_to: Json<Vec<LedTo>>,
 }
 
-/// A refresh that an event led to, in short.
+/// A refresh that an event led to, in short; or a target that waits for the other jobs of a fan-in.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LedTo {
-    pub refresh_id: i64,
+    pub refresh_id: Option<i64>,
     pub target: String,
     pub state: String,
 }
@@ -154,9 +154,9 @@ impl Store {
     async fn refreshes_of(&self, event: i64) -> Result<Vec<RefreshId>, StoreError> {
         sqlx::query_scalar!(
             r#"
-            select distinct refresh_id as "refresh_id: RefreshId"
+            select distinct refresh_id as "refresh_id!: RefreshId"
             from refresh_cause
-            where event_id = $1
+            where event_id = $1 and refresh_id is not null
             order by 1
             limit $2
             "#,
@@ -203,7 +203,7 @@ impl Store {
                 case
                     when event.state = 'stored'
                     then coalesce('could not be planned yet: ' || event.plan_error, 'not yet planned')
-                    else event.reason
+                    else coalesce(event.reason, held.waits_for)
                 end as reason,
                 led_to.refreshes as "led_to!: Json<Vec<LedTo>>"
             from event
@@ -211,20 +211,30 @@ impl Store {
                 select coalesce(
                     json_agg(
                         json_build_object(
-                            'refresh_id', refresh.id,
-                            'target', refresh.target,
-                            'state', refresh.state
+                            'refresh_id', led.refresh_id,
+                            'target', led.target,
+                            'state', led.state
                         )
-                        order by refresh.id
+                        order by led.refresh_id, led.target
                     ),
                     '[]'
                 ) as refreshes
-                from refresh
-                where refresh.id in (
-                    select refresh_cause.refresh_id from refresh_cause
+                from (
+                    select distinct
+                        refresh_cause.refresh_id,
+                        refresh_cause.target,
+                        coalesce(refresh.state::text, 'waiting') as state
+                    from refresh_cause
+                    left join refresh on refresh.id = refresh_cause.refresh_id
                     where refresh_cause.event_id = event.id
-                )
+                ) as led
             ) as led_to
+            cross join lateral (
+                select string_agg(distinct fan_in.waits_for, '; ') as waits_for
+                from refresh_cause
+                join fan_in on fan_in.route = refresh_cause.route
+                where refresh_cause.event_id = event.id and refresh_cause.refresh_id is null
+            ) as held
             where ($2::interval is null or event.received_at >= coalesce($1, now()) - $2::interval)
                 and (cardinality($3::text[]) = 0 or event.state::text = any ($3))
                 and (

@@ -6,6 +6,7 @@
 use sqlx::Connection as _;
 
 use super::{Claimed, LEASE, Limit, RefreshId, State, Work};
+use crate::connection::NOTED;
 use crate::event::interval;
 use crate::pool::Lent;
 use crate::store::bounded;
@@ -83,6 +84,18 @@ impl Store {
                 where refresh.state in ('queued', 'running', 'confirming')
                     and refresh.due_at <= clock.at
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
+                    -- What is watched there is left alone with it, until its time is up.
+                    and not (
+                        refresh.state = 'confirming'
+                        and not refresh.cancel_asked
+                        and refresh.deadline_at > clock.at
+                        and exists (
+                            select from connection_state
+                            where connection_state.connection = refresh.connection
+                                and connection_state.hold is not null
+                                and (connection_state.hold <> 'slow_down' or connection_state.held_until > clock.at)
+                        )
+                    )
                     -- What another worker knows of is left to it; what nobody does, ends.
                     and (
                         refresh.target = any ($8) or not exists (
@@ -97,9 +110,21 @@ impl Store {
                                 where ahead.target = refresh.target
                                     and ahead.state in ('running', 'confirming')
                             )
-                            or exists (
-                                select from target_state
-                                where target_state.target = refresh.target and target_state.paused
+                            or (
+                                not refresh.cancel_asked
+                                and exists (
+                                    select from target_state
+                                    where target_state.target = refresh.target
+                                        and target_state.paused and target_state.configured
+                                )
+                            )
+                            or (
+                                not refresh.cancel_asked
+                                and exists (
+                                    select from connection_state
+                                    where connection_state.connection = refresh.connection
+                                        and connection_state.paused
+                                )
                             )
                         )
                     )
@@ -147,6 +172,7 @@ impl Store {
                 claimed_at = clock.at,
                 lease_until = clock.at + $7::interval,
                 worker = $2,
+                asked_now = false,
                 started_at = coalesce(refresh.started_at, clock.at),
                 -- Waiting for its turn was no try; what was handed on brings its own beginning.
                 tries_since = case
@@ -173,6 +199,15 @@ impl Store {
                 refresh.tries_since,
                 refresh.claimed_at as "claimed_at!",
                 refresh.unsure_since,
+                refresh.cancel_asked,
+                (
+                    select
+                        connection_state.failures > 0 or connection_state.hold is not null
+                        or connection_state.answered_at is null
+                        or connection_state.answered_at <= clock.at - $9::interval
+                    from connection_state
+                    where connection_state.connection = refresh.connection
+                ) as troubled,
                 refresh.fence
             "#,
             self.now(),
@@ -183,6 +218,7 @@ impl Store {
             DEFAULT_LIMIT,
             interval(LEASE),
             targets,
+            interval(NOTED),
         )
         .fetch_all(&mut *transaction)
         .await
@@ -206,6 +242,8 @@ impl Store {
             tries_since: row.tries_since,
             claimed_at: row.claimed_at,
             unsure_since: row.unsure_since,
+            cancel_asked: row.cancel_asked,
+            troubled: row.troubled.unwrap_or(true),
             fence: row.fence,
             worker: worker.to_owned(),
         });

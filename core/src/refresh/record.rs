@@ -37,6 +37,8 @@ pub enum Recorded {
     Later { after: Duration },
     /// Final.
     Failed,
+    /// Final: an operator wanted it so.
+    Cancelled,
     /// The lease was lost to another worker, which owns the refresh now; nothing was written.
     Superseded,
 }
@@ -152,6 +154,19 @@ impl Writing<'_> {
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Failed))
             }
+            Next::Cancel { reason, error, called } => {
+                self.lock_target().await?;
+                let error = error.as_deref().map(attempt::text);
+                if !self.cancel(&reason, error.as_deref()).await? {
+                    return Ok(None);
+                }
+                if called {
+                    let outcome = if error.is_some() { Outcome::Fail } else { Outcome::Ok };
+                    self.attempt(outcome, error.as_deref()).await?;
+                }
+                promote(self.connection, &self.claimed.target, self.now).await?;
+                Ok(Some(Recorded::Cancelled))
+            }
         }
     }
 
@@ -191,7 +206,9 @@ impl Writing<'_> {
                     when $5 then 'an earlier refresh is under way in the tool; its end is waited for'
                 end,
                 connection = $9, connector = $10,
-                due_at = coalesce($6, clock_timestamp()) + $7::interval,
+                due_at = coalesce($6, clock_timestamp())
+                    + case when cancel_asked or look_again then interval '0' else $7::interval end,
+                look_again = false,
                 deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
                 polls = 0, lost_leases = 0, unsure_since = null,
                 claimed_at = null, lease_until = null, worker = null
@@ -223,7 +240,9 @@ impl Writing<'_> {
             r#"
             update refresh
             set
-                due_at = coalesce($3, clock_timestamp()) + $4::interval,
+                due_at = coalesce($3, clock_timestamp())
+                    + case when cancel_asked or look_again then interval '0' else $4::interval end,
+                look_again = false,
                 polls = polls + 1, lost_leases = 0,
                 last_error = coalesce($5, last_error),
                 claimed_at = null, lease_until = null, worker = null
@@ -252,7 +271,8 @@ impl Writing<'_> {
             set
                 state = 'queued',
                 reason = $5,
-                due_at = coalesce($3, clock_timestamp()) + $4::interval,
+                due_at = coalesce($3, clock_timestamp())
+                    + case when cancel_asked then interval '0' else $4::interval end,
                 attempts = attempts - $6::integer,
                 -- Turns that were not ours are counted as polls, so that the waits between them grow.
                 polls = case when $6 = 1 then polls + 1 else 0 end, lost_leases = 0,
@@ -331,6 +351,33 @@ impl Writing<'_> {
         .map(|done| done.rows_affected() == 1)
     }
 
+    async fn cancel(&mut self, reason: &str, error: Option<&str>) -> Result<bool, StoreError> {
+        sqlx::query!(
+            r#"
+            update refresh
+            set
+                state = 'cancelled',
+                reason = $4,
+                finished_at = coalesce($3, clock_timestamp()),
+                last_error = coalesce($5, last_error),
+                -- Claimed from the queue only to be cancelled, it was not tried.
+                attempts = attempts - (state = 'running')::integer,
+                lost_leases = 0, unsure_since = null,
+                claimed_at = null, lease_until = null, worker = null
+            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            "#,
+            self.claimed.id.0,
+            self.claimed.fence,
+            self.now,
+            reason,
+            error,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)
+        .map(|done| done.rows_affected() == 1)
+    }
+
     async fn fail(&mut self, reason: &str, error: Option<&str>) -> Result<bool, StoreError> {
         sqlx::query!(
             r#"
@@ -360,7 +407,7 @@ impl Writing<'_> {
     }
 }
 
-pub(super) async fn note_failure(
+pub(crate) async fn note_failure(
     connection: &mut PgConnection,
     target: &str,
     error: &str,
@@ -372,8 +419,8 @@ pub(super) async fn note_failure(
     Ok(())
 }
 
-/// What waited behind a refresh that ended is due now.
-pub(super) async fn promote(
+/// What waited behind a refresh that ended gets its turn, unless it waits for more of the same.
+pub(crate) async fn promote(
     connection: &mut PgConnection,
     target: &str,
     now: Option<DateTime<Utc>>,
@@ -381,7 +428,15 @@ pub(super) async fn promote(
     sqlx::query!(
         r#"
         update refresh
-        set state = 'queued', reason = null, due_at = coalesce($2, clock_timestamp())
+        set
+            state = (
+                case when due_at <= coalesce($2, clock_timestamp()) then 'queued' else 'waiting' end
+            )::refresh_state,
+            reason = case
+                when due_at <= coalesce($2, clock_timestamp()) then null
+                when debounced_since is not null then 'debounce: waits for more of the same'
+                else reason
+            end
         where target = $1 and state = 'waiting'
         "#,
         target,

@@ -31,6 +31,8 @@ fn trigger() -> Claimed {
         tries_since: at(60),
         claimed_at: at(100),
         unsure_since: None,
+        cancel_asked: false,
+        troubled: false,
         fence: 1,
         worker: "w".into(),
     }

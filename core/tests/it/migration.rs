@@ -5,7 +5,12 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrate as _;
 
 /// What is filled in after the migration of that number, so that all later ones meet rows.
-const DATA: &[(i64, &str)] = &[(1, include_str!("migration/0001.sql")), (2, "")];
+const DATA: &[(i64, &str)] = &[
+    (1, include_str!("migration/0001.sql")),
+    (2, ""),
+    (3, include_str!("migration/0003.sql")),
+    (4, ""),
+];
 
 #[sqlx::test(migrations = false)]
 async fn each_migration_goes_over_the_rows_of_those_before(pool: PgPool) {
@@ -19,7 +24,8 @@ async fn each_migration_goes_over_the_rows_of_those_before(pool: PgPool) {
         sqlx::raw_sql(*data).execute(&mut *connection).await.unwrap();
     }
     for (view, rows) in [
-        ("select count(*) from delivery_history", 11),
+        ("select count(*) from delivery_history", 12),
+        ("select count(*) from delivery_history where reason = 'waiting for job 2'", 1),
         ("select count(*) from attempt_history", 3),
         ("select count(*) from target_freshness", 2),
     ] {
@@ -50,6 +56,10 @@ async fn rows_that_break_a_promise_cannot_be_written(pool: PgPool) {
             select 2, event_id, route, target, fresh_after, joined_at, run_key
             from refresh_cause where run_key is not null limit 1",
             "refresh_cause_one_per_run",
+        ),
+        (
+            "insert into connection_state (connection, hold) values ('mode', 'outage')",
+            "connection_held",
         ),
     ] {
         let refused = sqlx::query(illegal).execute(&pool).await.unwrap_err().to_string();

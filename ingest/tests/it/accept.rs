@@ -157,28 +157,6 @@ async fn a_new_event_wakes_the_workers_and_a_repeat_does_not(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_nudge_with_the_right_token_wakes_the_workers_and_stores_nothing(pool: PgPool) {
-    let mut listener = PgListener::connect_with(&pool).await.unwrap();
-    listener.listen(afterrun_core::event::WAKE_CHANNEL).await.unwrap();
-    let front = Front::start(pool).await;
-    for wrong in [
-        "/webhooks/mode/mode-push/CANARY-path-token-of-modE".to_owned(),
-        format!("/webhooks/mode/nobody/{PATH_TOKEN}"),
-        format!("/webhooks/tableau/mode-push/{PATH_TOKEN}"),
-        format!("/webhooks/mode/prod/{PATH_TOKEN}"),
-    ] {
-        let answer = front.post(&wrong, &[], "{}").await;
-        assert_eq!(answer.status, 401, "{wrong}");
-        assert!(answer.headers.contains_key("www-authenticate"));
-    }
-    let right = format!("/webhooks/mode/mode-push/{PATH_TOKEN}");
-    assert_eq!(front.post(&right, &[], r#"{"event":"run.completed"}"#).await.status, 200);
-    listener.recv().await.unwrap();
-    assert_eq!(front.stored().await, 0);
-    front.stop().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn health_is_told_to_anybody(pool: PgPool) {
     let front = Front::start(pool).await;
     let mut client = front.connect().await;

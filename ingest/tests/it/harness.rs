@@ -22,6 +22,8 @@ pub(crate) const SECRET: &str = "CANARY-the-secret-in-use";
 pub(crate) const NEW_SECRET: &str = "CANARY-the-secret-to-come";
 pub(crate) const OTHER_SECRET: &str = "CANARY-another-source's-secret";
 pub(crate) const PATH_TOKEN: &str = "CANARY-path-token-of-mode";
+pub(crate) const OTHER_PATH_TOKEN: &str = "CANARY-path-token-of-another-mode";
+pub(crate) const TABLEAU_PATH_TOKEN: &str = "CANARY-path-token-of-tableau";
 
 /// The service on a port of its own.
 pub(crate) struct Front {
@@ -56,6 +58,16 @@ impl Front {
     pub(crate) async fn deliver(&self, body: impl AsRef<[u8]>) -> Answer {
         let body = body.as_ref();
         self.post("/webhooks/dbt/prod", &[("Authorization", &sign(SECRET, body))], body).await
+    }
+
+    /// Posts as Mode does.
+    pub(crate) async fn mode(&self, body: impl AsRef<[u8]>) -> Answer {
+        self.post(&mode_path(), &[], body).await
+    }
+
+    /// Posts as Tableau does.
+    pub(crate) async fn tableau(&self, body: impl AsRef<[u8]>) -> Answer {
+        self.post(&tableau_path(), &[], body).await
     }
 
     pub(crate) async fn post(
@@ -102,17 +114,30 @@ fn sources() -> BTreeMap<String, Source> {
         ("prod".to_owned(), source(SourceKind::Dbt, &[SECRET, NEW_SECRET])),
         ("staging".to_owned(), source(SourceKind::Dbt, &[OTHER_SECRET])),
         ("mode-push".to_owned(), source(SourceKind::Mode, &[])),
+        (
+            "mode-other".to_owned(),
+            Source {
+                path_token: Some(SecretString::from(OTHER_PATH_TOKEN)),
+                ..source(SourceKind::Mode, &[])
+            },
+        ),
+        ("tableau-push".to_owned(), source(SourceKind::Tableau, &[])),
     ])
 }
 
 pub(crate) fn source(kind: SourceKind, secrets: &[&str]) -> Source {
+    let path_token = match kind {
+        SourceKind::Dbt => None,
+        SourceKind::Mode => Some(PATH_TOKEN),
+        SourceKind::Tableau => Some(TABLEAU_PATH_TOKEN),
+    };
     Source {
         kind,
         secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
         account_id: None,
         api: None,
         connection: None,
-        path_token: (kind != SourceKind::Dbt).then(|| SecretString::from(PATH_TOKEN)),
+        path_token: path_token.map(SecretString::from),
     }
 }
 
@@ -216,6 +241,14 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
 /// A delivery as dbt sends it.
 pub(crate) fn delivery(body: &[u8]) -> Vec<u8> {
     request("POST", "/webhooks/dbt/prod", &[("Authorization", &sign(SECRET, body))], body)
+}
+
+pub(crate) fn mode_path() -> String {
+    format!("/webhooks/mode/mode-push/{PATH_TOKEN}")
+}
+
+pub(crate) fn tableau_path() -> String {
+    format!("/webhooks/tableau/tableau-push/{TABLEAU_PATH_TOKEN}")
 }
 
 pub(crate) fn sign(secret: &str, body: &[u8]) -> String {

@@ -41,8 +41,14 @@ async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool
     front.deliver("CANARY-of-a-body-that-is-not-understood").await;
     front.post("/webhooks/dbt/prod", &[("Authorization", SECRET)], &body).await;
     front.post("/webhooks/dbt/prod?CANARY-in-a-query", &[("Authorization", "CANARY")], "x").await;
-    front.post(&format!("/webhooks/mode/mode-push/{PATH_TOKEN}"), &[], "CANARY-nudge").await;
+    front.mode("CANARY-nudge").await;
+    front.mode(r#"{"event":"report_created","report_url":"https://h/w/reports/CANARY"}"#).await;
+    front.tableau(r#"{"event_type":"ViewDeleted","resource_name":"CANARY"}"#).await;
     front.post("/webhooks/mode/mode-push/CANARY-wrong-token-of-mode", &[], "").await;
+    front.post(&format!("/webhooks/tableau/mode-push/{PATH_TOKEN}"), &[], "").await;
+    let mut client = front.connect().await;
+    client.send(request("GET", &mode_path(), &[], b"")).await;
+    assert_eq!(client.answer().await.unwrap().status, 405);
     front.post(&format!("/webhooks/dbt/{SECRET}"), &[], "").await;
     tracing::info!(
         "{:?} {:?}",
@@ -69,5 +75,8 @@ async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool
         quarantined.contains("\"level\":\"WARN\"") && quarantined.contains("\"why\""),
         "{quarantined}"
     );
+    let nudges: Vec<_> = log.lines().filter(|line| line.contains("\"sender\"")).collect();
+    assert_eq!(nudges.len(), 3, "{nudges:?}");
+    assert!(nudges.iter().all(|line| line.contains("\"event.id\":\"sha256:")), "{nudges:?}");
     assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
 }

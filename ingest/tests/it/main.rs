@@ -5,6 +5,8 @@ mod accept;
 mod duplicate;
 mod harness;
 mod logs;
+mod nudge;
+mod nudge_repeat;
 mod outage;
 mod quarantine;
 mod refuse;

@@ -30,10 +30,20 @@ async fn is_refused_in_time(front: &Front) {
     assert_eq!(answer.headers["retry-after"], "5");
 }
 
+async fn is_nudged_in_vain(front: &Front, body: &str) {
+    let asked = Instant::now();
+    let answer = front.mode(body).await;
+    assert!(asked.elapsed() < Duration::from_secs(3), "took {:?}", asked.elapsed());
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.headers["retry-after"], "5");
+}
+
 #[tokio::test]
 async fn a_database_that_is_away_is_503_within_three_seconds() {
     let front = Front::start(ingest_pool(elsewhere(closed_port().await), 4)).await;
     is_refused_in_time(&front).await;
+    is_nudged_in_vain(&front, "{}").await;
+    assert_eq!(front.post("/webhooks/mode/mode-push/guessed", &[], "{}").await.status, 401);
     // Forged deliveries are refused without it.
     let answer = front.post("/webhooks/dbt/prod", &[], event("e1")).await;
     assert_eq!(answer.status, 401);
@@ -46,6 +56,7 @@ async fn a_database_that_accepts_and_never_answers_is_503_within_three_seconds()
     let port = silent.local_addr().unwrap().port();
     let front = Front::start(ingest_pool(elsewhere(port), 4)).await;
     is_refused_in_time(&front).await;
+    is_nudged_in_vain(&front, "{}").await;
     front.stop().await;
 }
 
@@ -64,6 +75,7 @@ async fn a_read_only_database_is_503(pool: PgPool) {
     let read_only = read_only.options([("default_transaction_read_only", "on")]);
     let front = Front::start(ingest_pool(read_only, 4)).await;
     is_refused_in_time(&front).await;
+    is_nudged_in_vain(&front, "{}").await;
     front.stop().await;
 }
 
@@ -77,6 +89,20 @@ async fn a_row_that_somebody_else_holds_is_503_within_three_seconds(pool: PgPool
     is_refused_in_time(&front).await;
     holder.rollback().await.unwrap();
     assert_eq!(front.deliver(event("e1")).await.said(), (200, "duplicate".into()));
+    front.stop().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_nudge_whose_turn_does_not_come_is_503_within_three_seconds(pool: PgPool) {
+    let front = Front::start(ingest_pool(pool.connect_options().as_ref().clone(), 4)).await;
+    let body = r#"{"event":"report_created"}"#;
+    front.mode(body).await;
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("select from event for update").execute(&mut *holder).await.unwrap();
+    is_nudged_in_vain(&front, body).await;
+    assert_eq!(front.mode("another").await.said(), (200, "quarantined".into()));
+    holder.rollback().await.unwrap();
+    assert_eq!(front.mode(body).await.said(), (200, "duplicate".into()));
     front.stop().await;
 }
 

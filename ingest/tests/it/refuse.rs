@@ -92,7 +92,7 @@ async fn a_secret_of_another_source_signs_nothing_here(pool: PgPool) {
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_wrong_method_is_405_and_says_which_are_right(pool: PgPool) {
     let front = Front::start(pool).await;
-    let nudge = format!("/webhooks/mode/mode-push/{PATH_TOKEN}");
+    let (mode, tableau) = (mode_path(), tableau_path());
     for (path, allowed, methods) in [
         (
             "/webhooks/dbt/prod",
@@ -100,7 +100,8 @@ async fn a_wrong_method_is_405_and_says_which_are_right(pool: PgPool) {
             &["GET", "PUT", "HEAD", "OPTIONS", "TRACE", "DELETE", "BREW"][..],
         ),
         ("/webhooks/dbt", "POST", &["GET", "PATCH"]),
-        (&nudge, "POST", &["GET", "HEAD"]),
+        (&mode, "POST", &["GET", "HEAD", "PUT"]),
+        (&tableau, "POST", &["GET", "HEAD", "DELETE"]),
         ("/healthz", "GET, HEAD", &["POST", "DELETE"]),
     ] {
         for method in methods {

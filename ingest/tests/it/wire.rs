@@ -4,9 +4,9 @@ use sqlx::PgPool;
 
 use crate::harness::*;
 
-const MIB: usize = 1024 * 1024;
+pub(crate) const MIB: usize = 1024 * 1024;
 
-fn chunked(body: &[u8], size: usize) -> Vec<u8> {
+pub(crate) fn chunked(body: &[u8], size: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for chunk in body.chunks(size) {
         bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());

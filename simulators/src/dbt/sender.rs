@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::event::sign;
 use crate::clock::SimClock;
+use crate::post;
 
 /// Where to post and how to insist.
 #[derive(Clone)]
@@ -93,19 +94,7 @@ impl Dbt {
     /// # Panics
     /// When the machine's TLS roots cannot be read.
     pub fn new(options: DbtOptions) -> Self {
-        // Somebody else in this process may have installed it already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            let builder = reqwest::Client::builder()
-                .timeout(options.limit)
-                .redirect(reqwest::redirect::Policy::none());
-            if is_loopback(&options.url) { builder.no_proxy() } else { builder }
-        };
-        // A bare machine trusts no certificate at all, which must not keep us from its loopback.
-        let client = builder()
-            .build()
-            .or_else(|_| builder().tls_certs_only([]).build())
-            .expect("a client with nothing but time limits");
+        let client = post::client(&options.url, options.limit);
         Self { options, client, sent: Arc::default() }
     }
 
@@ -148,20 +137,7 @@ impl Dbt {
             .header(AUTHORIZATION, sign(&self.options.secret, body))
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_vec());
-        #[expect(clippy::disallowed_methods, reason = "this plays dbt, not a client of a BI tool")]
-        let sent = request.send().await;
-        let response = sent.map_err(|error| chain(&error.without_url()))?;
-        let text = |value: &reqwest::header::HeaderValue| {
-            String::from_utf8_lossy(value.as_bytes()).into_owned()
-        };
-        let status = response.status().as_u16();
-        let headers = response
-            .headers()
-            .iter()
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect();
-        let body = response.bytes().await.map_err(|error| chain(&error.without_url()))?.to_vec();
-        Ok(Reply { status, headers, body })
+        post::exchange(request).await
     }
 
     fn remember(&self, sent: Sent) -> usize {
@@ -178,27 +154,4 @@ impl Dbt {
 fn event_id(body: &[u8]) -> String {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     body["eventId"].as_str().unwrap_or_default().to_owned()
-}
-
-/// A proxy that the environment names must not stand between us and this machine.
-fn is_loopback(url: &str) -> bool {
-    let Ok(url) = url::Url::parse(url) else { return false };
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
-/// An error and what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -48,7 +48,6 @@ impl Described<'_> {
         let mut value = json!({
             "token": run.token,
             "state": run.state(self.now),
-            "parameters": run.parameters,
             "created_at": time(run.created_at),
             "updated_at": time(run.updated_at(self.now).max(run.created_at)),
             "completed_at": run.completed_at(self.now).map(time),
@@ -58,20 +57,22 @@ impl Described<'_> {
                 "web": { "href": format!("{}/runs/{}", self.web(item), run.token) },
             },
         });
+        let word = if self.datasets { "dataset" } else { "report" };
+        value[format!("is_latest_{word}_run")] = self.flag(is(newest));
+        value[format!("is_latest_successful_{word}_run")] = self.flag(is(newest_good));
+        value[format!("{word}_has_failures_since_last_success")] = self.flag(failing);
+        value["_links"][word] = json!({ "href": self.path(item) });
         if !self.datasets {
+            value["parameters"] = run.parameters.clone();
             value["python_state"] = json!(run.python_state(self.now));
-            value["is_latest_report_run"] = self.flag(is(newest));
-            value["is_latest_successful_report_run"] = self.flag(is(newest_good));
-            value["report_has_failures_since_last_success"] = self.flag(failing);
-            value["_links"]["report"] = json!({ "href": self.path(item) });
         }
         value
     }
 
-    pub(super) fn query_runs(&self, item: &Report, run: &Run) -> Value {
+    pub(super) fn query_runs(&self, item: &Report, run: &Run) -> Vec<Value> {
         let (state, error) = run.queries(self.now);
         let here = format!("{}/runs/{}/query_runs", self.path(item), run.token);
-        let runs: Vec<Value> = (1..)
+        (1..)
             .zip(&item.queries)
             .map(|(number, name)| {
                 // One failed query is enough; the others did their part.
@@ -90,8 +91,7 @@ impl Described<'_> {
                     "_links": { "self": { "href": format!("{here}/{}q{number}", run.token) } },
                 })
             })
-            .collect();
-        json!({ "_embedded": { "query_runs": runs }, "_links": { "self": { "href": here } } })
+            .collect()
     }
 
     /// The published description calls these flags strings.

@@ -26,6 +26,12 @@ impl Refusal {
         Self { status: 404, id: "not_found", message: "The page doesn't exist".to_owned() }
     }
 
+    /// Mode documents one media type and not what becomes of others, so none is let pass.
+    fn not_acceptable() -> Self {
+        let message = "Accept must allow application/hal+json".to_owned();
+        Self { status: 406, id: "bad_request", message }
+    }
+
     fn unauthorized() -> Self {
         let message = "Sorry, we could not authenticate that request".to_owned();
         Self { status: 401, id: "unauthorized", message }
@@ -67,6 +73,11 @@ impl Shared {
         if request.header("authorization") != Some(self.credentials.as_str()) {
             return Err(Refusal::unauthorized());
         }
+        let takes_hal =
+            ["application/hal+json", "*/*"].iter().any(|&one| request.says("accept", one));
+        if request.header("accept").is_some() && !takes_hal {
+            return Err(Refusal::not_acceptable());
+        }
         let ["api", workspace, path @ ..] = path else { return Err(Refusal::not_found()) };
         if *workspace != self.options.workspace {
             return Err(Refusal::not_found());
@@ -87,7 +98,7 @@ impl Shared {
                 self.runs(item_of(&mut state, kind, item)?, kind, request)
             }
             ("GET", [kind @ ("reports" | "datasets"), item, "runs", run, rest @ ..]) => {
-                self.one_run(item_of(&mut state, kind, item)?, kind, run, rest)
+                self.one_run(item_of(&mut state, kind, item)?, kind, (run, rest), request)
             }
             _ => Err(Refusal::not_found()),
         }
@@ -108,13 +119,23 @@ impl Shared {
         Ok(reply.about(Some(&item.token), Some(&token)))
     }
 
-    fn one_run(&self, item: &Report, kind: &str, run: &str, rest: &[&str]) -> Answer {
+    fn one_run(
+        &self,
+        item: &Report,
+        kind: &str,
+        (run, rest): (&str, &[&str]),
+        request: &Request,
+    ) -> Answer {
         let now = self.now();
         let run = item.runs.iter().rev().find(|one| one.token == run && one.appears_at <= now);
         let run = run.ok_or_else(Refusal::not_found)?;
         match rest {
             [] => Ok(ok(200, self.describe(kind).run(item, run))),
-            ["query_runs"] => Ok(ok(200, self.describe(kind).query_runs(item, run))),
+            ["query_runs"] => {
+                let queries = self.describe(kind).query_runs(item, run);
+                let (queries, page) = list::page(queries, request, self.options.per_page)?;
+                Ok(ok(200, page.around("query_runs", queries, request)))
+            }
             _ => Err(Refusal::not_found()),
         }
     }
@@ -124,8 +145,8 @@ impl Shared {
         let (runs, page) = list::select(&item.runs, request, now, self.options.per_page)?;
         let described = self.describe(kind);
         let runs: Vec<Value> = runs.iter().map(|run| described.run(item, run)).collect();
-        let key = if kind == "reports" { "report_runs" } else { "dataset_runs" };
-        Ok(ok(200, page.around(key, runs, request)))
+        // A dataset's runs, too, are described as a list of report runs.
+        Ok(ok(200, page.around("report_runs", runs, request)))
     }
 
     fn spaces(&self, state: &ModeState, request: &Request) -> Answer {

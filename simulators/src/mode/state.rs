@@ -46,7 +46,8 @@ impl ModeState {
     }
 }
 
-/// A report, or a dataset, which differs only in its paths and in having no notebook.
+/// A report, or a dataset, which differs only in its paths and its names for things, and has
+/// neither a notebook nor parameters.
 #[derive(Debug, Clone)]
 pub struct Report {
     pub token: String,

@@ -6,6 +6,7 @@ mod client;
 mod dbt;
 mod fault;
 mod mode;
+mod nudges;
 mod tableau;
 mod tableau_app;
 mod tableau_errors;

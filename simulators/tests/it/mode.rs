@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::client::{Seen, Time, request, send};
 
 const REPORT: &str = "5d1b2c3d4e5f";
+const DATASET: &str = "da7a5e7da7a5";
 
 async fn played(options: ModeOptions) -> Mode {
     let mode = Mode::start(options).await.unwrap();
@@ -290,14 +291,85 @@ async fn collections_and_the_reports_in_them_are_listed() {
     assert_eq!(reports["_embedded"]["reports"][0]["token"], REPORT);
 }
 
+async fn with_dataset() -> Mode {
+    let mode = by_hand().await;
+    mode.add_dataset(Report::new(DATASET, "Orders"));
+    mode
+}
+
 #[tokio::test]
 async fn a_dataset_runs_like_a_report_but_has_no_notebook() {
-    let mode = by_hand().await;
-    mode.add_dataset(Report::new("da7a5e7da7a5", "Orders"));
-    let seen = post(&mode, "/datasets/da7a5e7da7a5/runs", &json!({ "parameters": {} })).await;
+    let mode = with_dataset().await;
+    let seen =
+        post(&mode, &format!("/datasets/{DATASET}/runs"), &json!({ "parameters": {} })).await;
     assert_eq!(seen.status, 202);
-    assert_eq!(seen.json().get("python_state"), None);
-    assert_eq!(mode.runs("da7a5e7da7a5").len(), 1);
+    let answer = seen.json();
+    assert_eq!((answer.get("python_state"), answer.get("parameters")), (None, None));
+    assert_eq!(answer["is_latest_dataset_run"], "true");
+    let run = answer["token"].as_str().unwrap();
+    assert_eq!(mode.runs(DATASET)[0].token, run);
+
+    let here = format!("/datasets/{DATASET}/runs/{run}");
+    assert_eq!(answer["_links"]["query_runs"]["href"], format!("/api/acme{here}/query_runs"));
+    mode.finish(run, "succeeded");
+    assert_eq!(get(&mode, &here).await.json()["state"], "succeeded");
+    let queries = get(&mode, &format!("{here}/query_runs")).await.json();
+    assert_eq!(queries["_embedded"]["query_runs"][0]["state"], "succeeded");
+    assert_eq!(tokens(&get(&mode, &format!("/datasets/{DATASET}/runs")).await), [run]);
+}
+
+#[tokio::test]
+async fn a_dataset_is_no_report_and_a_report_no_dataset() {
+    let mode = with_dataset().await;
+    for path in [format!("/reports/{DATASET}"), format!("/datasets/{REPORT}")] {
+        assert_eq!(get(&mode, &path).await.error(), (404, "not_found".to_owned()), "{path}");
+        let seen = post(&mode, &format!("{path}/runs"), &json!({ "parameters": {} })).await;
+        assert_eq!(seen.error(), (404, "not_found".to_owned()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_dataset_that_is_archived_or_refuses_manual_runs_is_not_run() {
+    let mode = with_dataset().await;
+    for archived in [true, false] {
+        mode.with(|state| {
+            let dataset = state.item_mut(DATASET).unwrap();
+            (dataset.archived, dataset.manual_run_disabled) = (archived, !archived);
+        });
+        let path = format!("/datasets/{DATASET}/runs");
+        let seen = post(&mode, &path, &json!({ "parameters": {} })).await;
+        assert_eq!(seen.error(), (400, "bad_request".to_owned()));
+    }
+    assert!(mode.runs(DATASET).is_empty());
+}
+
+#[tokio::test]
+async fn who_does_not_take_hal_is_refused() {
+    let mode = by_hand().await;
+    let url = format!("{}/api/acme/reports/{REPORT}", mode.url());
+    for (accept, status) in [
+        ("application/json", 406),
+        ("text/html, image/png", 406),
+        ("application/hal+json", 200),
+        ("text/html, */*;q=0.1", 200),
+    ] {
+        let asked = request(Method::GET, &url).header("accept", accept);
+        let seen = send(asked.basic_auth(mode.token(), Some(mode.secret()))).await.unwrap();
+        assert_eq!(seen.status, status, "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn the_queries_of_a_run_come_in_pages_too() {
+    let options = ModeOptions { pace: Pace::ByHand, per_page: 2, ..ModeOptions::default() };
+    let mode = played(options).await;
+    let names = ["a", "b", "c"].map(str::to_owned);
+    mode.with(|state| state.item_mut(REPORT).unwrap().queries = names.to_vec());
+    let run = run(&mode).await;
+    let path = format!("/reports/{REPORT}/runs/{run}/query_runs?page=2");
+    let second = get(&mode, &path).await.json();
+    assert_eq!(second["pagination"]["total_pages"], 2);
+    assert_eq!(second["_embedded"]["query_runs"][0]["query_name"], "c");
 }
 
 #[tokio::test]

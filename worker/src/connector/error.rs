@@ -6,6 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use afterrun_core::connection::circuit::Signal;
+use afterrun_core::telemetry::Chain;
 use reqwest::StatusCode;
 
 /// A connector reports causes, never decisions.
@@ -119,14 +121,38 @@ impl ConnectorError {
             | Self::OutOfTime { .. }
             | Self::AnswerLost { .. }
             | Self::SignedOut { .. }
+            // Not this call is refused but the credential, and the connection is left alone until it
+            // is put right: what waits for it is refreshed then.
+            | Self::SignInRefused { .. }
             | Self::NotUnderstood { .. } => Some(Retry { after: None }),
             Self::Unauthorized { .. }
-            | Self::SignInRefused { .. }
             | Self::Refused { .. }
             | Self::NotFound { .. }
             | Self::NoSuch(_)
             | Self::Ambiguous { .. }
             | Self::NotAllowed(_) => None,
+        }
+    }
+
+    /// What it says of the connection as a whole.
+    pub fn signal(&self) -> Signal {
+        let error = || Chain(self).to_string();
+        match self {
+            Self::OutcomeUnknown { source } => source.signal(),
+            Self::Unreachable { .. } | Self::AnswerLost { .. } | Self::Unavailable { .. } => {
+                Signal::Outage { error: error() }
+            }
+            Self::SignInRefused { .. } => Signal::Refused { error: error() },
+            Self::RateLimited { retry_after, .. } => Signal::SlowDown { after: *retry_after },
+            Self::OutOfTime { .. } => Signal::Nothing,
+            Self::Unauthorized { .. }
+            | Self::SignedOut { .. }
+            | Self::Refused { .. }
+            | Self::NotFound { .. }
+            | Self::NoSuch(_)
+            | Self::Ambiguous { .. }
+            | Self::NotAllowed(_)
+            | Self::NotUnderstood { .. } => Signal::Answered,
         }
     }
 

@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use afterrun_core::config::{Config, ConfigError};
+use afterrun_simulators::mode::Report;
+use afterrun_simulators::{Mode, ModeOptions};
+use tokio::time::Instant;
 
+use crate::connector::{ConnectorError, Triggered};
 use crate::connectors;
 use crate::http::{Http, Limits};
 use crate::targets::Targets;
@@ -51,6 +55,7 @@ fn the_settings_of_the_interface_are_taken() {
             "  t: { connection: m, report: 5d1b2c3d4e5f, \
                     parameters: { user_id: 123, location: San Francisco } }\n",
         ),
+        (MODE, "  t: { connection: m, dataset: da7a5e7da7a5 }\n"),
         (TABLEAU, "  t: { connection: m, workbook: Sales, project: Finance }\n"),
         (TABLEAU, "  t: { connection: m, datasource: Orders }\n"),
         (TABLEAU, "  t: { connection: m, workbook_id: 3cc6cd06-89ce-4fdc-b935-5294135d6d42 }\n"),
@@ -67,9 +72,11 @@ fn the_settings_of_the_interface_are_taken() {
 
 #[test]
 fn a_token_that_looks_like_a_number_is_taken_as_it_is_written() {
-    let target = "  t: { connection: m, report: 123456789012 }\n";
-    if let Err(error) = open(&whole(MODE, target)) {
-        panic!("{error}");
+    for key in ["report", "dataset"] {
+        let target = format!("  t: {{ connection: m, {key}: 123456789012 }}\n");
+        if let Err(error) = open(&whole(MODE, &target)) {
+            panic!("{error}");
+        }
     }
 }
 
@@ -134,6 +141,24 @@ fn there_is_exactly_one_way_to_sign_in_to_tableau() {
 }
 
 #[test]
+fn a_mode_target_is_a_report_or_a_dataset_and_a_mistake_in_it_is_named() {
+    for (keys, words) in [
+        ("report: a, dataset: b", "name exactly one of `report`, `dataset`"),
+        ("parameters: { a: 1 }", "name exactly one of `report`, `dataset`"),
+        ("dataset: a, parameters: { a: 1 }", "`parameters` are a report's"),
+        ("dataset: a, parameters: {}", "`parameters` are a report's"),
+        ("dataset: https://app.mode.com/acme/datasets/a", "targets.t.dataset"),
+        ("report: a b", "targets.t.report"),
+        ("report: a, parameters: 7", "targets.t.parameters"),
+        ("report: a, datasets: b", "datasets"),
+    ] {
+        let text = mistakes(MODE, &format!("  t: {{ connection: m, {keys} }}\n"));
+        assert!(text.contains(words) && text.contains("targets.t"), "{keys}\n{text}");
+        assert!(text.contains("afterrun.yml:10:"), "{keys}\n{text}");
+    }
+}
+
+#[test]
 fn an_api_version_is_read_as_it_is_written() {
     let target = "  t: { connection: m, workbook: A }\n";
     for version in ["3.10", "\"3.10\""] {
@@ -154,6 +179,60 @@ fn a_secret_of_the_wrong_shape_is_not_quoted() {
         let text = mistakes(&MODE.replace("${T}", wrong), target);
         assert!(text.contains("token"), "{text}");
     }
+}
+
+/// A played Mode with three targets: `t` and `u` on the connection `m`, `v` on `n`, which is the
+/// same tool and keeps to the same pace.
+async fn paced(requests_per_second: f64) -> (Mode, Targets) {
+    let (token, secret) = (CANARY.to_owned(), CANARY.to_owned());
+    let mode = Mode::start(ModeOptions { token, secret, ..ModeOptions::default() }).await.unwrap();
+    mode.add_report(Report::new("abc", "Sales"));
+    let connection = format!("{MODE}    base_url: {}\n", mode.url());
+    let connections = format!("{connection}{}", connection.replace("  m:", "  n:"));
+    let targets = [("t", "m"), ("u", "m"), ("v", "n")]
+        .map(|(name, on)| format!("  {name}: {{ connection: {on}, report: abc }}\n"))
+        .concat();
+    let env = |_: &str| Some(CANARY.to_owned());
+    let text = whole(&connections, &targets);
+    let mut config = Config::from_text(Path::new("afterrun.yml"), &text, &env).unwrap();
+    for connection in config.connections.values_mut() {
+        connection.requests_per_second = Some(requests_per_second);
+    }
+    let targets = Targets::open(config, &Http::new(Limits::default()).unwrap()).unwrap();
+    (mode, targets)
+}
+
+#[tokio::test]
+async fn the_targets_of_a_connection_share_its_pace_and_other_connections_do_not() {
+    let (mode, targets) = paced(0.001).await;
+    let get = |name| targets.get(name).unwrap();
+    get("t").check().await.answer.unwrap();
+
+    // The next turn comes in a quarter of an hour, and no operation has that long.
+    let began = Instant::now();
+    let called = get("u").trigger().await;
+    let error = called.answer.unwrap_err();
+    assert!(matches!(error, ConnectorError::OutOfTime { .. }), "{error:?}");
+    assert!(error.to_string().contains("requests_per_second"), "{error}");
+    assert!(error.retry().is_some() && !error.outcome_unknown(), "{error:?}");
+    assert_eq!(called.http_status, None);
+    assert!(began.elapsed() < Limits::default().operation, "nobody waits for what is too late");
+    assert_eq!(mode.calls().len(), 1, "nothing was sent");
+
+    let started = get("v").trigger().await.answer;
+    assert!(matches!(started, Ok(Triggered::Started(_))), "{started:?}");
+    assert_eq!(mode.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn calls_wait_for_their_turn_and_then_are_sent() {
+    let (mode, targets) = paced(20.0).await;
+    let began = Instant::now();
+    for name in ["t", "u", "t", "u", "t"] {
+        targets.get(name).unwrap().check().await.answer.unwrap();
+    }
+    assert!(began.elapsed().as_millis() >= 200, "{:?}", began.elapsed());
+    assert_eq!(mode.calls().len(), 5);
 }
 
 #[test]

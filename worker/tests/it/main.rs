@@ -1,9 +1,11 @@
 //! The worker through the front door: signed HTTP in, played tools out, a real Postgres between.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
+mod breaker;
 mod harness;
 mod lease;
 mod lost;
+mod operate;
 mod plan;
 mod refresh;
 mod reload;

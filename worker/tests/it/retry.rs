@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use afterrun_core::refresh::Recorded;
 use afterrun_simulators::tableau::Item;
-use afterrun_simulators::{Fault, Mode};
+use afterrun_simulators::{Call, Fault, Mode};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
@@ -190,7 +190,9 @@ async fn a_report_that_is_not_there_fails_at_once_and_says_so(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_credential_that_is_refused_fails_at_once_and_says_so(pool: PgPool) {
+async fn a_call_that_is_not_permitted_is_final_and_a_sign_in_that_is_refused_waits_to_be_put_right(
+    pool: PgPool,
+) {
     let stack = Stack::start(pool).await;
     stack.foresee(401);
     stack.mode.faults().on("POST", "/runs", 1, Fault::status(401));
@@ -202,8 +204,15 @@ async fn a_credential_that_is_refused_fails_at_once_and_says_so(pool: PgPool) {
     assert_eq!((row.state(), row.attempts), ("failed", Some(1)));
     assert!(row.error().starts_with("not permitted"), "{}", row.error());
     let row = stack.row(&workbook).await;
-    assert_eq!((row.state(), row.attempts), ("failed", Some(1)));
+    assert_eq!(
+        (row.state(), row.attempts),
+        ("failed", Some(2)),
+        "it has had its time and its last try"
+    );
     assert!(row.error().contains("sign-in refused, check the connection's token"), "{row:#?}");
+    let signed_in = |call: &Call| call.path.ends_with("/signin");
+    let tried = stack.tableau.calls().into_iter().filter(signed_in).count();
+    assert!(tried <= 20, "{tried} sign-ins in 12 hours");
     assert!(!format!("{:?}", stack.everything().await).contains("secret"));
     stack.finish().await;
 }

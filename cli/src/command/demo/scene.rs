@@ -1,6 +1,8 @@
 //! The tour: what happens in each scene, told as it does, and checked at its end.
 
 mod check;
+mod coalesce;
+mod gather;
 mod watch;
 
 use afterrun_simulators::dbt::{self, Answer, Event, Run, RunStatus};
@@ -25,6 +27,12 @@ pub(super) const JOBS: [Job; 3] = [
     Job { id: 282_193, name: "Churn model", target: "churn-report", tool: Tool::Report(1) },
 ];
 
+/// Two jobs that feed one report.
+pub(super) const MARTS: [Job; 2] = [
+    Job { id: 282_194, name: "Orders mart", target: "margin-report", tool: Tool::Report(2) },
+    Job { id: 282_195, name: "Costs mart", target: "margin-report", tool: Tool::Report(2) },
+];
+
 /// Plays every scene. What was not as it must be, in words; nothing if all was.
 pub(super) async fn tour(stage: &Stage, story: &Story) -> anyhow::Result<Vec<String>> {
     let [nightly, finance, churn] = &JOBS;
@@ -32,28 +40,40 @@ pub(super) async fn tour(stage: &Stage, story: &Story) -> anyhow::Result<Vec<Str
 
     let scene =
         story.scene(1, "A run succeeds: the Mode report that reads from it is refreshed")?;
-    let expected = Expected { deliveries: 3, lost_calls: 0 };
+    let expected = Expected { deliveries: 3, ..Expected::default() };
     wrong.extend(refreshes(stage, &scene, nightly, 90_001, expected).await?);
 
     let scene =
         story.scene(2, "Another job: a Tableau workbook, to the end of its extract refresh")?;
-    let expected = Expected { deliveries: 2, lost_calls: 0 };
+    let expected = Expected { deliveries: 2, ..Expected::default() };
     wrong.extend(refreshes(stage, &scene, finance, 90_002, expected).await?);
 
     let scene =
         story.scene(3, "Mode is away for a moment: the call is repeated, the work is not lost")?;
     stage.mode.faults().on("POST", "/runs", 1, Fault::status(503));
-    let expected = Expected { deliveries: 1, lost_calls: 1 };
+    let expected = Expected { lost_calls: 1, ..Expected::default() };
     wrong.extend(refreshes(stage, &scene, churn, 90_003, expected).await?);
 
     let scene = story.scene(4, "A run fails: nothing is refreshed, and the history says why")?;
     wrong.extend(refreshes_nothing(stage, &scene, nightly, 90_004).await?);
 
+    let scene =
+        story.scene(5, "A refresh fails in Mode: it is tried again, until Mode says well")?;
+    stage.mode.next_runs_end(stage.reports[1], &["failed"]);
+    let expected = Expected { failed_there: 1, ..Expected::default() };
+    wrong.extend(refreshes(stage, &scene, churn, 90_005, expected).await?);
+
+    let scene = story.scene(6, "Three runs end close together: two refreshes show all of them")?;
+    wrong.extend(coalesce::three_runs(stage, &scene, nightly, 90_006).await?);
+
+    let scene = story.scene(7, "Two jobs feed one report: it is refreshed when both are done")?;
+    wrong.extend(gather::two_jobs(stage, &scene, &MARTS, 90_009).await?);
+
     crate::output::line("")?;
     if wrong.is_empty() {
         let told = format!(
-            "All of it really happened, by the database and by the tools: 4 runs, 8 deliveries, \
-             3 confirmed refreshes, {:.1} s.",
+            "All of it really happened, by the database and by the tools: 10 runs, 14 deliveries, \
+             7 confirmed refreshes, {:.1} s.",
             story.elapsed().as_secs_f64()
         );
         crate::output::line(story.paint.green(told))?;

@@ -38,7 +38,7 @@ pub(super) struct Stage {
     pub(super) note: Note,
     pub(super) config: PathBuf,
     /// The tokens and ids by which the played tools know their items.
-    pub(super) reports: [&'static str; 2],
+    pub(super) reports: [&'static str; 3],
     pub(super) workbook: String,
     server: Server,
     database: PgConnectOptions,
@@ -55,9 +55,10 @@ impl Stage {
         let mode = mode.await.context("could not start the simulated Mode")?;
         let tableau = Tableau::start(TableauOptions { pace, ..TableauOptions::default() });
         let tableau = tableau.await.context("could not start the simulated Tableau")?;
-        let reports = ["5d1b2c3d4e5f", "9a8b7c6d5e4f"];
+        let reports = ["5d1b2c3d4e5f", "9a8b7c6d5e4f", "0c1d2e3f4a5b"];
         mode.add_report(Report::new(reports[0], "Sales"));
         mode.add_report(Report::new(reports[1], "Churn"));
+        mode.add_report(Report::new(reports[2], "Margin"));
         let workbook = tableau.add_workbook(Item::new("Sales", "Finance"));
 
         let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -93,7 +94,7 @@ impl Stage {
 
         crate::output::line("")?;
         story.prop("dbt", format!("posts to {webhooks}"))?;
-        story.prop("Mode", format!("{} with the reports Sales and Churn", mode.url()))?;
+        story.prop("Mode", format!("{} with the reports Sales, Churn and Margin", mode.url()))?;
         story.prop("Tableau", format!("{} with the workbook Sales", tableau.url()))?;
         story.prop("Postgres", format!("its own, in {}", server.data_dir().display()))?;
         story.prop("config", config.display())?;
@@ -144,7 +145,7 @@ impl Stage {
 }
 
 /// What `afterrun.yml` would say for real tools, with the played ones' addresses.
-fn configuration(mode: &Mode, tableau: &Tableau, [sales, churn]: [&str; 2]) -> String {
+fn configuration(mode: &Mode, tableau: &Tableau, [sales, churn, margin]: [&str; 3]) -> String {
     format!(
         r#"# Written by `afterrun demo`: everything it points at is simulated on this machine.
 sources:
@@ -167,12 +168,14 @@ connections:
 targets:
   sales-report: {{ connection: mode, report: {sales}, parameters: {{ region: EMEA }} }}
   churn-report: {{ connection: mode, report: {churn} }}
+  margin-report: {{ connection: mode, report: {margin} }}
   sales-workbook: {{ connection: tableau, workbook: Sales, project: Finance }}
 
 routes:
   - {{ name: nightly-sales, on: success, jobs: [282191], refresh: [sales-report] }}
   - {{ name: finance-mart, on: success, jobs: [282192], refresh: [sales-workbook] }}
   - {{ name: churn-model, on: success, jobs: [282193], refresh: [churn-report] }}
+  - {{ name: both-marts, on: success, after_all: [282194, 282195], within: 6h, refresh: [margin-report] }}
 
 defaults:
   retry: {{ initial: 500ms, multiplier: 2, max: 2s, give_up_after: 1m }}

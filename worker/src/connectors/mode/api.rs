@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use reqwest::RequestBuilder;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Url};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::wire::{Collections, QueryRuns, Refusal, Report, Run, RunToken, Runs};
-use super::{Target, Tool};
+use super::wire::{Collections, Embedded, Item, List, Listed, QueryRun, Refusal, Run, RunToken};
+use super::{Kind, Target, Tool};
 use crate::connector::{Answer, ConnectorError, Context};
-use crate::http::{Reply, clean};
+use crate::http::Reply;
 
 /// A run's own address may not know it at once.
 const APPEARS_WITHIN: Duration = Duration::from_millis(700);
 
-/// Runs that began in the few moments of a lost call fill no more pages than this.
+/// Neither the runs that began in the few moments of a lost call nor the queries of one run fill
+/// more pages than this.
 const MOST_PAGES: u32 = 10;
+
+const HAL: &str = "application/hal+json";
 
 pub(super) struct Api<'a> {
     cx: Context<'a, Tool>,
@@ -27,9 +31,11 @@ impl<'a> Api<'a> {
         Self { cx }
     }
 
+    /// Mode documents the body for reports, where it may not be left out; a dataset is sent the
+    /// same, and its parameters are always empty.
     pub(super) async fn start(&self, target: &Target) -> Answer<Run> {
         let body = json!({ "parameters": target.parameters });
-        let url = self.report_url(target, &["runs"]);
+        let url = self.item_url(target, &["runs"]);
         self.call(self.cx.http.post(url).json(&body)).await?.json()
     }
 
@@ -39,7 +45,7 @@ impl<'a> Api<'a> {
         let Ok(token) = token.parse::<RunToken>() else {
             return Ok(None);
         };
-        let url = self.report_url(target, &["runs", token.as_str()]);
+        let url = self.item_url(target, &["runs", token.as_str()]);
         let first = self.call(self.cx.http.get(url.clone())).await;
         let answer = match first {
             Err(ConnectorError::NotFound { .. }) => {
@@ -55,48 +61,40 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// What the queries of a run that failed say; with `proven`, also of those that have not
-    /// come to a success.
-    pub(super) async fn failures(
-        &self,
-        target: &Target,
-        token: &str,
-        proven: bool,
-    ) -> Answer<Option<String>> {
-        let url = self.report_url(target, &["runs", token, "query_runs"]);
-        let runs: QueryRuns = self.call(self.cx.http.get(url)).await?.json()?;
-        let runs = runs.embedded.query_runs;
-        let words: Vec<_> =
-            runs.iter().filter(|run| run.failed(proven)).map(|run| run.words()).collect();
-        Ok((!words.is_empty()).then(|| clean(&words.join("; "))))
+    /// The queries of a run, as they ended.
+    pub(super) async fn queries(&self, target: &Target, run: &Run) -> Answer<Listed<QueryRun>> {
+        self.list(self.queries_url(target, run), |page| page.query_runs).await
     }
 
+    /// The runs created since then; `None` where this token may not list them.
     pub(super) async fn runs_since(
         &self,
         target: &Target,
         since: DateTime<Utc>,
-    ) -> Answer<Vec<Run>> {
-        let mut found = Vec::new();
-        for page in 1..=MOST_PAGES {
-            let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
-            let mut url = self.report_url(target, &["runs"]);
-            url.query_pairs_mut()
-                .append_pair("filter", &format!("created_at.gt.{since}"))
-                .append_pair("order", "desc")
-                .append_pair("order_by", "created_at")
-                .append_pair("page", &page.to_string());
-            let runs: Runs = self.call(self.cx.http.get(url)).await?.json()?;
-            let empty = runs.embedded.report_runs.is_empty();
-            found.extend(runs.embedded.report_runs);
-            if empty || runs.pagination.total_pages.is_none_or(|pages| page >= pages) {
-                break;
+    ) -> Answer<Option<Listed<Run>>> {
+        let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let mut url = self.item_url(target, &["runs"]);
+        url.query_pairs_mut()
+            .append_pair("filter", &format!("created_at.gt.{since}"))
+            .append_pair("order", "desc")
+            .append_pair("order_by", "created_at");
+        match self.list(url, |page| page.runs).await {
+            Ok(listed) => Ok(Some(listed)),
+            // To repeat the start costs the warehouse a run and does no harm.
+            Err(
+                error @ (ConnectorError::Unauthorized { .. }
+                | ConnectorError::Refused { .. }
+                | ConnectorError::NotFound { .. }),
+            ) => {
+                tracing::warn!(%error, "Mode's runs cannot be listed");
+                Ok(None)
             }
+            Err(error) => Err(error),
         }
-        Ok(found)
     }
 
-    pub(super) async fn report(&self, target: &Target) -> Answer<Report> {
-        self.call(self.cx.http.get(self.report_url(target, &[]))).await?.json()
+    pub(super) async fn item(&self, target: &Target) -> Answer<Item> {
+        self.call(self.cx.http.get(self.item_url(target, &[]))).await?.json()
     }
 
     /// How many collections the token can see; a workspace that is not there shows none.
@@ -107,18 +105,56 @@ impl<'a> Api<'a> {
         Ok(collections.embedded.spaces.len())
     }
 
+    /// All pages of a list, as far as they can be read.
+    async fn list<T>(
+        &self,
+        url: Url,
+        rows: impl Fn(Embedded) -> Option<Vec<T>>,
+    ) -> Answer<Listed<T>> {
+        let mut listed = Listed { rows: Vec::new(), whole: false };
+        for page in 1..=MOST_PAGES {
+            let mut url = url.clone();
+            url.query_pairs_mut().append_pair("page", &page.to_string());
+            let list: List = self.call(self.cx.http.get(url)).await?.json()?;
+            let Some(found) = rows(list.embedded) else { break };
+            let last = list.pagination.total_pages.is_none_or(|pages| page >= pages);
+            listed.whole = last || found.is_empty();
+            listed.rows.extend(found);
+            if listed.whole {
+                break;
+            }
+        }
+        Ok(listed)
+    }
+
     async fn call(&self, request: RequestBuilder) -> Answer<Reply> {
         let connection = self.cx.connection;
         let (token, secret) = (connection.token.expose(), connection.secret.expose());
-        let reply = self.cx.http.send(request.basic_auth(token, Some(secret))).await?;
+        // In place of the sender's own: Mode's answers are HAL.
+        let accept = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(HAL))]);
+        let request = request.headers(accept).basic_auth(token, Some(secret));
+        let reply = self.cx.http.send(request).await?;
         if reply.is_success() { Ok(reply) } else { Err(refusal(&reply)) }
     }
 
-    fn report_url(&self, target: &Target, rest: &[&str]) -> reqwest::Url {
-        self.url(&[&["reports", target.report.as_str()], rest].concat())
+    /// Below the run itself, which Mode documents for reports only. A dataset's run links to its
+    /// queries, so its link is followed, but only its path and only within the workspace.
+    fn queries_url(&self, target: &Target, run: &Run) -> Url {
+        let mut url = self.item_url(target, &["runs", run.token.as_str(), "query_runs"]);
+        if target.kind == Kind::Dataset
+            && let Some(given) = run.link("query_runs").and_then(|href| url.join(href).ok())
+            && given.path().starts_with(self.url(&[""]).path())
+        {
+            url.set_path(given.path());
+        }
+        url
     }
 
-    fn url(&self, rest: &[&str]) -> reqwest::Url {
+    fn item_url(&self, target: &Target, rest: &[&str]) -> Url {
+        self.url(&[&[target.kind.path(), target.token.as_str()], rest].concat())
+    }
+
+    fn url(&self, rest: &[&str]) -> Url {
         let workspace = ["api", self.cx.connection.workspace.as_str()];
         self.cx.connection.base_url.join(workspace.iter().chain(rest).copied())
     }

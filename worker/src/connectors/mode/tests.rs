@@ -1,5 +1,9 @@
 //! Mode against the played Mode.
 
+mod completed;
+mod dataset;
+mod lost;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +13,19 @@ use serde_json::{Value, json};
 
 use super::Tool;
 use crate::connector::{
-    ConnectorError, Looked, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
+    ConnectorError, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
 };
-use crate::connectors::contract::{Contract, a_moment_ago, found};
+use crate::connectors::contract::{Contract, a_moment_ago};
 use crate::http::{Http, Limits};
 
 const REPORT: &str = "5d1b2c3d4e5f";
+const DATASET: &str = "da7a5e7da7a5";
 
 struct Played {
     mode: Mode,
-    parameters: Value,
+    item: &'static str,
+    /// The target's keys.
+    target: Value,
 }
 
 async fn played(options: ModeOptions) -> Played {
@@ -29,7 +36,8 @@ async fn played(options: ModeOptions) -> Played {
     };
     let mode = Mode::start(options).await.unwrap();
     mode.add_report(Report::new(REPORT, "Sales"));
-    Played { mode, parameters: json!({}) }
+    mode.add_dataset(Report::new(DATASET, "Sales of a day"));
+    Played { mode, item: REPORT, target: json!({ "report": REPORT }) }
 }
 
 async fn by_hand() -> Played {
@@ -38,6 +46,19 @@ async fn by_hand() -> Played {
 
 pub(in crate::connectors) async fn contract() -> impl Contract {
     by_hand().await
+}
+
+pub(in crate::connectors) async fn contract_of_a_dataset() -> impl Contract {
+    a_dataset().await
+}
+
+async fn a_dataset() -> Played {
+    Played { item: DATASET, target: json!({ "dataset": DATASET }), ..by_hand().await }
+}
+
+async fn with_parameters(parameters: Value) -> Played {
+    let target = json!({ "report": REPORT, "parameters": parameters });
+    Played { target, ..by_hand().await }
 }
 
 impl Played {
@@ -69,8 +90,8 @@ impl Contract for Played {
     }
 
     fn target_at(&self, http: &Http, url: &str) -> Arc<dyn OpenTarget> {
-        let target = json!({ "report": REPORT, "parameters": self.parameters });
-        self.connection(http, url).with_target(serde_json::from_value(target).unwrap())
+        let target = serde_json::from_value(self.target.clone()).unwrap();
+        self.connection(http, url).with_target(target)
     }
 
     fn url(&self) -> String {
@@ -90,11 +111,11 @@ impl Contract for Played {
     }
 
     fn started(&self) -> Vec<String> {
-        self.mode.runs(REPORT).into_iter().map(|run| run.token).collect()
+        self.mode.runs(self.item).into_iter().map(|run| run.token).collect()
     }
 
     fn end(&self, failure: Option<&str>) {
-        for run in self.mode.runs(REPORT) {
+        for run in self.mode.runs(self.item) {
             if let Some(words) = failure {
                 self.mode.fail_query(&run.token, words);
             }
@@ -114,11 +135,11 @@ impl Contract for Played {
 
 #[tokio::test]
 async fn a_report_is_run_with_its_parameters_and_linked_for_humans() {
-    let mut played = by_hand().await;
-    played.parameters = json!({ "user_id": 123, "location": "San Francisco" });
+    let parameters = json!({ "user_id": 123, "location": "San Francisco" });
+    let played = with_parameters(parameters.clone()).await;
     let started = played.start(&played.target()).await;
     let runs = played.mode.runs(REPORT);
-    assert_eq!(runs[0].parameters, played.parameters);
+    assert_eq!(runs[0].parameters, parameters);
     assert_eq!(runs[0].token, started.remote_id);
     let link = format!("{}/acme/reports/{REPORT}/runs/{}", played.mode.url(), started.remote_id);
     assert_eq!(started.url, Some(link));
@@ -134,24 +155,6 @@ async fn a_state_that_nobody_has_heard_of_is_still_running() {
         let progress = Some(state.to_owned());
         assert_eq!(target.poll(&run).await.answer.unwrap(), Polled::Running { progress });
     }
-}
-
-#[tokio::test]
-async fn a_completed_run_is_a_success_only_if_its_parts_prove_it() {
-    let played = by_hand().await;
-    let target = played.target();
-    let run = played.start(&target).await.remote_id;
-    played.mode.finish(&run, "completed");
-    let polled = target.poll(&run).await.answer.unwrap();
-    assert!(matches!(polled, Polled::Succeeded { .. }), "{polled:?}");
-
-    played.mode.set_python_state(&run, "failed");
-    let polled = target.poll(&run).await.answer.unwrap();
-    assert!(matches!(&polled, Polled::Failed { why, .. } if why.contains("notebook")));
-
-    played.mode.fail_query(&run, "warehouse suspended");
-    let polled = target.poll(&run).await.answer.unwrap();
-    assert!(matches!(&polled, Polled::Failed { why, .. } if why.contains("warehouse suspended")));
 }
 
 #[tokio::test]
@@ -179,45 +182,56 @@ async fn a_run_whose_own_address_does_not_know_it_yet_is_not_gone() {
 }
 
 #[tokio::test]
-async fn a_run_with_other_parameters_is_not_taken_for_the_lost_one() {
-    let mut played = by_hand().await;
-    played.parameters = json!({ "region": "EMEA" });
-    let since = a_moment_ago();
-    played.mode.start_run(REPORT);
-    let target = played.target();
-    assert_eq!(target.find(since).await.answer.unwrap(), Looked::Nothing);
-    let ours = played.start(&target).await;
-    assert_eq!(found(&target, since).await.started, ours);
-}
-
-#[tokio::test]
-async fn a_lost_run_is_found_on_a_later_page() {
-    let options = ModeOptions { pace: Pace::ByHand, per_page: 2, ..ModeOptions::default() };
-    let mut played = played(options).await;
-    played.parameters = json!({ "region": "EMEA" });
-    let since = a_moment_ago();
-    let target = played.target();
-    let ours = played.start(&target).await;
-    for _ in 0..5 {
-        played.mode.start_run(REPORT);
+async fn what_cannot_be_run_is_refused_by_the_check_and_at_the_start() {
+    for played in [by_hand().await, a_dataset().await] {
+        let target = played.target();
+        for (archived, words) in [(true, "archived"), (false, "manual runs")] {
+            played.mode.with(|state| {
+                let item = state.item_mut(played.item).unwrap();
+                item.archived = archived;
+                item.manual_run_disabled = !archived;
+            });
+            let error = target.check().await.answer.unwrap_err();
+            assert!(matches!(&error, ConnectorError::NotAllowed(why) if why.contains(words)));
+            let error = target.trigger().await.answer.unwrap_err();
+            assert!(matches!(error, ConnectorError::Refused { .. }), "{error:?}");
+        }
     }
-    assert_eq!(found(&target, since).await.started, ours);
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_be_run_is_refused_by_the_check_and_at_the_start() {
-    let played = by_hand().await;
-    let target = played.target();
-    for (archived, words) in [(true, "archived"), (false, "manual runs")] {
-        played.mode.with(|state| {
-            let report = state.reports.get_mut(REPORT).unwrap();
-            report.archived = archived;
-            report.manual_run_disabled = !archived;
-        });
-        let error = target.check().await.answer.unwrap_err();
-        assert!(matches!(&error, ConnectorError::NotAllowed(why) if why.contains(words)));
-        let error = target.trigger().await.answer.unwrap_err();
-        assert!(matches!(error, ConnectorError::Refused { .. }), "{error:?}");
+async fn whichever_call_is_told_to_slow_down_says_so_and_how_long() {
+    for played in [by_hand().await, a_dataset().await] {
+        let target = played.target();
+        let run = played.start(&target).await.remote_id;
+        played.mode.finish(&run, "completed");
+        for (told, after) in [(Some("30"), Some(Duration::from_secs(30))), (None, None)] {
+            let limit = |method: &str, path: &str| {
+                let fault = Fault::status(429).body(r#"{"id":"rate_limited","message":"slow"}"#);
+                let fault = match told {
+                    Some(told) => fault.header("retry-after", told),
+                    None => fault,
+                };
+                played.faults().on(method, path, 1, fault);
+            };
+            let mut errors = Vec::new();
+            limit("POST", "/runs");
+            errors.push(target.trigger().await.answer.unwrap_err());
+            limit("GET", &format!("/runs/{run}"));
+            errors.push(target.poll(&run).await.answer.unwrap_err());
+            limit("GET", "/query_runs");
+            errors.push(target.poll(&run).await.answer.unwrap_err());
+            limit("GET", "/runs?");
+            errors.push(target.find(a_moment_ago()).await.answer.unwrap_err());
+            for error in errors {
+                assert!(matches!(error, ConnectorError::RateLimited { .. }), "{error:?}");
+                assert_eq!(error.retry().unwrap().after, after, "{error:?}");
+                assert!(!error.outcome_unknown(), "nothing was started: {error:?}");
+            }
+        }
+        assert_eq!(played.started(), std::slice::from_ref(&run));
+        let polled = target.poll(&run).await.answer.unwrap();
+        assert!(matches!(polled, Polled::Succeeded { .. }), "none of them was an end: {polled:?}");
     }
 }
 

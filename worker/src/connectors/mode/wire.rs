@@ -52,9 +52,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// The page of this run for humans.
-    pub(super) fn web(&self) -> Option<&str> {
-        self.links.get("web")?.get("href")?.as_str()
+    pub(super) fn link(&self, to: &str) -> Option<&str> {
+        self.links.get(to)?.get("href")?.as_str()
     }
 
     /// Whether it ran with what we would have run it with. Mode fills in parameters that we left
@@ -103,18 +102,67 @@ impl State {
     }
 }
 
+/// What the parts of a run say of a run that only calls itself completed.
+pub(super) enum Proof {
+    Whole,
+    Against(String),
+    /// A part has not ended, or cannot be seen: to be asked again.
+    Open,
+}
+
+impl Proof {
+    pub(super) fn of(run: &Run, queries: &Listed<QueryRun>) -> Self {
+        let notebook = run.python_state.as_deref();
+        if let Some(why) = queries.failed() {
+            Self::Against(why)
+        } else if notebook == Some("failed") {
+            Self::Against("the run completed, but its notebook failed".to_owned())
+        } else if !queries.whole
+            || matches!(notebook, Some("pending" | "submitted"))
+            || queries.rows.iter().any(|query| query.outcome().is_none())
+        {
+            Self::Open
+        } else if queries.rows.is_empty() && notebook != Some("succeeded") {
+            let why = "the run completed, but Mode lists no query of it, so nothing shows that it \
+                       succeeded";
+            Self::Against(why.to_owned())
+        } else {
+            Self::Whole
+        }
+    }
+}
+
+/// The pages of a list put together.
+pub(super) struct Listed<T> {
+    pub(super) rows: Vec<T>,
+    /// Whether nothing is missing.
+    pub(super) whole: bool,
+}
+
+impl Listed<QueryRun> {
+    /// The words of the queries that failed.
+    pub(super) fn failed(&self) -> Option<String> {
+        let failed = self.rows.iter().filter(|query| query.outcome() == Some(false));
+        let words: Vec<_> = failed.map(QueryRun::words).collect();
+        (!words.is_empty()).then(|| clean(&words.join("; ")))
+    }
+}
+
+/// One page of a list.
 #[derive(Deserialize)]
-pub(super) struct Runs {
+pub(super) struct List {
     #[serde(default, rename = "_embedded")]
-    pub(super) embedded: EmbeddedRuns,
+    pub(super) embedded: Embedded,
     #[serde(default)]
     pub(super) pagination: Pagination,
 }
 
 #[derive(Default, Deserialize)]
-pub(super) struct EmbeddedRuns {
-    #[serde(default)]
-    pub(super) report_runs: Vec<Run>,
+pub(super) struct Embedded {
+    /// A dataset's runs are described as a list of report runs; the other name costs nothing.
+    #[serde(rename = "report_runs", alias = "dataset_runs")]
+    pub(super) runs: Option<Vec<Run>>,
+    pub(super) query_runs: Option<Vec<QueryRun>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -124,21 +172,9 @@ pub(super) struct Pagination {
 }
 
 #[derive(Deserialize)]
-pub(super) struct QueryRuns {
-    #[serde(default, rename = "_embedded")]
-    pub(super) embedded: EmbeddedQueryRuns,
-}
-
-#[derive(Default, Deserialize)]
-pub(super) struct EmbeddedQueryRuns {
-    #[serde(default)]
-    pub(super) query_runs: Vec<QueryRun>,
-}
-
-#[derive(Deserialize)]
 pub(super) struct QueryRun {
     #[serde(default, deserialize_with = "lenient")]
-    pub(super) state: Option<String>,
+    state: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     error_message: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
@@ -146,16 +182,16 @@ pub(super) struct QueryRun {
 }
 
 impl QueryRun {
-    /// Whether it ended, and not well; with `proven`, anything short of success.
-    pub(super) fn failed(&self, proven: bool) -> bool {
+    /// Whether it ended well; `None` as long as it has not ended in a state that is known.
+    fn outcome(&self) -> Option<bool> {
         match self.state.as_deref() {
-            Some("succeeded" | "completed") => false,
-            Some("failed" | "cancelled" | "error" | "errored") => true,
-            _ => proven,
+            Some("succeeded" | "completed") => Some(true),
+            Some("failed" | "cancelled" | "error" | "errored") => Some(false),
+            _ => None,
         }
     }
 
-    pub(super) fn words(&self) -> String {
+    fn words(&self) -> String {
         let name = self.query_name.as_deref().unwrap_or("without a name");
         let state = self.state.as_deref().unwrap_or("in an unknown state");
         clean(&match self.error_message.as_deref().filter(|message| !message.trim().is_empty()) {
@@ -165,8 +201,9 @@ impl QueryRun {
     }
 }
 
+/// A report or a dataset: Mode describes both alike.
 #[derive(Deserialize)]
-pub(super) struct Report {
+pub(super) struct Item {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) name: Option<String>,
     #[serde(default, deserialize_with = "flag")]

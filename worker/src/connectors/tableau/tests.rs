@@ -12,6 +12,7 @@ mod tasks;
 
 use std::sync::Arc;
 
+use afterrun_core::connection::circuit::Signal;
 use afterrun_simulators::tableau::{Item, Kind, Language, Shapes};
 use afterrun_simulators::{Call, Fault, Faults, Pace, Tableau, TableauOptions};
 use futures_util::future::join_all;
@@ -29,6 +30,8 @@ struct Played {
     tableau: Tableau,
     sales: String,
     http: Http,
+    /// What the contract suite refreshes.
+    target: Value,
 }
 
 fn options() -> TableauOptions {
@@ -43,7 +46,8 @@ fn options() -> TableauOptions {
 async fn played(options: TableauOptions) -> Played {
     let tableau = Tableau::start(options).await.unwrap();
     let sales = tableau.add_workbook(Item::new("Sales", "Finance"));
-    Played { tableau, sales, http: Http::new(Limits::default()).unwrap() }
+    let target = json!({ "workbook": "Sales" });
+    Played { tableau, sales, http: Http::new(Limits::default()).unwrap(), target }
 }
 
 async fn by_hand() -> Played {
@@ -52,6 +56,18 @@ async fn by_hand() -> Played {
 
 pub(in crate::connectors) async fn contract() -> impl Contract {
     by_hand().await
+}
+
+pub(in crate::connectors) async fn contract_of_a_flow() -> impl Contract {
+    let played = by_hand().await;
+    played.tableau.add_flow(Item::new("Sales", "Finance"));
+    Played { target: json!({ "flow": "Sales" }), ..played }
+}
+
+pub(in crate::connectors) async fn contract_of_a_task() -> impl Contract {
+    let played = by_hand().await;
+    let task = played.tableau.add_task(&played.sales, "Nightly");
+    Played { target: json!({ "task_id": task }), ..played }
 }
 
 impl Played {
@@ -110,7 +126,7 @@ impl Contract for Played {
         let mut settings = self.settings();
         settings["server"] = json!(url);
         let connection = Opened::<Tool>::new(http, serde_json::from_value(settings).unwrap());
-        open(&connection, json!({ "workbook": "Sales" }))
+        open(&connection, self.target.clone())
     }
 
     fn url(&self) -> String {
@@ -126,11 +142,15 @@ impl Contract for Played {
     }
 
     fn paths(&self) -> [&'static str; 2] {
-        ["/refresh", "/jobs/"]
+        match &self.target {
+            target if target.get("flow").is_some() => ["/run", "/flows/runs/"],
+            target if target.get("task_id").is_some() => ["/runNow", "/jobs/"],
+            _ => ["/refresh", "/jobs/"],
+        }
     }
 
     fn started(&self) -> Vec<String> {
-        self.tableau.jobs().into_iter().map(|job| job.id).collect()
+        self.tableau.jobs().into_iter().map(|job| job.flow_run.unwrap_or(job.id)).collect()
     }
 
     fn end(&self, failure: Option<&str>) {

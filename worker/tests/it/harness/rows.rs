@@ -139,7 +139,14 @@ impl Stack {
         sqlx::query_scalar(
             "select min(at) from (
                 select coalesce(lease_until, due_at) as at from refresh
-                where state in ('queued', 'running', 'confirming')
+                where state in ('waiting', 'queued', 'running', 'confirming')
+                union all
+                select held_until from connection_state
+                where exists (
+                    select from refresh
+                    where refresh.connection = connection_state.connection
+                        and state in ('waiting', 'queued', 'confirming')
+                )
                 union all
                 select plan_due_at from event where state = 'stored'
             ) as due

@@ -34,6 +34,14 @@ pub(super) struct Expected {
     pub(super) deliveries: usize,
     /// Calls of which nobody knows whether they had an effect.
     pub(super) lost_calls: usize,
+    /// Refreshes that failed in the tool before one of them ended well.
+    pub(super) failed_there: usize,
+}
+
+impl Default for Expected {
+    fn default() -> Self {
+        Self { deliveries: 1, lost_calls: 0, failed_there: 0 }
+    }
 }
 
 /// The refreshes that a tool knows of, as it stands.
@@ -69,6 +77,14 @@ impl Tools {
                     .collect()
             }
         })
+    }
+}
+
+impl Tools {
+    /// What the tool knows of now and did not before.
+    fn new_since(&self, stage: &Stage, tool: Tool) -> Vec<Remote> {
+        let known = |remote: &Remote| self.0.iter().any(|other| other.id == remote.id);
+        Self::now(stage, tool).0.into_iter().filter(|remote| !known(remote)).collect()
     }
 }
 
@@ -125,7 +141,15 @@ pub(super) fn refreshed(
         };
         watched.attempts.iter().filter(alike).count()
     };
-    wrong.unless(calls("trigger", "ok") == 1, format!("{target}: it was not started just once"));
+    let starts = 1 + expected.failed_there;
+    wrong.unless(
+        calls("trigger", "ok") == starts,
+        format!("{target}: it was not started {starts} times"),
+    );
+    wrong.unless(
+        calls("poll", "retry") == expected.failed_there,
+        format!("{target}: not {} of its tries failed in the tool", expected.failed_there),
+    );
     wrong.unless(calls("poll", "wait") >= 1, format!("{target}: it was never seen running"));
     wrong.unless(calls("poll", "ok") == 1, format!("{target}: its end was not confirmed once"));
     wrong.unless(
@@ -137,23 +161,60 @@ pub(super) fn refreshed(
         format!("{target}: the tool was not asked before the call was repeated"),
     );
 
-    let known = &before.0;
-    let now = Tools::now(stage, job.tool).0;
-    let new: Vec<_> =
-        now.iter().filter(|remote| known.iter().all(|other| other.id != remote.id)).collect();
-    let [remote] = new.as_slice() else {
-        let tool = job.tool.who().name();
-        wrong.0.push(format!("{target}: {tool} knows of {} new refreshes, not one", new.len()));
-        return wrong.0;
-    };
+    let new = before.new_since(stage, job.tool);
+    let tool = job.tool.who().name();
     wrong.unless(
-        row.remote_id.as_deref() == Some(remote.id.as_str()),
-        format!("{target}: the history names another refresh than the tool made"),
+        new.len() == starts,
+        format!("{target}: {tool} knows of {} new refreshes, not {starts}", new.len()),
     );
+    wrong.0.extend(covers(target, row, &new, event));
+    wrong.0
+}
+
+/// The refresh that the row names is one of the tool's, ended well there, and began after the
+/// event's run had ended.
+fn covers(target: &str, row: &DeliveryRow, new: &[Remote], event: &Event) -> Vec<String> {
+    let mut wrong = Wrong::default();
+    let named = new.iter().find(|remote| row.remote_id.as_deref() == Some(&remote.id));
+    let Some(remote) = named else {
+        return vec![format!("{target}: the history names another refresh than the tool made")];
+    };
     wrong.unless(remote.ended_well, format!("{target}: the tool does not say that it ended well"));
     wrong.unless(
         remote.created_at >= event.run.finished_at,
         format!("{target}: the tool's refresh began before the run had ended"),
+    );
+    wrong.0
+}
+
+/// Several events, so many refreshes: each event's row has succeeded, by a refresh that covers it.
+pub(super) fn refreshed_together(
+    stage: &Stage,
+    job: &Job,
+    events: &[(&Event, DeliveryRow)],
+    before: &Tools,
+    refreshes: usize,
+) -> Vec<String> {
+    let mut wrong = Wrong::default();
+    let target = job.target;
+    let new = before.new_since(stage, job.tool);
+    let tool = job.tool.who().name();
+    wrong.unless(
+        new.len() == refreshes,
+        format!("{target}: {tool} knows of {} new refreshes, not {refreshes}", new.len()),
+    );
+    for (event, row) in events {
+        let state = row.refresh_state.as_deref().unwrap_or("not planned");
+        wrong
+            .unless(state == "succeeded", format!("{target}: a refresh is {state}, not succeeded"));
+        wrong.0.extend(covers(target, row, &new, event));
+    }
+    let mut ids: Vec<_> = events.iter().map(|(_, row)| row.refresh_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    wrong.unless(
+        ids.len() == refreshes,
+        format!("{target}: the events have {} refreshes, not {refreshes}", ids.len()),
     );
     wrong.0
 }

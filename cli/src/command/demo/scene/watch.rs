@@ -72,6 +72,23 @@ pub(super) async fn to_the_end(
     }
 }
 
+/// Until the event's refresh is in one of these states, or patience has ended. Its newest row.
+pub(super) async fn until(
+    stage: &Stage,
+    event_id: &str,
+    states: &[&str],
+) -> anyhow::Result<Option<DeliveryRow>> {
+    let began = Instant::now();
+    loop {
+        let row = stage.store.deliveries(event_id).await?.pop();
+        let state = row.as_ref().and_then(|row| row.refresh_state.as_deref());
+        if state.is_some_and(|state| states.contains(&state)) || began.elapsed() > PATIENCE {
+            return Ok(row);
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
 /// Until the event is planned, or patience has ended.
 pub(super) async fn planned(stage: &Stage, event_id: &str) -> anyhow::Result<Vec<DeliveryRow>> {
     let began = Instant::now();

@@ -1,0 +1,36 @@
+//! What an operator may do to the queue: pause, resume, retry, cancel. (To replay an event is
+//! [`crate::plan`]'s, since it is to plan it again.)
+//!
+//! Invariants: an ended refresh never changes, so another try of it is another refresh; what a
+//! worker has under its lease is only marked, and the worker does it.
+
+mod cancel;
+mod pause;
+mod retry;
+
+pub use self::cancel::Cancelled;
+pub use self::pause::{Named, Pausable};
+pub use self::retry::Retried;
+
+use crate::StoreError;
+use crate::refresh::{RefreshId, State};
+
+/// Why a wish was not granted.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    #[error("there is no refresh {0}")]
+    NoSuchRefresh(RefreshId),
+    #[error("refresh {id} has {} already; an ended refresh does not change", state.as_str())]
+    Ended { id: RefreshId, state: State },
+    #[error("refresh {0} is under way in the tool; it needs no other try yet")]
+    UnderWay(RefreshId),
+    #[error(
+        "refresh {id} was skipped ({reason}), so there is nothing to try again; \
+         `afterrun replay` plans its event anew"
+    )]
+    Skipped { id: RefreshId, reason: String },
+    #[error("the target {target} of refresh {id} is not in the configuration any more")]
+    NotConfigured { id: RefreshId, target: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,145 @@
+//! Pausing targets and connections: nothing is started there until they are resumed, and what
+//! arrives meanwhile is kept.
+
+use crate::pool::Lent;
+use crate::store::bounded;
+use crate::{Doing as _, Store, StoreError};
+
+/// What can be paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pausable {
+    Target,
+    Connection,
+}
+
+/// The targets and connections that are known, by name, and whether each is paused.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    pub targets: Vec<(String, bool)>,
+    pub connections: Vec<(String, bool)>,
+}
+
+impl Store {
+    /// What is configured and can be paused, ordered by name.
+    pub async fn pausable(&self) -> Result<Named, StoreError> {
+        const DOING: &str = "read which targets and connections there are";
+        let targets = sqlx::query!(
+            "select target, paused from target_state where configured order by target"
+        )
+        .fetch_all(&self.pool)
+        .await
+        .doing(DOING)?;
+        let connections = sqlx::query!(
+            r#"
+            select
+                connection as "connection!",
+                coalesce(
+                    (select paused from connection_state where connection_state.connection = named.connection),
+                    false
+                ) as "paused!"
+            from (select distinct connection from target_state where configured) as named
+            order by connection
+            "#
+        )
+        .fetch_all(&self.pool)
+        .await
+        .doing(DOING)?;
+        Ok(Named {
+            targets: targets.into_iter().map(|row| (row.target, row.paused)).collect(),
+            connections: connections.into_iter().map(|row| (row.connection, row.paused)).collect(),
+        })
+    }
+
+    /// Pauses or resumes. Whether that changed anything.
+    pub async fn set_paused(
+        &self,
+        what: Pausable,
+        name: &str,
+        paused: bool,
+    ) -> Result<bool, StoreError> {
+        const DOING: &str = "pause or resume";
+        let changed = bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let changed = match what {
+                Pausable::Target => {
+                    sqlx::query!(
+                        r#"
+                        update target_state set paused = $2
+                        where target = $1 and paused <> $2
+                        "#,
+                        name,
+                        paused,
+                    )
+                    .execute(&mut *lent)
+                    .await
+                }
+                Pausable::Connection => {
+                    sqlx::query!(
+                        r#"
+                        insert into connection_state (connection, paused) values ($1, $2)
+                        on conflict (connection) do update set paused = excluded.paused
+                        where connection_state.paused <> excluded.paused
+                        "#,
+                        name,
+                        paused,
+                    )
+                    .execute(&mut *lent)
+                    .await
+                }
+            };
+            let changed = changed.doing(DOING)?.rows_affected() == 1;
+            self.say_why(&mut lent, what, name, paused).await?;
+            lent.give_back();
+            Ok(changed)
+        })
+        .await?;
+        self.wake().await?;
+        Ok(changed)
+    }
+
+    /// What waits says at once that it is paused, or is looked at anew: workers look once a second,
+    /// and none may be running.
+    async fn say_why(
+        &self,
+        lent: &mut Lent,
+        what: Pausable,
+        name: &str,
+        paused: bool,
+    ) -> Result<(), StoreError> {
+        let (target, connection) = match what {
+            Pausable::Target => (Some(name), None),
+            Pausable::Connection => (None, Some(name)),
+        };
+        sqlx::query!(
+            r#"
+            update refresh
+            set
+                state = 'waiting',
+                reason = case
+                    when not $3 then 'resumed; about to be looked at'
+                    when $1::text is not null then 'paused'
+                    else 'paused: connection ' || $2
+                end
+            where id in (
+                select id from refresh
+                where state in ('waiting', 'queued')
+                    and (target = $1 or connection = $2)
+                    and ($3 or reason like 'paused%')
+                    and not exists (
+                        select from refresh as ahead
+                        where ahead.target = refresh.target
+                            and ahead.state in ('running', 'confirming')
+                    )
+                for update
+            )
+            "#,
+            target,
+            connection,
+            paused,
+        )
+        .execute(&mut **lent)
+        .await
+        .doing("say that what waits is paused")?;
+        Ok(())
+    }
+}

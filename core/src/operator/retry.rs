@@ -1,0 +1,109 @@
+//! One more try now.
+
+use sqlx::Connection as _;
+
+use super::OperatorError;
+use crate::config::Debounce;
+use crate::pool::Lent;
+use crate::refresh::enqueue::Wanted;
+use crate::refresh::{RefreshId, State};
+use crate::store::bounded;
+use crate::{Doing as _, Store, StoreError};
+
+/// How one more try comes about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// It waited: its turn is now.
+    Now(RefreshId),
+    /// It had ended: this one serves its events.
+    Anew(RefreshId),
+}
+
+impl Store {
+    /// One more try of a refresh, now: debounce, the wait after a failure, quiet hours and the
+    /// daily budget do not hold it; what is under way on the target, a pause and a tool that is away
+    /// do.
+    pub async fn retry(&self, id: RefreshId) -> Result<Retried, OperatorError> {
+        const DOING: &str = "retry a refresh";
+        let granted = bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            let granted = retry(&mut transaction, self, id).await?;
+            transaction.commit().await.doing(DOING)?;
+            lent.give_back();
+            Ok(granted)
+        })
+        .await?;
+        self.wake().await?;
+        granted
+    }
+}
+
+async fn retry(
+    transaction: &mut sqlx::PgConnection,
+    store: &Store,
+    id: RefreshId,
+) -> Result<Result<Retried, OperatorError>, StoreError> {
+    const DOING: &str = "retry a refresh";
+    // The target first, as planning and records do.
+    let configured = sqlx::query_scalar!(
+        r#"
+        select configured from target_state
+        where target = (select target from refresh where id = $1)
+        for update
+        "#,
+        id.0,
+    )
+    .fetch_optional(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    let row = sqlx::query!(
+        r#"
+        select target, connection, connector, state as "state: State", reason, fresh_after
+        from refresh where id = $1 for update
+        "#,
+        id.0,
+    )
+    .fetch_optional(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    let Some(row) = row else { return Ok(Err(OperatorError::NoSuchRefresh(id))) };
+    if configured != Some(true) {
+        return Ok(Err(OperatorError::NotConfigured { id, target: row.target }));
+    }
+    match row.state {
+        State::Running | State::Confirming => return Ok(Err(OperatorError::UnderWay(id))),
+        State::Skipped => {
+            let reason = row.reason.unwrap_or_default();
+            return Ok(Err(OperatorError::Skipped { id, reason }));
+        }
+        State::Waiting | State::Queued | State::Succeeded | State::Failed | State::Cancelled => {}
+    }
+    let wanted = Wanted {
+        target: &row.target,
+        connection: row.connection,
+        connector: row.connector,
+        fresh_after: row.fresh_after,
+        debounce: Debounce::default(),
+        asked_now: true,
+    };
+    let next = wanted.enqueue(transaction, store.now()).await?;
+    if next == id {
+        return Ok(Ok(Retried::Now(id)));
+    }
+    sqlx::query!(
+        r#"
+        insert into refresh_cause (refresh_id, event_id, route, target, fresh_after, joined_at)
+        select $2, event_id, route, target, fresh_after, coalesce($3, now())
+        from refresh_cause where refresh_id = $1
+        on conflict (refresh_id, event_id, route) do nothing
+        "#,
+        id.0,
+        next.0,
+        store.now(),
+    )
+    .execute(&mut *transaction)
+    .await
+    .doing(DOING)?;
+    Ok(Ok(Retried::Anew(next)))
+}

@@ -1,0 +1,162 @@
+//! What holds a refresh back although its time has come: each of those that are due is held with
+//! its reason, or let go.
+//!
+//! Invariant: a refresh that is `queued` and due may be started now; one that may not is `waiting`
+//! and says why. What is under way is not touched.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::event::interval;
+use crate::pool::Lent;
+use crate::store::bounded;
+use crate::{Doing as _, Store, StoreError};
+
+const DOING: &str = "hold back or let go what is due";
+
+/// What today's configuration says of when a target may be refreshed.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    pub target: String,
+    /// At most so many starts in any 24 hours.
+    pub per_day: Option<u32>,
+    /// Quiet hours: until then, and why, in words.
+    pub closed: Option<(DateTime<Utc>, String)>,
+    /// A refresh that has been tried for so long gets its last try, whatever holds its connection.
+    pub give_up_after: Duration,
+}
+
+impl Store {
+    /// The time by which everything is judged.
+    pub async fn time(&self) -> Result<DateTime<Utc>, StoreError> {
+        if let Some(fixed) = self.now() {
+            return Ok(fixed);
+        }
+        const DOING: &str = "read the database's clock";
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let now = sqlx::query_scalar!(r#"select now() as "now!""#)
+                .fetch_one(&mut *lent)
+                .await
+                .doing(DOING)?;
+            lent.give_back();
+            Ok(now)
+        })
+        .await
+    }
+
+    /// Judges every refresh of these targets that waits and is due. Gives how many changed.
+    pub async fn settle(&self, gates: &[Gate]) -> Result<u64, StoreError> {
+        let targets: Vec<String> = gates.iter().map(|gate| gate.target.clone()).collect();
+        let per_day: Vec<Option<i32>> = gates
+            .iter()
+            .map(|gate| gate.per_day.and_then(|most| i32::try_from(most).ok()))
+            .collect();
+        let closed = |gate: &Gate| gate.closed.clone();
+        let until: Vec<_> = gates.iter().map(|gate| closed(gate).map(|(until, _)| until)).collect();
+        let why: Vec<_> = gates.iter().map(|gate| closed(gate).map(|(_, why)| why)).collect();
+        let patience: Vec<_> = gates.iter().map(|gate| interval(gate.give_up_after)).collect();
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let changed = sqlx::query!(
+                r#"
+                with clock as materialized (
+                    select coalesce($1, clock_timestamp()) as at
+                ),
+                gate as materialized (
+                    select * from unnest($2::text[], $3::integer[], $4::timestamptz[], $5::text[], $6::interval[])
+                        as gate (target, per_day, closed_until, closed_why, patience)
+                ),
+                due as (
+                    select
+                        refresh.id,
+                        case
+                            when refresh.cancel_asked then null
+                            when ahead.id is not null
+                                then 'behind refresh ' || ahead.id || ', which was under way already'
+                            -- Nobody knows the target any more: it is let go to end, and say so.
+                            when gate.target is null then null
+                            when target_state.paused then 'paused'
+                            when known.paused then 'paused: connection ' || refresh.connection
+                            when refresh.started_at is not null
+                                and refresh.tries_since + gate.patience <= clock.at then null
+                            when known.hold = 'outage'
+                                then 'connection ' || refresh.connection
+                                    || ' does not answer and is probed until it does: '
+                                    || left(known.hold_error, 500)
+                            when known.hold = 'refused'
+                                then 'connection ' || refresh.connection
+                                    || ' refuses to sign us in; put its credentials right: '
+                                    || left(known.hold_error, 500)
+                            when known.hold = 'slow_down' and known.held_until > clock.at
+                                then 'connection ' || refresh.connection || ' asked us to slow down'
+                            when refresh.asked_now then null
+                            when gate.closed_until is not null then gate.closed_why
+                            when spent.at is not null
+                                then 'daily budget: it was started ' || gate.per_day
+                                    || ' times within 24 hours (per_day)'
+                        end as held,
+                        case
+                            when ahead.id is not null or target_state.paused or known.paused
+                                or refresh.asked_now
+                                then refresh.due_at
+                            when known.hold is not null
+                                and (known.hold <> 'slow_down' or known.held_until > clock.at)
+                                then refresh.due_at
+                            when gate.closed_until is not null then gate.closed_until
+                            when spent.at is not null then spent.at + interval '24 hours'
+                            else refresh.due_at
+                        end as look_at
+                    from clock, refresh
+                    left join gate on gate.target = refresh.target
+                    left join target_state on target_state.target = refresh.target
+                    left join connection_state as known on known.connection = refresh.connection
+                    left join refresh as ahead
+                        on ahead.target = refresh.target and ahead.state in ('running', 'confirming')
+                    left join lateral (
+                        select attempt.started_at as at
+                        from refresh as other
+                        join attempt on attempt.refresh_id = other.id
+                        where other.target = refresh.target
+                            and attempt.kind = 'trigger'
+                            and attempt.outcome in ('ok', 'lost')
+                            and attempt.started_at > clock.at - interval '24 hours'
+                        order by attempt.started_at desc
+                        offset gate.per_day - 1
+                        limit 1
+                    ) as spent on gate.per_day is not null
+                    where refresh.state in ('waiting', 'queued')
+                        and refresh.due_at <= clock.at
+                        and (gate.target is not null or not coalesce(target_state.configured, false))
+                    for update of refresh skip locked
+                )
+                update refresh
+                set
+                    state = (case when due.held is null then 'queued' else 'waiting' end)::refresh_state,
+                    reason = due.held,
+                    due_at = due.look_at
+                from due
+                where refresh.id = due.id
+                    and refresh.state in ('waiting', 'queued')
+                    and (
+                        (due.held is null and refresh.state = 'waiting')
+                        or (due.held is not null and refresh.reason is distinct from due.held)
+                    )
+                "#,
+                self.now(),
+                &targets,
+                &per_day as &[Option<i32>],
+                &until as &[Option<DateTime<Utc>>],
+                &why as &[Option<String>],
+                &patience,
+            )
+            .execute(&mut *lent)
+            .await
+            .doing(DOING)?;
+            lent.give_back();
+            Ok(changed.rows_affected())
+        })
+        .await
+    }
+}

@@ -1,0 +1,31 @@
+//! Probes: a connection that is left alone is signed in to now and then, until it answers again.
+//!
+//! Invariant: a probe starts nothing in the tool, and each is one worker's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterrun_core::connection::circuit::Signal;
+use afterrun_core::{Store, StoreError};
+use tokio::time::timeout;
+
+use crate::targets::Targets;
+
+/// Shorter than the time for which a probe is one worker's.
+const PROBE: Duration = Duration::from_secs(30);
+
+/// Signs in to the connection of that name and notes what came of it.
+pub(crate) async fn probe(
+    store: Store,
+    targets: Arc<Targets>,
+    name: String,
+) -> Result<(), StoreError> {
+    let Some(connection) = targets.connection(&name) else { return Ok(()) };
+    let signal = match timeout(PROBE, connection.check()).await {
+        Ok(called) => called.answer.map_or_else(|error| error.signal(), |_found| Signal::Answered),
+        Err(_elapsed) => {
+            Signal::Outage { error: format!("no answer within {} s", PROBE.as_secs()) }
+        }
+    };
+    store.probed(&name, signal).await.map(|_held| ())
+}

@@ -1,0 +1,220 @@
+//! What an operator does to the queue: pause, resume, retry, cancel.
+
+use std::sync::Arc;
+
+use afterrun_core::operator::{Cancelled, OperatorError, Pausable, Retried};
+use afterrun_core::refresh::RefreshId;
+use afterrun_simulators::Fault;
+use sqlx::PgPool;
+use tokio::sync::Barrier;
+
+use crate::harness::{REPORT, Stack, seconds};
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_arrives_on_a_paused_target_is_kept_and_refreshed_once_when_it_is_resumed(
+    pool: PgPool,
+) {
+    let stack = Stack::start(pool).await;
+    stack.drain().await;
+    assert!(stack.store.set_paused(Pausable::Target, "sales-report", true).await.unwrap());
+    assert!(!stack.store.set_paused(Pausable::Target, "sales-report", true).await.unwrap());
+    let (first, second) = (stack.run_ended(1, 100).await, stack.run_ended(1, 101).await);
+    let other = stack.run_ended(2, 102).await;
+    for _ in 0..30 {
+        stack.drain().await;
+        stack.advance(seconds(60));
+    }
+    for event in [&first, &second] {
+        let row = stack.row(event).await;
+        assert_eq!((row.state(), row.reason()), ("waiting", "paused"));
+    }
+    assert_eq!(stack.freshness("sales-report").await.state, "paused");
+    assert_eq!(stack.row(&other).await.state(), "succeeded");
+    assert!(stack.mode.calls().is_empty());
+
+    assert!(stack.store.set_paused(Pausable::Target, "sales-report", false).await.unwrap());
+    stack.settle().await;
+    let rows = [stack.row(&first).await, stack.row(&second).await];
+    assert_eq!(rows[0].refresh_id, rows[1].refresh_id);
+    assert!(rows.iter().all(|row| row.state() == "succeeded"));
+    assert_eq!(stack.freshness("sales-report").await.state, "fresh");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_is_under_way_when_its_target_is_paused_goes_on_and_what_is_behind_it_waits(
+    pool: PgPool,
+) {
+    let stack = Stack::start(pool).await;
+    let first = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    stack.advance(seconds(2));
+    let second = stack.run_ended(1, 101).await;
+    stack.drain().await;
+    stack.store.set_paused(Pausable::Target, "sales-report", true).await.unwrap();
+    stack.settle().await;
+    assert_eq!(stack.row(&first).await.state(), "succeeded");
+    let row = stack.row(&second).await;
+    assert_eq!((row.state(), row.reason()), ("waiting", "paused"));
+    stack.store.set_paused(Pausable::Target, "sales-report", false).await.unwrap();
+    stack.settle().await;
+    assert_eq!(stack.row(&second).await.state(), "succeeded");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_paused_connection_holds_all_of_its_targets_and_says_which_it_is(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    stack.drain().await;
+    stack.store.set_paused(Pausable::Connection, "tableau", true).await.unwrap();
+    let held = [stack.run_ended(2, 100).await, stack.run_ended(3, 101).await];
+    let free = stack.run_ended(1, 102).await;
+    stack.settle().await;
+    for event in &held {
+        let row = stack.row(event).await;
+        assert_eq!((row.state(), row.reason()), ("waiting", "paused: connection tableau"));
+    }
+    assert_eq!(stack.row(&free).await.state(), "succeeded");
+    let named = stack.store.pausable().await.unwrap();
+    let connections = [("mode".to_owned(), false), ("tableau".to_owned(), true)];
+    assert_eq!(named.connections, connections);
+    stack.store.set_paused(Pausable::Connection, "tableau", false).await.unwrap();
+    stack.settle().await;
+    for event in &held {
+        assert_eq!(stack.row(event).await.state(), "succeeded");
+    }
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn one_more_try_of_a_failed_refresh_serves_its_events_and_leaves_the_failure_told(
+    pool: PgPool,
+) {
+    let stack = Stack::start(pool).await;
+    stack.foresee(400);
+    stack.mode.faults().on("POST", "/runs", 1, Fault::status(400));
+    let event = stack.run_ended(1, 100).await;
+    stack.settle().await;
+    let failed = stack.row(&event).await;
+    assert_eq!(failed.state(), "failed");
+
+    let id = RefreshId(failed.refresh());
+    let Retried::Anew(next) = stack.store.retry(id).await.unwrap() else { panic!() };
+    stack.settle().await;
+    let rows = stack.history(&event).await;
+    let told: Vec<_> = rows.iter().map(|row| (row.refresh(), row.state())).collect();
+    assert_eq!(told, [(id.0, "failed"), (next.0, "succeeded")]);
+    assert_eq!(rows[0], failed, "an ended refresh does not change");
+    assert_eq!(stack.freshness("sales-report").await.state, "fresh");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn one_more_try_now_does_not_wait_for_the_pause_after_a_failure(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    stack.mode.next_runs_end(REPORT, &["failed"]);
+    let event = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    while stack.row(&event).await.state() != "queued" {
+        stack.advance(seconds(5));
+        stack.drain().await;
+    }
+    let id = RefreshId(stack.row(&event).await.refresh());
+    assert_eq!(stack.drain().await, [], "it waits to be tried again");
+    assert_eq!(stack.store.retry(id).await.unwrap(), Retried::Now(id));
+    assert_eq!(stack.drain().await.len(), 1);
+    let error = stack.store.retry(id).await.unwrap_err();
+    assert!(matches!(error, OperatorError::UnderWay(_)), "{error}");
+    stack.settle().await;
+    assert_eq!(stack.row(&event).await.state(), "succeeded");
+    let error = stack.store.retry(RefreshId(4711)).await.unwrap_err();
+    assert_eq!(error.to_string(), "there is no refresh 4711");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_refresh_that_waits_is_cancelled_at_once_and_starts_nothing(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    stack.drain().await;
+    stack.store.set_paused(Pausable::Target, "sales-report", true).await.unwrap();
+    let event = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    let id = RefreshId(stack.row(&event).await.refresh());
+    assert_eq!(stack.store.cancel(id).await.unwrap(), Cancelled::Now);
+    let row = stack.row(&event).await;
+    assert_eq!(
+        (row.state(), row.reason()),
+        ("cancelled", "cancelled by an operator before it was started")
+    );
+    let error = stack.store.cancel(id).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("refresh {id} has cancelled already; an ended refresh does not change")
+    );
+    stack.store.set_paused(Pausable::Target, "sales-report", false).await.unwrap();
+    stack.settle().await;
+    assert!(stack.mode.calls().is_empty());
+    assert_eq!(stack.freshness("sales-report").await.state, "stale", "the run does not show");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_refresh_under_way_where_the_tool_cannot_stop_it_ends_here_and_the_next_gets_its_turn(
+    pool: PgPool,
+) {
+    let stack = Stack::start(pool).await;
+    let event = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    stack.advance(seconds(2));
+    let behind = stack.run_ended(1, 101).await;
+    stack.drain().await;
+    let id = RefreshId(stack.row(&event).await.refresh());
+    assert_eq!(stack.store.cancel(id).await.unwrap(), Cancelled::Asked);
+    stack.settle().await;
+    let row = stack.row(&event).await;
+    assert_eq!(row.state(), "cancelled");
+    assert!(
+        row.reason().contains("the tool cannot stop a refresh, so it goes on there"),
+        "{}",
+        row.reason()
+    );
+    assert_eq!(stack.row(&behind).await.state(), "succeeded");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_refresh_that_ended_well_before_it_could_be_cancelled_has_ended_well(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    let event = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    stack.advance(seconds(60));
+    let id = RefreshId(stack.row(&event).await.refresh());
+    assert_eq!(stack.store.cancel(id).await.unwrap(), Cancelled::Asked);
+    stack.settle().await;
+    assert_eq!(stack.row(&event).await.state(), "succeeded");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn of_many_who_retry_one_failed_refresh_at_once_all_join_one_new_one(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    stack.foresee(400);
+    stack.mode.faults().on("POST", "/runs", 1, Fault::status(400));
+    let event = stack.run_ended(1, 100).await;
+    stack.settle().await;
+    let id = RefreshId(stack.row(&event).await.refresh());
+    let together = Arc::new(Barrier::new(8));
+    let retries = (0..8).map(|_| {
+        let (store, together) = (stack.store.clone(), Arc::clone(&together));
+        async move {
+            together.wait().await;
+            store.retry(id).await.unwrap()
+        }
+    });
+    let retried = futures_util::future::join_all(retries).await;
+    assert!(retried.iter().all(|it| *it == retried[0]), "{retried:?}");
+    stack.settle().await;
+    assert_eq!(stack.history(&event).await.len(), 2);
+    assert_eq!(stack.mode.runs(REPORT).len(), 1);
+    stack.finish().await;
+}
