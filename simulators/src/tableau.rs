@@ -1,15 +1,18 @@
-//! Tableau, played: sessions, workbooks and data sources by name, extract refreshes as jobs.
+//! Tableau, played: sessions, items by name, extract refreshes, tasks and flow runs as jobs.
 
 mod answer;
 mod http;
+mod jwt;
 mod list;
 mod options;
 mod refusal;
 mod shape;
 mod signin;
+mod site;
 mod state;
 mod version;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +20,8 @@ use chrono::{DateTime, Utc};
 
 pub use options::TableauOptions;
 pub use state::{
-    Connection, Item, Job, Kind, Language, Session, Shapes, Site, TableauState, Token,
+    ConnectedApp, Connection, Item, Job, Kind, Language, Session, Shapes, Site, TableauState, Task,
+    Token,
 };
 
 use crate::call::Call;
@@ -39,6 +43,9 @@ pub struct JobView {
     pub id: String,
     pub item: String,
     pub title: String,
+    /// Of a flow's job: the id of the run it is for.
+    pub flow_run: Option<String>,
+    pub incremental: bool,
     /// `Pending`, `InProgress`, `Success`, `Failed` or `Cancelled`.
     pub status: String,
     pub finish_code: Option<i32>,
@@ -76,6 +83,14 @@ impl Tableau {
                 name: options.token_name.clone(),
                 secret: options.token_secret.clone(),
                 revoked: false,
+            }],
+            apps: vec![ConnectedApp {
+                client_id: options.client_id.clone(),
+                secret_id: options.secret_id.clone(),
+                secret_value: options.secret_value.clone(),
+                enabled: true,
+                users: vec![options.username.clone()],
+                used: BTreeSet::new(),
             }],
             shapes: options.shapes,
             language: options.language,
@@ -119,6 +134,32 @@ impl Tableau {
         self.add(datasource, Kind::Datasource)
     }
 
+    /// Adds a flow and gives its LUID.
+    pub fn add_flow(&self, flow: Item) -> String {
+        self.add(flow, Kind::Flow)
+    }
+
+    /// Adds an extract refresh task for a workbook or data source and gives its LUID.
+    ///
+    /// # Panics
+    /// When there is no such item.
+    pub fn add_task(&self, item: &str, schedule: &str) -> String {
+        let luid = token::luid();
+        self.with(|state| {
+            let item = state.item_mut(item).expect("an item that was added before");
+            let task = Task {
+                luid: luid.clone(),
+                site: item.site.clone(),
+                item: item.luid.clone(),
+                kind: item.kind,
+                schedule: schedule.to_owned(),
+                incremental: false,
+            };
+            state.tasks.push(task);
+        });
+        luid
+    }
+
     /// Looks at the state, or changes it.
     pub fn with<R>(&self, look: impl FnOnce(&mut TableauState) -> R) -> R {
         look(&mut self.shared.state())
@@ -131,6 +172,8 @@ impl Tableau {
             id: job.id.clone(),
             item: job.item.clone(),
             title: job.title.clone(),
+            flow_run: job.flow_run.clone(),
+            incremental: job.incremental,
             status: job.status(now).to_owned(),
             finish_code: job.ended(now).then_some(job.finish_code),
             created_at: job.created_at,
@@ -148,7 +191,7 @@ impl Tableau {
     pub fn start_refresh(&self, item: &str) -> String {
         let (now, pace) = (self.shared.now(), self.shared.options.pace);
         self.with(|state| {
-            state.queue(item, now, pace).expect("an item that was added before").id.clone()
+            state.queue(item, false, now, pace).expect("an item that was added before").id.clone()
         })
     }
 
@@ -262,6 +305,7 @@ impl Tableau {
             match kind {
                 Kind::Workbook => state.workbooks.push(item),
                 Kind::Datasource => state.datasources.push(item),
+                Kind::Flow => state.flows.push(item),
             }
         });
         luid

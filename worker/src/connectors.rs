@@ -36,6 +36,8 @@ mod contract;
 async fn contracts() -> Vec<Box<dyn contract::Contract>> {
     let mut contracts = tools().await;
     contracts.push(Box::new(mode::tests::contract_of_a_dataset().await));
+    contracts.push(Box::new(tableau::tests::contract_of_a_flow().await));
+    contracts.push(Box::new(tableau::tests::contract_of_a_task().await));
     contracts
 }
 

@@ -96,22 +96,17 @@ impl<T: Send + Sync> Login<T> {
             }
             State::None | State::In { .. } | State::Refused { .. } => {}
         }
-        match tool.sign_in().await {
-            Ok(ticket) => {
-                let ticket = Arc::new(ticket);
-                *state = State::In { ticket: Arc::clone(&ticket), since: Instant::now() };
-                Ok((ticket, Duration::ZERO))
-            }
-            Err(error) => {
-                *state = match &error {
-                    ConnectorError::SignInRefused { said } => {
-                        State::Refused { said: said.clone(), until: Instant::now() + AFTER_REFUSAL }
-                    }
-                    _ => State::None,
-                };
-                Err(error)
-            }
-        }
+        Ok((enter(&mut state, tool).await?, Duration::ZERO))
+    }
+
+    /// Signs in anew, whatever is remembered, a refusal included: for the one who must know what
+    /// the credential is worth now, and decides when it is time to ask.
+    pub async fn renew<S>(&self, tool: &S) -> Answer<()>
+    where
+        S: SignIn<Ticket = T>,
+    {
+        let mut state = self.lock(tool.caller()).await?;
+        enter(&mut state, tool).await.map(drop)
     }
 
     /// Waits for its turn no longer than the operation may take.
@@ -119,5 +114,25 @@ impl<T: Send + Sync> Login<T> {
         timeout_at(caller.deadline(), self.0.lock())
             .await
             .map_err(|_| ConnectorError::OutOfTime { place: "signing in".to_owned() })
+    }
+}
+
+/// Signs in and remembers what came of it.
+async fn enter<S: SignIn>(state: &mut State<S::Ticket>, tool: &S) -> Answer<Arc<S::Ticket>> {
+    match tool.sign_in().await {
+        Ok(ticket) => {
+            let ticket = Arc::new(ticket);
+            *state = State::In { ticket: Arc::clone(&ticket), since: Instant::now() };
+            Ok(ticket)
+        }
+        Err(error) => {
+            *state = match &error {
+                ConnectorError::SignInRefused { said } => {
+                    State::Refused { said: said.clone(), until: Instant::now() + AFTER_REFUSAL }
+                }
+                _ => State::None,
+            };
+            Err(error)
+        }
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::list::{Field, Filtered, Page};
-use super::state::{Item, Job, Kind};
+use super::state::{Item, Job, Kind, Task};
 
 pub(super) fn server_info(rest_api_version: &str) -> Value {
     json!({ "serverInfo": {
@@ -61,42 +61,84 @@ pub(super) fn connections(item: &Item) -> Value {
     json!({ "connections": { "connection": connections } })
 }
 
-/// The answer to "refresh": the job as it stands in the queue.
+/// The answer to "refresh" and to "run flow": the job as it stands in the queue.
 pub(super) fn queued(job: &Job) -> Value {
+    let (key, subject) = subject(job);
     json!({ "job": {
         "id": job.id,
         "mode": "Asynchronous",
-        "type": "RefreshExtract",
+        "type": type_of(job),
         "createdAt": time(job.created_at),
-        "extractRefreshJob": subject(job),
+        key: subject,
+    } })
+}
+
+/// The answer to "run task", which tells less.
+pub(super) fn queued_by_task(job: &Job) -> Value {
+    json!({ "job": { "id": job.id, "mode": "Asynchronous", "type": type_of(job) } })
+}
+
+/// All tasks: this list has no pages.
+pub(super) fn tasks<'t>(tasks: impl Iterator<Item = &'t Task>) -> Value {
+    let tasks: Vec<Value> = tasks
+        .map(|task| {
+            let (_, one) = words(task.kind);
+            json!({ "extractRefresh": {
+                "id": task.luid,
+                "priority": 50,
+                "consecutiveFailedCount": 0,
+                "type": if task.incremental { "INCREMENT_EXTRACT" } else { "REFRESH_EXTRACT" },
+                "schedule": {
+                    "id": format!("schedule-{}", task.luid),
+                    "name": task.schedule,
+                    "state": "Active",
+                    "type": "Extract",
+                    "frequency": "Daily",
+                },
+                one: { "id": task.item },
+            } })
+        })
+        .collect();
+    json!({ "tasks": { "task": tasks } })
+}
+
+/// A run of a flow, by its job. When it ended is empty until then, and not absent.
+pub(super) fn flow_run(job: &Job, now: DateTime<Utc>) -> Value {
+    json!({ "flowRun": {
+        "id": job.flow_run,
+        "flowId": job.item,
+        "status": job.status(now),
+        "startedAt": job.started_at.filter(|at| *at <= now).map(time),
+        "completedAt": job.completed_at.filter(|at| *at <= now).map(time).unwrap_or_default(),
+        "progress": progress(job, now),
+        "backgroundJobId": job.id,
     } })
 }
 
 /// One job. Whatever is not known yet is absent, the finish code above all.
 pub(super) fn job(job: &Job, now: DateTime<Utc>) -> Value {
     let ended = job.ended(now);
-    let progress = match (ended, job.started(now)) {
-        (true, _) => 100,
-        (false, true) => 50,
-        (false, false) => 0,
-    };
-    let mut refresh = subject(job);
-    if ended && !job.notes.is_empty() {
-        refresh["notes"] = json!(job.notes);
+    let (key, mut subject) = subject(job);
+    let mut notes: Vec<&String> = job.status_notes.iter().collect();
+    match job.kind {
+        // A flow's job has no place for notes but this one.
+        Kind::Flow => notes.extend(Some(&job.notes).filter(|notes| !notes.is_empty())),
+        _ if ended && !job.notes.is_empty() => subject["notes"] = json!(job.notes),
+        _ => {}
     }
     let mut answer = json!({ "job": {
         "id": job.id,
         "mode": "Asynchronous",
-        "type": "RefreshExtract",
-        "progress": progress,
+        "type": type_of(job),
+        "progress": progress(job, now),
         "createdAt": time(job.created_at),
         "startedAt": job.started_at.filter(|at| *at <= now).map(time),
         "completedAt": job.completed_at.filter(|_| ended).map(time),
         "finishCode": ended.then_some(job.finish_code),
-        "extractRefreshJob": refresh,
+        key: subject,
     } });
-    if ended && !job.status_notes.is_empty() {
-        let notes = job.status_notes.iter();
+    if ended && !notes.is_empty() {
+        let notes = notes.into_iter();
         let notes: Vec<Value> =
             notes.map(|text| json!({ "type": "Note", "value": "1", "text": text })).collect();
         answer["job"]["statusNotes"] = json!({ "statusNote": notes });
@@ -110,7 +152,7 @@ pub(super) fn background_job(job: &Job, now: DateTime<Utc>) -> Value {
         "id": job.id,
         "status": job.status(now),
         "title": job.title,
-        "jobType": "refresh_extracts",
+        "jobType": listed_type(job),
         "priority": 50,
         "createdAt": time(job.created_at),
         "startedAt": job.started_at.filter(|at| *at <= now).map(time),
@@ -139,7 +181,7 @@ impl Filtered for Item {
 impl Filtered for Job {
     fn field(&self, name: &str, now: DateTime<Utc>) -> Option<Field> {
         Some(match name {
-            "jobType" => Field::Text("refresh_extracts".to_owned()),
+            "jobType" => Field::Text(listed_type(self).to_owned()),
             "status" => Field::Text(self.status(now).to_owned()),
             "title" => Field::Text(self.title.clone()),
             "createdAt" => Field::Time(Some(self.created_at)),
@@ -150,15 +192,42 @@ impl Filtered for Job {
     }
 }
 
-fn subject(job: &Job) -> Value {
+/// What a job is about, and under which key it says so.
+fn subject(job: &Job) -> (&'static str, Value) {
     let (_, one) = words(job.kind);
-    json!({ one: { "id": job.item, "name": job.title } })
+    let item = json!({ "id": job.item, "name": job.title });
+    match &job.flow_run {
+        Some(run) => ("runFlowJobType", json!({ "flowRunId": run, one: item })),
+        None => ("extractRefreshJob", json!({ one: item })),
+    }
+}
+
+fn type_of(job: &Job) -> &'static str {
+    if job.kind == Kind::Flow { "RunFlow" } else { "RefreshExtract" }
+}
+
+/// Only the first of these is documented. The others are what a client must not rely on.
+fn listed_type(job: &Job) -> &'static str {
+    match (job.kind, job.incremental) {
+        (Kind::Workbook | Kind::Datasource, false) => "refresh_extracts",
+        (Kind::Workbook | Kind::Datasource, true) => "increment_extracts",
+        (Kind::Flow, _) => "run_flow",
+    }
+}
+
+fn progress(job: &Job, now: DateTime<Utc>) -> u8 {
+    match (job.ended(now), job.started(now)) {
+        (true, _) => 100,
+        (false, true) => 50,
+        (false, false) => 0,
+    }
 }
 
 fn words(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::Workbook => ("workbooks", "workbook"),
         Kind::Datasource => ("datasources", "datasource"),
+        Kind::Flow => ("flows", "flow"),
     }
 }
 

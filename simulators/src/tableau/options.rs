@@ -15,6 +15,11 @@ pub struct TableauOptions {
     pub site: String,
     pub token_name: String,
     pub token_secret: String,
+    /// A connected app that may sign in for this user.
+    pub client_id: String,
+    pub secret_id: String,
+    pub secret_value: String,
+    pub username: String,
     /// The newest version of the API that the server knows, such as `3.27`.
     pub rest_api_version: String,
     pub clock: SimClock,
@@ -37,6 +42,10 @@ impl Default for TableauOptions {
             site: "acme".to_owned(),
             token_name: "afterrun".to_owned(),
             token_secret: "tableau-secret".to_owned(),
+            client_id: "5a3c1f6e-2b7d-4c1a-9f0e-6d1b2c3d4e5f".to_owned(),
+            secret_id: "9d8e7f6a-5b4c-4d3e-8f2a-1b0c9d8e7f6a".to_owned(),
+            secret_value: "tableau-app-secret".to_owned(),
+            username: "afterrun@acme.example".to_owned(),
             rest_api_version: "3.27".to_owned(),
             clock: SimClock::real(),
             pace: Pace::default(),

@@ -15,20 +15,27 @@ pub(super) enum Refusal {
     BadPageSize,
     /// No session token at all.
     NoCredentials,
-    /// The personal access token is not let in.
+    /// The personal access token or the connected app is not let in.
     SignInRefused,
     /// The session has ended: too old, or ended by another sign-in.
     SessionEnded,
+    /// The session was opened by a connected app whose token did not name what this call needs. No
+    /// source tells the code; this is the one that looks like an ended session.
+    OutOfScope,
     /// A session of another site.
     OtherSite,
     NoSuchWorkbook,
     NoSuchDatasource,
+    NoSuchFlow,
+    NoSuchTask,
     NoSuchJob,
     /// An address that the server does not know.
     NoSuchResource,
     /// A version of the API that the server does not know, or that is too old for the call.
     NoSuchVersion,
     WrongMethod,
+    /// An answer was asked for in a format that is neither XML nor JSON.
+    NotAcceptable,
     /// The workbook has no extracts of its own.
     NothingToRefresh,
     /// A refresh of this item is queued or running.
@@ -46,14 +53,17 @@ impl Refusal {
             Self::BadPageSize => "400007",
             Self::NoCredentials => "401000",
             Self::SignInRefused => "401001",
-            Self::SessionEnded => "401002",
+            Self::SessionEnded | Self::OutOfScope => "401002",
             Self::OtherSite => "403004",
             Self::NoSuchWorkbook => "404006",
             Self::NoSuchDatasource => "404004",
+            Self::NoSuchFlow => "404032",
+            Self::NoSuchTask => "404033",
             Self::NoSuchJob => "404031",
             Self::NoSuchResource => "404003",
             Self::NoSuchVersion => "404001",
             Self::WrongMethod => "405000",
+            Self::NotAcceptable => "406000",
             Self::NothingToRefresh => "409090",
             Self::AlreadyQueued => "409093",
             Self::RateLimited => "429000",
@@ -80,7 +90,7 @@ impl Refusal {
                 ("Signin Error", "Error signing in to Tableau Server"),
                 ("Anmeldefehler", "Fehler beim Anmelden bei Tableau Server"),
             ],
-            Self::SessionEnded => [
+            Self::SessionEnded | Self::OutOfScope => [
                 ("Unauthorized Access", "Invalid authentication credentials were provided."),
                 ("Nicht autorisierter Zugriff", "Es wurden ungültige Anmeldedaten angegeben."),
             ],
@@ -90,6 +100,8 @@ impl Refusal {
             ],
             Self::NoSuchWorkbook
             | Self::NoSuchDatasource
+            | Self::NoSuchFlow
+            | Self::NoSuchTask
             | Self::NoSuchJob
             | Self::NoSuchResource
             | Self::NoSuchVersion => [
@@ -99,6 +111,10 @@ impl Refusal {
             Self::WrongMethod => [
                 ("Method Not Allowed", "Request type is not supported by the resource."),
                 ("Methode nicht zulässig", "Die Ressource unterstützt diese Anforderung nicht."),
+            ],
+            Self::NotAcceptable => [
+                ("Not Acceptable", "The requested format is not supported."),
+                ("Nicht akzeptabel", "Das angeforderte Format wird nicht unterstützt."),
             ],
             Self::NothingToRefresh => [
                 ("Resource Conflict", "Extract operation for the workbook is not allowed."),

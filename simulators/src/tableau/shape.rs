@@ -85,19 +85,21 @@ fn escaped(value: &Value) -> String {
         .replace('\'', "&apos;")
 }
 
-/// The value of an attribute in a request that came as XML.
-pub(super) fn attribute(xml: &str, name: &str) -> Option<String> {
-    let start = xml.find(&format!(" {name}="))? + name.len() + 2;
-    let quote = xml[start..].chars().next().filter(|quote| ['"', '\''].contains(quote))?;
-    let value = xml[start + 1..].split(quote).next()?;
-    Some(
-        value
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&quot;", "\"")
-            .replace("&apos;", "'")
-            .replace("&amp;", "&"),
-    )
+/// A request that came as XML, if it is one.
+pub(super) fn request(body: &[u8]) -> Option<roxmltree::Document<'_>> {
+    let document = roxmltree::Document::parse(str::from_utf8(body).ok()?).ok()?;
+    (document.root_element().tag_name().name() == "tsRequest").then_some(document)
+}
+
+/// The value of an attribute of the first such element in a request.
+pub(super) fn attribute(
+    request: &roxmltree::Document<'_>,
+    element: &str,
+    name: &str,
+) -> Option<String> {
+    let mut elements = request.descendants();
+    let element = elements.find(|node| node.tag_name().name() == element)?;
+    element.attribute(name).map(str::to_owned)
 }
 
 #[cfg(test)]

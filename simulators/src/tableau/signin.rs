@@ -1,13 +1,13 @@
-//! Signing in and out. One personal access token holds one session: the newest.
+//! Signing in and out. One personal access token holds one session: the newest. Those of a connected
+//! app stand side by side.
 
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::http::{Answer, Done};
 use super::refusal::Refusal;
-use super::shape;
-use super::state::{TableauState, Trust};
+use super::state::{Session, TableauState, Trust};
 use super::version::Version;
+use super::{Shared, jwt, shape};
 use crate::call::Request;
 
 pub(super) fn sign_in(
@@ -20,20 +20,30 @@ pub(super) fn sign_in(
         let location = format!("{}{}", base.trim_end_matches('/'), request.path);
         return Ok(Done { location: Some(location), ..Done::empty(301) });
     }
-    let asked = Credentials::of(request)?;
-    // Before 3.6 the attributes of a personal access token mean nothing.
-    version.at_least(3, 6).map_err(|_| Refusal::BadRequest)?;
+    let (asked, content_url) = asked(request)?;
+    let now = shared.now();
+    let found = match asked {
+        // Before these versions the attributes mean nothing.
+        Asked::Token { name, secret } => {
+            version.at_least(3, 6).map_err(|_| Refusal::BadRequest)?;
+            let mut tokens = state.tokens.iter();
+            tokens
+                .any(|token| token.name == name && token.secret == secret && !token.revoked)
+                .then_some((name, None))
+        }
+        Asked::App { token } => {
+            version.at_least(3, 17).map_err(|_| Refusal::BadRequest)?;
+            jwt::verified(&mut state.apps, &token, now).map(|scopes| (token, Some(scopes)))
+        }
+    };
+    let site = state.sites.iter().find(|site| site.content_url == content_url).cloned();
+    let (Some((opened_with, scopes)), Some(site)) = (found, site) else {
+        return Err(Refusal::SignInRefused);
+    };
 
-    let token = state
-        .tokens
-        .iter()
-        .find(|token| token.name == asked.name && token.secret == asked.secret && !token.revoked);
-    let site = state.sites.iter().find(|site| site.content_url == asked.site);
-    let (Some(token), Some(site)) = (token, site) else { return Err(Refusal::SignInRefused) };
-
-    let (name, site) = (token.name.clone(), site.clone());
-    let ends_at = shared.now() + shared.options.session_lasts;
-    let session = state.open_session(&name, &site.luid, ends_at);
+    let ends_at = now + shared.options.session_lasts;
+    let session = Session { opened_with, scopes, site: site.luid.clone(), ends_at };
+    let session = state.open_session(session);
     Ok(Done::new(
         200,
         json!({ "credentials": {
@@ -53,46 +63,35 @@ pub(super) fn sign_out(
     let session = request.header("x-tableau-auth").ok_or(Refusal::NoCredentials)?;
     match state.trust(session, now) {
         Trust::Ended => Err(Refusal::SessionEnded),
-        Trust::Site(_) => {
+        Trust::In(_) => {
             state.sessions.remove(session);
             Ok(Done::empty(204))
         }
     }
 }
 
-struct Credentials {
-    name: String,
-    secret: String,
-    /// The default site where none is named.
-    site: String,
+/// One of the two ways to sign in.
+enum Asked {
+    Token { name: String, secret: String },
+    App { token: String },
 }
 
-impl Credentials {
-    fn of(request: &Request) -> Result<Self, Refusal> {
-        if request.says("content-type", "application/json") {
-            Self::of_json(&request.body)
-        } else {
-            Self::of_xml(&request.body)
-        }
-    }
-
-    fn of_json(body: &[u8]) -> Result<Self, Refusal> {
-        let body: Value = serde_json::from_slice(body).map_err(|_| Refusal::BadRequest)?;
+/// Who asks, and for which site: the default one where none is named.
+fn asked(request: &Request) -> Result<(Asked, String), Refusal> {
+    let keys = ["personalAccessTokenName", "personalAccessTokenSecret", "jwt"];
+    let (values, site) = if request.says("content-type", "application/json") {
+        let body: Value = serde_json::from_slice(&request.body).map_err(|_| Refusal::BadRequest)?;
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        Ok(Self {
-            name: text("/credentials/personalAccessTokenName").ok_or(Refusal::BadRequest)?,
-            secret: text("/credentials/personalAccessTokenSecret").ok_or(Refusal::BadRequest)?,
-            site: text("/credentials/site/contentUrl").unwrap_or_default(),
-        })
-    }
-
-    fn of_xml(body: &[u8]) -> Result<Self, Refusal> {
-        let body = str::from_utf8(body).map_err(|_| Refusal::BadRequest)?;
-        let attribute = |name| shape::attribute(body, name);
-        Ok(Self {
-            name: attribute("personalAccessTokenName").ok_or(Refusal::BadRequest)?,
-            secret: attribute("personalAccessTokenSecret").ok_or(Refusal::BadRequest)?,
-            site: attribute("contentUrl").unwrap_or_default(),
-        })
-    }
+        (keys.map(|key| text(&format!("/credentials/{key}"))), text("/credentials/site/contentUrl"))
+    } else {
+        let body = shape::request(&request.body).ok_or(Refusal::BadRequest)?;
+        let site = shape::attribute(&body, "site", "contentUrl");
+        (keys.map(|key| shape::attribute(&body, "credentials", key)), site)
+    };
+    let asked = match values {
+        [Some(name), Some(secret), None] => Asked::Token { name, secret },
+        [None, None, Some(token)] => Asked::App { token },
+        _ => return Err(Refusal::BadRequest),
+    };
+    Ok((asked, site.unwrap_or_default()))
 }

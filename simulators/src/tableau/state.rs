@@ -1,10 +1,10 @@
-//! What the played Tableau knows: sites, tokens, sessions, workbooks, data sources, jobs. No HTTP.
+//! What the played Tableau knows: sites, tokens, sessions, items, tasks, jobs. No HTTP.
 //!
-//! One personal access token has one session: signing in anew ends the former at once. One item has
-//! at most one job that is queued or running. A job's instants may lie in the future; what status
+//! One personal access token has one session: signing in anew ends the former at once. One workbook
+//! or data source has at most one job that is queued or running. A job's instants may lie in the future; what status
 //! it has follows from the time alone, until it is moved by hand.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 
@@ -16,10 +16,13 @@ use crate::token;
 pub struct TableauState {
     pub sites: Vec<Site>,
     pub tokens: Vec<Token>,
+    pub apps: Vec<ConnectedApp>,
     /// By the session's own token, as sent in `X-Tableau-Auth`.
     pub sessions: BTreeMap<String, Session>,
     pub workbooks: Vec<Item>,
     pub datasources: Vec<Item>,
+    pub flows: Vec<Item>,
+    pub tasks: Vec<Task>,
     /// Oldest first.
     pub jobs: Vec<Job>,
     /// Every call gets the HTML page that a proxy shows while the server is away.
@@ -72,18 +75,33 @@ pub struct Token {
     pub revoked: bool,
 }
 
+/// A connected app with direct trust, and its one secret.
+#[derive(Debug, Clone)]
+pub struct ConnectedApp {
+    pub client_id: String,
+    pub secret_id: String,
+    pub secret_value: String,
+    pub enabled: bool,
+    /// For whom it may sign in.
+    pub users: Vec<String>,
+    /// The `jti` of every token that was let in.
+    pub used: BTreeSet<String>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Session {
-    /// The personal access token it was opened with.
+    /// The personal access token it was opened with, or the connected app's client id.
     pub opened_with: String,
+    /// What it may do, where it was opened by a connected app.
+    pub scopes: Option<Vec<String>>,
     /// The site it is bound to.
     pub site: String,
     pub ends_at: DateTime<Utc>,
 }
 
 /// What a session token is worth.
-pub(super) enum Trust {
-    Site(String),
+pub(super) enum Trust<'s> {
+    In(&'s Session),
     Ended,
 }
 
@@ -91,9 +109,10 @@ pub(super) enum Trust {
 pub enum Kind {
     Workbook,
     Datasource,
+    Flow,
 }
 
-/// A workbook or a published data source.
+/// A workbook, a published data source or a flow.
 #[derive(Debug, Clone)]
 pub struct Item {
     pub luid: String,
@@ -160,16 +179,31 @@ impl Connection {
     }
 }
 
-/// A refresh of extracts.
+/// A schedule's extract refresh of one item.
 #[derive(Debug, Clone)]
-pub struct Job {
-    pub id: String,
+pub struct Task {
+    pub luid: String,
     pub site: String,
     /// The LUID of the workbook or data source.
     pub item: String,
     pub kind: Kind,
+    pub schedule: String,
+    pub incremental: bool,
+}
+
+/// A refresh of extracts, or a run of a flow.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub id: String,
+    pub site: String,
+    /// The LUID of the workbook, data source or flow.
+    pub item: String,
+    pub kind: Kind,
     /// The item's name, by which alone a list of jobs tells what they are about.
     pub title: String,
+    /// Of a flow's job: the LUID of the run it is for.
+    pub flow_run: Option<String>,
+    pub incremental: bool,
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub completed_at: Option<DateTime<Utc>>,
@@ -225,36 +259,35 @@ impl TableauState {
         match kind {
             Kind::Workbook => &self.workbooks,
             Kind::Datasource => &self.datasources,
+            Kind::Flow => &self.flows,
         }
     }
 
-    /// The workbook or data source with this LUID.
+    /// The workbook, data source or flow with this LUID.
     pub fn item_mut(&mut self, luid: &str) -> Option<&mut Item> {
-        self.workbooks.iter_mut().chain(&mut self.datasources).find(|item| item.luid == luid)
+        let items = self.workbooks.iter_mut().chain(&mut self.datasources).chain(&mut self.flows);
+        items.into_iter().find(|item| item.luid == luid)
     }
 
     pub fn job_mut(&mut self, id: &str) -> Option<&mut Job> {
         self.jobs.iter_mut().rev().find(|job| job.id == id)
     }
 
-    /// Opens a session and ends the one that was open with the same token.
-    pub(super) fn open_session(
-        &mut self,
-        token: &str,
-        site: &str,
-        ends_at: DateTime<Utc>,
-    ) -> String {
-        self.sessions.retain(|_, session| session.opened_with != token);
+    /// Opens a session. A personal access token's ends the one that was open with it; a connected
+    /// app's, which has scopes, ends none.
+    pub(super) fn open_session(&mut self, session: Session) -> String {
+        if session.scopes.is_none() {
+            self.sessions.retain(|_, open| open.opened_with != session.opened_with);
+        }
         let id = token::session();
-        let session = Session { opened_with: token.to_owned(), site: site.to_owned(), ends_at };
         self.sessions.insert(id.clone(), session);
         self.sign_ins += 1;
         id
     }
 
-    pub(super) fn trust(&self, session: &str, now: DateTime<Utc>) -> Trust {
+    pub(super) fn trust(&self, session: &str, now: DateTime<Utc>) -> Trust<'_> {
         match self.sessions.get(session) {
-            Some(session) if now < session.ends_at => Trust::Site(session.site.clone()),
+            Some(session) if now < session.ends_at => Trust::In(session),
             Some(_) | None => Trust::Ended,
         }
     }
@@ -266,7 +299,13 @@ impl TableauState {
     }
 
     /// Queues a refresh; whether that is allowed has been asked before.
-    pub(super) fn queue(&mut self, luid: &str, now: DateTime<Utc>, pace: Pace) -> Option<&Job> {
+    pub(super) fn queue(
+        &mut self,
+        luid: &str,
+        incremental: bool,
+        now: DateTime<Utc>,
+        pace: Pace,
+    ) -> Option<&Job> {
         let item = self.item_mut(luid)?;
         let (finish_code, notes) = item.ends.pop_front().unwrap_or_default();
         let plan = pace.plan(now);
@@ -276,6 +315,8 @@ impl TableauState {
             item: item.luid.clone(),
             kind: item.kind,
             title: item.name.clone(),
+            flow_run: (item.kind == Kind::Flow).then(token::luid),
+            incremental,
             created_at: now,
             started_at: plan.as_ref().map(|plan| plan.starts),
             completed_at: plan.as_ref().map(|plan| plan.ends),

@@ -8,6 +8,8 @@ mod fault;
 mod mode;
 mod nudges;
 mod tableau;
+mod tableau_app;
 mod tableau_errors;
+mod tableau_flows;
 mod tableau_jobs;
 mod wire;

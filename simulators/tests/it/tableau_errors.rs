@@ -31,6 +31,24 @@ async fn a_json_body_that_is_not_declared_as_json_is_read_as_xml_and_refused() {
 }
 
 #[tokio::test]
+async fn a_format_that_there_is_not_is_refused() {
+    let tableau = played().await;
+    let session = sign_in(&tableau).await;
+    let url = format!("{}/api/3.27/sites/{}/workbooks", tableau.url(), tableau.site_id());
+    for (accept, status) in [
+        ("text/html", 406),
+        ("text/csv, image/png", 406),
+        ("text/html, application/xml;q=0.9", 200),
+        ("application/json", 200),
+        ("*/*", 200),
+    ] {
+        let asked = request(Method::GET, &url).header("accept", accept);
+        let seen = send(asked.header("x-tableau-auth", &session)).await.unwrap();
+        assert_eq!(seen.status, status, "{accept}");
+    }
+}
+
+#[tokio::test]
 async fn signing_in_works_in_xml_as_well() {
     let tableau = played().await;
     let url = format!("{}/api/3.27/auth/signin", tableau.url());

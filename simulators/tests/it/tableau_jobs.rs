@@ -143,6 +143,36 @@ async fn a_refresh_needs_a_body_and_an_incremental_one_a_newer_version() {
     assert_eq!(post("3.24", incremental).await, 400);
     assert_eq!(post("2.7", "{}").await, 404);
     assert_eq!(post("3.25", incremental).await, 202);
+    assert!(tableau.jobs()[0].incremental);
+}
+
+#[tokio::test]
+async fn an_incremental_refresh_is_asked_for_in_xml_however_that_is_written() {
+    let tableau = played().await;
+    let workbook = tableau.add_workbook(Item::new("Sales", "Finance"));
+    let session = sign_in(&tableau).await;
+    let path = format!("sites/{}/workbooks/{workbook}/refresh", tableau.site_id());
+    let post = async |version: &str, body: &'static str| {
+        let url = format!("{}/api/{version}/{path}", tableau.url());
+        let asked = request(Method::POST, &url).header("x-tableau-auth", &session);
+        send(asked.header("content-type", "application/xml").body(body)).await.unwrap().status
+    };
+    for (body, incremental) in [
+        ("<tsRequest/>", false),
+        ("<tsRequest><extractRefresh incremental='false'/></tsRequest>", false),
+        ("<tsRequest incremental=\"true\"/>", false),
+        ("<tsRequest><extractRefresh incremental='true' /></tsRequest>", true),
+        (
+            "<tsRequest>\n<extractRefresh a='b' incremental = \"true\"></extractRefresh></tsRequest>",
+            true,
+        ),
+    ] {
+        assert_eq!(post("3.25", body).await, 202, "{body}");
+        assert_eq!(tableau.jobs()[0].incremental, incremental, "{body}");
+        tableau.with(|state| state.jobs.clear());
+        assert_eq!(post("3.24", body).await, if incremental { 400 } else { 202 }, "{body}");
+        tableau.with(|state| state.jobs.clear());
+    }
 }
 
 #[tokio::test]

@@ -33,6 +33,10 @@ const MODE: &str = "  m:\n    kind: mode\n    workspace: acme\n    token: ${T}\n
 const TABLEAU: &str = "  m:\n    kind: tableau\n    server: https://10ax.online.tableau.com/\n    \
                        site: \"\"\n    token_name: ${N}\n    token_secret: ${S}\n";
 
+const APP: &str = "  m:\n    kind: tableau\n    server: https://10ax.online.tableau.com/\n    \
+                   site: acme\n    client_id: 5a3c1f6e-2b7d\n    secret_id: 9d8e7f6a-5b4c\n    \
+                   secret_value: ${S}\n    username: bot@acme.example\n";
+
 /// The mistakes of a configuration, one a line.
 fn mistakes(connections: &str, targets: &str) -> String {
     let text = whole(connections, targets);
@@ -55,6 +59,10 @@ fn the_settings_of_the_interface_are_taken() {
         (TABLEAU, "  t: { connection: m, workbook: Sales, project: Finance }\n"),
         (TABLEAU, "  t: { connection: m, datasource: Orders }\n"),
         (TABLEAU, "  t: { connection: m, workbook_id: 3cc6cd06-89ce-4fdc-b935-5294135d6d42 }\n"),
+        (TABLEAU, "  t: { connection: m, workbook: Sales, incremental: true }\n"),
+        (TABLEAU, "  t: { connection: m, flow: Prep, project: Finance/EMEA }\n"),
+        (APP, "  t: { connection: m, flow_id: 3cc6cd06-89ce-4fdc-b935-5294135d6d42 }\n"),
+        (APP, "  t: { connection: m, task_id: 3cc6cd06-89ce-4fdc-b935-5294135d6d42 }\n"),
     ] {
         if let Err(error) = open(&whole(connection, target)) {
             panic!("{target}: {error}");
@@ -95,6 +103,41 @@ fn a_target_that_names_two_things_or_none_is_refused() {
         let text = mistakes(TABLEAU, &target);
         assert!(text.contains("targets.t"), "{text}");
     }
+}
+
+#[test]
+fn there_is_exactly_one_way_to_sign_in_to_tableau() {
+    let target = "  t: { connection: m, workbook: A }\n";
+    let without = |connection: &str, key: &str| {
+        let lines = connection.lines().filter(|line| !line.trim().starts_with(key));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    for (connection, keys) in [
+        (TABLEAU, &["token_name", "token_secret"][..]),
+        (APP, &["client_id", "secret_id", "secret_value", "username"][..]),
+    ] {
+        for key in keys {
+            let text = mistakes(&without(connection, key), target);
+            assert!(text.contains(&format!("connections.m.{key}")), "{text}");
+        }
+    }
+    let neither = without(&without(TABLEAU, "token_name"), "token_secret");
+    let text = mistakes(&neither, target);
+    assert!(text.contains("connections.m") && text.contains("`client_id`"), "{text}");
+    for more in ["client_id: a", "secret_id: a", "secret_value: ${S}", "username: a"] {
+        let text = mistakes(&format!("{TABLEAU}    {more}\n"), target);
+        assert!(text.contains("two ways to sign in"), "{text}");
+    }
+    let text = mistakes(&APP.replace("5a3c1f6e-2b7d", "a/b"), target);
+    assert!(text.contains("connections.m.client_id"), "{text}");
+    for (right, wrong, key) in
+        [("${S}", "\"\"", "secret_value"), ("bot@acme.example", "\" \"", "username")]
+    {
+        let text = mistakes(&APP.replace(right, wrong), target);
+        assert!(text.contains(key), "{text}");
+    }
+    let text = mistakes(&format!("{APP}    api_version: 3.16\n"), target);
+    assert!(text.contains("`api_version`") && text.contains("3.17"), "{text}");
 }
 
 #[test]

@@ -11,7 +11,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::{contracts, registry};
-use crate::connector::{ConnectorError, Found, Looked, OpenTarget, Polled, Retry, Triggered};
+use crate::connector::{
+    Cancelled, ConnectorError, Found, Looked, OpenTarget, Polled, Retry, Triggered,
+};
 use crate::http::{Http, Limits};
 
 /// A connector's played tool, with one target on it, which moves on only by hand.
@@ -139,6 +141,35 @@ async fn a_refresh_that_the_tool_no_longer_knows_is_gone() {
         assert_eq!(target.poll(&id).await.answer.unwrap(), Polled::Gone, "{}", contract.kind());
         let bad = target.poll("../../x?y=1").await.answer.unwrap();
         assert_eq!(bad, Polled::Gone, "an id that cannot be one is not sent");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_was_cancelled_there_does_not_end_well() {
+    for contract in contracts().await {
+        let target = target(&*contract);
+        let id = start(&target).await;
+        let cancelled = target.cancel(&id).await.answer.unwrap();
+        let polled = target.poll(&id).await.answer.unwrap();
+        let as_said = match cancelled {
+            Cancelled::There => {
+                matches!(polled, Polled::Failed { retry: false, .. } | Polled::Gone)
+            }
+            Cancelled::NotPossible => matches!(polled, Polled::Running { .. }),
+        };
+        assert!(as_said, "{}: {cancelled:?}, {polled:?}", contract.kind());
+    }
+}
+
+#[tokio::test]
+async fn to_cancel_what_has_ended_well_changes_nothing() {
+    for contract in contracts().await {
+        let target = target(&*contract);
+        let id = start(&target).await;
+        contract.end(None);
+        target.cancel(&id).await.answer.unwrap();
+        let polled = target.poll(&id).await.answer.unwrap();
+        assert!(matches!(polled, Polled::Succeeded { .. }), "{}: {polled:?}", contract.kind());
     }
 }
 

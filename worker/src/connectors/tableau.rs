@@ -1,13 +1,19 @@
-//! Tableau: a target is a workbook or a published data source, and refreshing it is refreshing
-//! its extracts.
+//! Tableau: a target is a workbook or a published data source, whose extracts are refreshed, an
+//! extract refresh task, or a flow.
 //!
 //! A personal access token has one session; signing in anew ends it. So there is one login per
 //! connection, and nobody signs out. Error texts come in the server's language: codes decide.
 
 mod api;
+mod flows;
 mod jobs;
+mod jwt;
+mod refusal;
 mod resolve;
+mod settings;
 mod sign_in;
+mod verdict;
+mod version;
 mod wire;
 
 #[cfg(test)]
@@ -17,67 +23,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
-use schemars::JsonSchema;
-use serde::Deserialize;
 
 use crate::connector::{
-    Address, Answer, Connector, ConnectorError, Context, Looked, Polled, Secret, Started, Triggered,
+    Answer, Cancelled, Connector, ConnectorError, Context, Looked, Polled, Started, Triggered,
 };
 use crate::login::Login;
 use api::Api;
-use resolve::{Item, Wanted};
-use sign_in::{ApiVersion, Ticket};
+use resolve::Item;
+use settings::{Connection, Target, Wanted};
+use sign_in::Ticket;
 
 pub(super) struct Tool;
-
-/// A site of Tableau Cloud or Tableau Server, and a personal access token for it.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Connection {
-    /// Such as `https://10ax.online.tableau.com`, without what follows the host.
-    server: Address,
-    /// The site's name as it stands in its address after `/#/site/`; "" is the default site.
-    site: String,
-    /// The name that the personal access token was given.
-    token_name: Secret,
-    /// The token itself, which Tableau shows once.
-    token_secret: Secret,
-    /// The newest version of Tableau's REST API to use, such as "3.19"; else the server's own.
-    #[serde(default)]
-    api_version: Option<ApiVersion>,
-}
-
-/// A workbook or a published data source, by its name or by its LUID: exactly one of the four.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TargetKeys {
-    /// A workbook's name.
-    workbook: Option<String>,
-    /// A published data source's name.
-    datasource: Option<String>,
-    /// A workbook's LUID.
-    workbook_id: Option<String>,
-    /// A published data source's LUID.
-    datasource_id: Option<String>,
-    /// The name of the project it is in, or the project's path: `Finance/EMEA`, or `/Finance` for
-    /// the one at the top where others are called the same.
-    project: Option<String>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(try_from = "TargetKeys")]
-#[schemars(with = "TargetKeys")]
-pub(super) struct Target {
-    wanted: Wanted,
-}
-
-impl TryFrom<TargetKeys> for Target {
-    type Error = String;
-
-    fn try_from(keys: TargetKeys) -> Result<Self, String> {
-        Wanted::from_keys(keys).map(|wanted| Self { wanted })
-    }
-}
 
 /// What the targets of a connection share.
 #[derive(Default)]
@@ -94,37 +50,54 @@ impl Connector for Tool {
 
     async fn trigger(cx: Context<'_, Self>, target: &Target) -> Answer<Triggered> {
         let api = Api::new(cx);
+        let incremental = target.incremental;
+        api.allows(target).await?;
         let (mut item, remembered) = api.resolve(&target.wanted).await?;
-        let mut answer = api.refresh(&item).await;
+        let mut answer = api.start(&item, incremental).await;
         if remembered && matches!(answer, Err(ConnectorError::NotFound { .. })) {
             // It was deleted or published anew under another id.
             item = api.look_up(&target.wanted).await?;
-            answer = api.refresh(&item).await;
+            answer = api.start(&item, incremental).await;
         }
         match answer {
             Ok(job) => Ok(Triggered::Started(started(cx, &item, job))),
             Err(error) => match error.code() {
-                Some("409093") => api.under_way(&item).await,
+                Some("409093") => api.under_way(&item, incremental).await,
                 Some("409090") => Err(api.nothing_to_refresh(&item).await),
                 _ => Err(error.of_a_start()),
             },
         }
     }
 
-    async fn poll(cx: Context<'_, Self>, _: &Target, remote_id: &str) -> Answer<Polled> {
-        Ok(Api::new(cx).job(remote_id).await?.map_or(Polled::Gone, |job| job.verdict()))
+    async fn poll(cx: Context<'_, Self>, target: &Target, remote_id: &str) -> Answer<Polled> {
+        let api = Api::new(cx);
+        if target.wanted.is_flow() {
+            return api.poll_flow(remote_id).await;
+        }
+        Ok(api.job(remote_id).await?.map_or(Polled::Gone, |job| job.verdict()))
     }
 
     async fn find(cx: Context<'_, Self>, target: &Target, since: DateTime<Utc>) -> Answer<Looked> {
         let api = Api::new(cx);
         let (item, _) = api.resolve(&target.wanted).await?;
-        api.started_since(&item, since).await
+        api.started_since(&item, target.incremental, since).await
+    }
+
+    async fn cancel(cx: Context<'_, Self>, target: &Target, remote_id: &str) -> Answer<Cancelled> {
+        let api = Api::new(cx);
+        match target.wanted.is_flow() {
+            true => api.cancel_flow(remote_id).await,
+            false => api.cancel_job(remote_id).await,
+        }
     }
 
     async fn check_connection(cx: Context<'_, Self>) -> Answer<String> {
         let api = Api::new(cx);
-        let version = api.version().await?;
+        // A session may outlive its credential, and does not keep it alive: a personal access
+        // token dies when nobody has signed in with it for 15 days.
+        cx.session.login.renew(&api).await?;
         let workbooks = api.count_workbooks().await?;
+        let version = api.spoken().await?.version;
         let site = match cx.connection.site.as_str() {
             "" => "the default site".to_owned(),
             site => format!("site \"{site}\""),
@@ -134,6 +107,7 @@ impl Connector for Tool {
 
     async fn check_target(cx: Context<'_, Self>, target: &Target) -> Answer<String> {
         let api = Api::new(cx);
+        api.allows(target).await?;
         let item = api.look_up(&target.wanted).await?;
         let published = api.published_sources(&item).await;
         let mut text = item.to_string();

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use reqwest::header::HeaderValue;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::resolve::{Item, Kind};
-use super::sign_in::{self, ApiVersion, Ticket};
-use super::{Tool, wire};
+use super::resolve::Item;
+use super::settings::{Kind, Target};
+use super::sign_in::{self, Ticket};
+use super::version::{FLOW_RUNS, INCREMENTAL, Spoken};
+use super::{Tool, refusal, wire};
 use crate::connector::{Answer, ConnectorError, Context, join};
 use crate::http::{Caller, Reply};
 use crate::login::SignIn;
@@ -22,7 +24,7 @@ pub(super) struct Api<'a> {
 /// A list to be read page by page.
 pub(super) struct List<'a> {
     /// Below the site.
-    pub(super) path: &'a str,
+    pub(super) path: &'a [&'a str],
     /// Escaped where it must be.
     pub(super) query: String,
     /// The keys in which the answer holds the rows.
@@ -30,6 +32,20 @@ pub(super) struct List<'a> {
     pub(super) page_size: usize,
     pub(super) most_pages: usize,
 }
+
+/// What a call carries: a content type and a text.
+#[derive(Clone, Copy)]
+struct Body(&'static str, &'static str);
+
+const EMPTY: Body = Body("application/json", "{}");
+
+/// For running tasks and flows only this empty request is documented, and no JSON.
+const EMPTY_XML: Body = Body("application/xml", "<tsRequest/>");
+
+/// How an incremental refresh looks in JSON is documented nowhere. A server that did not know the
+/// key would refresh all, and nobody would see; so this one goes out as the documented XML.
+const INCREMENTAL_XML: Body =
+    Body("application/xml", "<tsRequest><extractRefresh incremental=\"true\"/></tsRequest>");
 
 /// The rows of a list, and whether these are all.
 pub(super) struct Rows<T> {
@@ -42,14 +58,49 @@ impl<'a> Api<'a> {
         Self { cx }
     }
 
-    /// Starts a refresh of the item's extracts and gives the job's id.
-    pub(super) async fn refresh(&self, item: &Item) -> Answer<String> {
-        let path = [item.kind.path(), item.id.as_str(), "refresh"];
-        let reply = self.call(Method::POST, &path, None, Some(&json!({}))).await?;
-        let started: wire::Started = reply.json()?;
-        match wire::JobId::new(&started.job.id) {
+    /// Refuses what this Tableau is too old for, before anything is started.
+    pub(super) async fn allows(&self, target: &Target) -> Answer<()> {
+        if target.incremental {
+            self.spoken().await?.needs(
+                INCREMENTAL,
+                "an incremental refresh",
+                "take `incremental` off the target to refresh it in full, or let a task in \
+                 Tableau refresh it incrementally and name that by `task_id`",
+            )?;
+        }
+        if target.wanted.is_flow() {
+            self.spoken().await?.needs(
+                FLOW_RUNS,
+                "a flow",
+                "older ones do not tell how a flow run ended",
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Starts a refresh of the item and gives the id by which it is followed: a job's, or of a
+    /// flow its run's.
+    pub(super) async fn start(&self, item: &Item, incremental: bool) -> Answer<String> {
+        let (kind, id) = (item.kind, item.id.as_str());
+        let reply = match (&item.task, kind) {
+            (Some(task), _) => {
+                let path = ["tasks", "extractRefreshes", task.id.as_str(), "runNow"];
+                self.post(&path, EMPTY_XML).await?
+            }
+            (None, Kind::Flow) => self.post(&[kind.path(), id, "run"], EMPTY_XML).await?,
+            (None, Kind::Workbook | Kind::Datasource) => {
+                let body = if incremental { INCREMENTAL_XML } else { EMPTY };
+                self.post(&[kind.path(), id, "refresh"], body).await?
+            }
+        };
+        let wire::Started { job } = reply.json()?;
+        let id = match kind {
+            Kind::Flow => job.flow_run(),
+            Kind::Workbook | Kind::Datasource => Some(job.id.as_str()),
+        };
+        match id.and_then(wire::JobId::new) {
             Some(id) => Ok(id.into_inner()),
-            None => Err(reply.not_understood("a job without a usable id")),
+            None => Err(reply.not_understood("no usable id of what was started")),
         }
     }
 
@@ -83,8 +134,8 @@ impl<'a> Api<'a> {
         ))
     }
 
-    pub(super) async fn version(&self) -> Answer<ApiVersion> {
-        self.cx.session.login.call(self, |ticket| async move { Ok(ticket.version) }).await
+    pub(super) async fn spoken(&self) -> Answer<Spoken> {
+        self.cx.session.login.call(self, |ticket| async move { Ok(ticket.spoken) }).await
     }
 
     pub(super) async fn count_workbooks(&self) -> Answer<u64> {
@@ -100,14 +151,15 @@ impl<'a> Api<'a> {
             let and = if list.query.is_empty() { "" } else { "&" };
             let size = list.page_size;
             let query = format!("{}{and}pageSize={size}&pageNumber={page}", list.query);
-            let reply = self.get(&[list.path], Some(&query)).await?;
+            let reply = self.get(list.path, Some(&query)).await?;
             let body: Value = reply.json()?;
             let found = wire::list_in::<T>(&reply, &body, list.keys)?;
             seen += size;
             let total = wire::total(&body).and_then(|total| usize::try_from(total).ok());
             let last = match total {
                 Some(total) => seen >= total,
-                None => found.len() < size,
+                // A list that does not come in pages comes whole.
+                None => !wire::in_pages(&body) || found.len() < size,
             };
             let none = found.is_empty();
             rows.extend(found);
@@ -122,12 +174,21 @@ impl<'a> Api<'a> {
         self.call(Method::GET, path, query, None).await
     }
 
+    /// Asks for something to stop.
+    pub(super) async fn put(&self, path: &[&str]) -> Answer<Reply> {
+        self.call(Method::PUT, path, None, None).await
+    }
+
+    async fn post(&self, path: &[&str], body: Body) -> Answer<Reply> {
+        self.call(Method::POST, path, None, Some(body)).await
+    }
+
     async fn call(
         &self,
         method: Method,
         path: &[&str],
         query: Option<&str>,
-        body: Option<&Value>,
+        body: Option<Body>,
     ) -> Answer<Reply> {
         let method = &method;
         let call = |ticket: Arc<Ticket>| async move {
@@ -143,7 +204,7 @@ impl<'a> Api<'a> {
         ticket: &Ticket,
         method: Method,
         url: Url,
-        body: Option<&Value>,
+        body: Option<Body>,
     ) -> Answer<Reply> {
         let http = self.cx.http;
         let mut request = http.request(method, url);
@@ -151,11 +212,11 @@ impl<'a> Api<'a> {
             token.set_sensitive(true);
             request = request.header("X-Tableau-Auth", token);
         }
-        if let Some(body) = body {
-            request = request.json(body);
+        if let Some(Body(content_type, text)) = body {
+            request = request.header(CONTENT_TYPE, content_type).body(text);
         }
         let reply = http.send(request).await?;
-        if reply.is_success() { Ok(reply) } else { Err(wire::refusal(&reply)) }
+        if reply.is_success() { Ok(reply) } else { Err(refusal::of(&reply)) }
     }
 }
 
@@ -178,7 +239,7 @@ impl SignIn for Api<'_> {
 }
 
 fn site_url(ticket: &Ticket, path: &[&str]) -> Url {
-    let version = ticket.version.to_string();
+    let version = ticket.spoken.version.to_string();
     let site = ["api", version.as_str(), "sites", ticket.site.as_str()];
     join(&ticket.base, site.iter().chain(path).copied())
 }

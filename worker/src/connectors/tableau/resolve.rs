@@ -8,95 +8,18 @@ use std::fmt;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::api::{Api, List};
-use super::{TargetKeys, wire};
-use crate::connector::{Answer, ConnectorError, Segment};
+use super::settings::{Kind, Wanted};
+use super::wire;
+use crate::connector::{Answer, ConnectorError};
 
 /// A filter cannot hold these; everything else can be escaped.
 const SEPARATORS: [char; 2] = [',', '&'];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
-    Workbook,
-    Datasource,
-}
-
-impl Kind {
-    pub(super) fn path(self) -> &'static str {
-        match self {
-            Self::Workbook => "workbooks",
-            Self::Datasource => "datasources",
-        }
-    }
-
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Workbook => "workbook",
-            Self::Datasource => "datasource",
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Workbook => "workbook",
-            Self::Datasource => "data source",
-        }
-    }
-}
-
-/// What a target's settings ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Wanted {
-    Id(Kind, Segment),
-    Named { kind: Kind, name: String, project: Option<String> },
-}
-
-impl Wanted {
-    pub(super) fn from_keys(keys: TargetKeys) -> Result<Self, String> {
-        const ONE: &str = "name exactly one of `workbook`, `datasource`, `workbook_id`, \
-                           `datasource_id`";
-        let id = |kind, id: String| match id.parse() {
-            Ok(id) => Ok(Self::Id(kind, id)),
-            Err(why) => Err(format!("the id {why}")),
-        };
-        let TargetKeys { workbook, datasource, workbook_id, datasource_id, project } = keys;
-        let by_id = workbook_id.is_some() || datasource_id.is_some();
-        if by_id && project.is_some() {
-            return Err("`project` narrows down a name; an id needs none".to_owned());
-        }
-        for (key, value) in [("workbook", &workbook), ("datasource", &datasource)] {
-            if value.as_deref().is_some_and(|value| value.trim().is_empty()) {
-                return Err(format!("`{key}` must not be empty"));
-            }
-        }
-        match (workbook, datasource, workbook_id, datasource_id) {
-            (Some(name), None, None, None) => {
-                Ok(Self::Named { kind: Kind::Workbook, name, project })
-            }
-            (None, Some(name), None, None) => {
-                Ok(Self::Named { kind: Kind::Datasource, name, project })
-            }
-            (None, None, Some(luid), None) => id(Kind::Workbook, luid),
-            (None, None, None, Some(luid)) => id(Kind::Datasource, luid),
-            _ => Err(ONE.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Wanted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Id(kind, id) => write!(f, "{} {}", kind.word(), id.as_str()),
-            Self::Named { kind, name, project: None } => write!(f, "{} \"{name}\"", kind.word()),
-            Self::Named { kind, name, project: Some(project) } => {
-                write!(f, "{} \"{name}\" in project \"{project}\"", kind.word())
-            }
-        }
-    }
-}
-
-/// A workbook or data source that is there.
+/// A workbook, a data source or a flow that is there.
 #[derive(Debug)]
 pub(super) struct Item {
+    /// Where it is refreshed by running a task.
+    pub(super) task: Option<Task>,
     pub(super) kind: Kind,
     pub(super) id: String,
     pub(super) name: String,
@@ -105,8 +28,23 @@ pub(super) struct Item {
     pub(super) page: Option<String>,
 }
 
+/// An extract refresh task.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) id: String,
+    /// The name of its schedule.
+    pub(super) schedule: Option<String>,
+}
+
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Task { id, schedule }) = &self.task {
+            write!(f, "extract refresh task {id}")?;
+            if let Some(schedule) = schedule {
+                write!(f, " of schedule \"{schedule}\"")?;
+            }
+            write!(f, " for ")?;
+        }
         write!(f, "{} \"{}\"", self.kind.word(), self.name)?;
         if let Some(project) = &self.project {
             write!(f, " in project \"{project}\"")?;
@@ -129,7 +67,8 @@ impl Api<'_> {
     pub(super) async fn look_up(&self, wanted: &Wanted) -> Answer<Arc<Item>> {
         self.found().remove(wanted);
         let item = Arc::new(match wanted {
-            Wanted::Id(kind, id) => self.by_id(*kind, id).await?,
+            Wanted::Id(kind, id) => self.by_id(*kind, id.as_str()).await?,
+            Wanted::Task(id) => self.task(id.as_str()).await?,
             Wanted::Named { kind, name, project } => {
                 let rows = self.rows(*kind, name, project.as_deref()).await?;
                 self.only_one(wanted, *kind, project.as_deref(), rows).await?
@@ -143,10 +82,36 @@ impl Api<'_> {
         self.cx.session.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn by_id(&self, kind: Kind, id: &Segment) -> Answer<Item> {
-        let reply = self.get(&[kind.path(), id.as_str()], None).await?;
+    async fn by_id(&self, kind: Kind, id: &str) -> Answer<Item> {
+        let reply = self.get(&[kind.path(), id], None).await?;
         let row: wire::Item = wire::one(&reply, kind.key())?;
         Ok(item(kind, row))
+    }
+
+    /// The task of that id and what it refreshes.
+    async fn task(&self, id: &str) -> Answer<Item> {
+        let list = List {
+            path: &["tasks", "extractRefreshes"],
+            query: String::new(),
+            keys: ["tasks", "task"],
+            page_size: 100,
+            most_pages: 100,
+        };
+        let found = self.list::<wire::ListedTask>(list).await?;
+        let mut tasks = found.rows.into_iter().map(|listed| listed.task);
+        let Some(task) = tasks.find(|task| task.id.eq_ignore_ascii_case(id)) else {
+            return Err(ConnectorError::NoSuch(format!(
+                "there is no extract refresh task {id}, or this token may not see it"
+            )));
+        };
+        let Some((kind, of)) = task.item() else {
+            return Err(ConnectorError::NotAllowed(format!(
+                "extract refresh task {id} refreshes neither a workbook nor a data source"
+            )));
+        };
+        let mut item = self.by_id(kind, of).await?;
+        item.task = Some(Task { schedule: task.schedule(), id: task.id });
+        Ok(item)
     }
 
     /// Everything of that name.
@@ -164,7 +129,7 @@ impl Api<'_> {
             false => format!("filter={}", filters.join(",")),
         };
         let list = List {
-            path: kind.path(),
+            path: &[kind.path()],
             query,
             keys: [kind.path(), kind.key()],
             page_size: 100,
@@ -226,7 +191,7 @@ impl Api<'_> {
     /// Each project's path by its id. Needed to find, or else only wanted for words.
     async fn project_paths(&self, needed: bool) -> Answer<HashMap<String, String>> {
         let list = List {
-            path: "projects",
+            path: &["projects"],
             query: String::new(),
             keys: ["projects", "project"],
             page_size: 100,
@@ -256,7 +221,7 @@ impl Api<'_> {
 
 fn item(kind: Kind, row: wire::Item) -> Item {
     let project = row.project_name().map(str::to_owned);
-    Item { kind, id: row.id, name: row.name, project, page: row.page }
+    Item { task: None, kind, id: row.id, name: row.name, project, page: row.page }
 }
 
 /// Escapes all but the plainest characters: a blank as `%20`, a plus as `%2B`.

@@ -1,68 +1,52 @@
-//! Signing in with a personal access token, at the version of the API that both sides know, and
-//! at the host that Tableau Cloud sends us to.
+//! Signing in with a personal access token or by a connected app, at the version of the API that
+//! both sides know, and at the host that Tableau Cloud sends us to.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use afterrun_core::config::is_loopback;
-use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
-
+use chrono::{DateTime, Utc};
 use reqwest::Url;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use secrecy::SecretString;
-use serde::de::{Deserialize, Deserializer, Error};
-use serde_json::json;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
 
-use super::Connection;
-use super::wire;
+use super::settings::{Connection, Credential};
+use super::version::{ApiVersion, CONNECTED_APPS, NEWEST, OLDEST, Spoken};
+use super::{jwt, refusal, wire};
 use crate::connector::{Answer, ConnectorError};
 use crate::http::{Caller, Reply};
 
-/// The newest version that this connector was written for.
-const NEWEST: ApiVersion = ApiVersion(3, 27);
-
-/// The first that knows personal access tokens; all that this connector calls is in it.
-const OLDEST: ApiVersion = ApiVersion(3, 6);
-
 /// A generic host of Tableau Cloud redirects to a pod, once.
 const MOST_HOPS: usize = 2;
-
-/// A version of Tableau's REST API, such as 3.27.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ApiVersion(u16, u16);
 
 /// An open session.
 pub(super) struct Ticket {
     /// Where the session is; differs from the connection's server after a redirect.
     pub(super) base: Url,
-    pub(super) version: ApiVersion,
+    pub(super) spoken: Spoken,
     pub(super) site: String,
     pub(super) token: SecretString,
 }
 
 pub(super) async fn sign_in(http: &Caller, connection: &Connection) -> Answer<Ticket> {
     let server = connection.server.url();
-    let version = version(http, connection).await?;
-    let mut url = connection.server.join(["api", &version.to_string(), "auth", "signin"]);
-    let credentials = json!({ "credentials": {
-        "personalAccessTokenName": connection.token_name.expose(),
-        "personalAccessTokenSecret": connection.token_secret.expose(),
-        "site": { "contentUrl": connection.site },
-    }});
+    let (spoken, now) = version(http, connection).await?;
+    let mut url = connection.server.join(["api", &spoken.version.to_string(), "auth", "signin"]);
+    let credentials = credentials(connection, now);
     for _ in 0..=MOST_HOPS {
         let reply = http.send(http.post(url.clone()).json(&credentials)).await?;
         if reply.status.is_redirection() {
             // Another method or a blind follow would lose the body or leak the token.
-            url = moved(server, &url, &reply).ok_or_else(|| refusal(&reply))?;
+            url = moved(server, &url, &reply).ok_or_else(|| refused(&reply))?;
             continue;
         }
         if !reply.is_success() {
-            return Err(refusal(&reply));
+            return Err(refused(&reply));
         }
         let signed_in: wire::SignedIn = reply.json()?;
         let base = base_of(&url).ok_or_else(|| reply.not_understood("an address without /api/"))?;
         return Ok(Ticket {
             base,
-            version,
+            spoken,
             site: signed_in.credentials.site.id,
             token: signed_in.credentials.token.into(),
         });
@@ -75,11 +59,32 @@ pub(super) async fn sign_in(http: &Caller, connection: &Connection) -> Answer<Ti
     )))
 }
 
-/// The newest version that the server, the configuration and this connector know.
-async fn version(http: &Caller, connection: &Connection) -> Answer<ApiVersion> {
+fn credentials(connection: &Connection, now: DateTime<Utc>) -> Value {
+    let site = json!({ "contentUrl": connection.site });
+    match &connection.credential {
+        Credential::Token { name, secret } => json!({ "credentials": {
+            "personalAccessTokenName": name.expose(),
+            "personalAccessTokenSecret": secret.expose(),
+            "site": site,
+        }}),
+        Credential::App(app) => json!({ "credentials": {
+            "jwt": jwt::signed(app, now).expose_secret(),
+            "site": site,
+        }}),
+    }
+}
+
+/// The newest version that the server, the configuration and this connector know; and the time it
+/// is there, or else here.
+async fn version(http: &Caller, connection: &Connection) -> Answer<(Spoken, DateTime<Utc>)> {
     let most = connection.api_version.map_or(NEWEST, |most| most.min(NEWEST));
+    let (oldest, what, since) = match connection.credential {
+        Credential::Token { .. } => (OLDEST, "personal access tokens need", "2019.4"),
+        Credential::App(_) => (CONNECTED_APPS, "connected apps need", "2022.3"),
+    };
     let url = connection.server.join(["api", "2.4", "serverInfo"]);
     let reply = http.send(http.get(url)).await?;
+    let now = reply.date().unwrap_or_else(machine_time);
     let known = match reply.refusal(None, "") {
         error @ (ConnectorError::RateLimited { .. } | ConnectorError::Unavailable { .. }) => {
             return Err(error);
@@ -89,15 +94,21 @@ async fn version(http: &Caller, connection: &Connection) -> Answer<ApiVersion> {
         _ => None,
     };
     let Some(known) = known.and_then(|known| known.parse::<ApiVersion>().ok()) else {
-        return Ok(OLDEST.min(most));
+        return Ok((Spoken { version: oldest.min(most), known: None }, now));
     };
-    if known < OLDEST {
+    if known < oldest {
         return Err(ConnectorError::NotAllowed(format!(
-            "this Tableau Server knows API {known}; personal access tokens need {OLDEST} \
-             (Tableau Server 2019.4) or newer"
+            "this Tableau Server knows API {known}; {what} {oldest} (Tableau Server {since}) or \
+             newer"
         )));
     }
-    Ok(known.min(most))
+    Ok((Spoken { version: known.min(most), known: Some(known) }, now))
+}
+
+/// For a tool that does not say what time it is. No row is dated by it.
+fn machine_time() -> DateTime<Utc> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    DateTime::UNIX_EPOCH + since
 }
 
 /// Where the redirect leads, if that is the same Tableau.
@@ -141,47 +152,9 @@ fn base_of(sign_in: &Url) -> Option<Url> {
 }
 
 /// A refused credential is a matter of the whole connection.
-fn refusal(reply: &Reply) -> ConnectorError {
-    match wire::refusal(reply) {
+fn refused(reply: &Reply) -> ConnectorError {
+    match refusal::of(reply) {
         ConnectorError::Unauthorized { said } => ConnectorError::SignInRefused { said },
         error => error,
-    }
-}
-
-impl fmt::Display for ApiVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.0, self.1)
-    }
-}
-
-impl FromStr for ApiVersion {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (major, minor) = text.split_once('.').ok_or("must be a version such as \"3.19\"")?;
-        match (major.parse(), minor.parse()) {
-            (Ok(major), Ok(minor)) => Ok(Self(major, minor)),
-            _ => Err("must be a version such as \"3.19\"".to_owned()),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for ApiVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let version: Self = String::deserialize(deserializer)?.parse().map_err(D::Error::custom)?;
-        if version < OLDEST {
-            return Err(D::Error::custom(format!("must be {OLDEST} or newer")));
-        }
-        Ok(version)
-    }
-}
-
-impl JsonSchema for ApiVersion {
-    fn schema_name() -> Cow<'static, str> {
-        "ApiVersion".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+\\.[0-9]+$" })
     }
 }
