@@ -13,6 +13,7 @@ use sqlx::postgres::types::PgInterval;
 
 use crate::dbt::{self, Fields};
 use crate::pool::Lent;
+use crate::telemetry::Chain;
 use crate::{Doing as _, Store, StoreError};
 
 /// The channel on which workers are told that there may be something to plan.
@@ -104,6 +105,14 @@ impl Store {
             .doing("wake the workers")?;
         connection.give_back();
         Ok(())
+    }
+
+    /// The same after a change that is committed: that it could not be said makes the change no less
+    /// so, and the workers look within a second.
+    pub(crate) async fn wake_after_commit(&self) {
+        if let Err(error) = self.wake().await {
+            tracing::debug!(error = %Chain(&error), "the workers could not be woken");
+        }
     }
 
     async fn insert_event(

@@ -31,7 +31,7 @@ impl Store {
             Ok(granted)
         })
         .await?;
-        self.wake().await?;
+        self.wake_after_commit().await;
         granted
     }
 }

@@ -104,7 +104,7 @@ impl Store {
             Ok(changed)
         })
         .await?;
-        self.wake().await?;
+        self.wake_after_commit().await;
         Ok(changed)
     }
 

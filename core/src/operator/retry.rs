@@ -34,7 +34,7 @@ impl Store {
             Ok(granted)
         })
         .await?;
-        self.wake().await?;
+        self.wake_after_commit().await;
         granted
     }
 }

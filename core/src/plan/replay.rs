@@ -214,7 +214,7 @@ impl Store {
             Ok(planned)
         })
         .await?;
-        self.wake().await?;
+        self.wake_after_commit().await;
         planned.map_err(|why| NotReplayed::Impossible { event_id: event_id(), why })
     }
 }

@@ -183,6 +183,43 @@ async fn a_refresh_under_way_where_the_tool_cannot_stop_it_ends_here_and_the_nex
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_refresh_under_way_is_stopped_in_a_tool_that_can(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    let event = stack.run_ended(2, 100).await;
+    stack.drain().await;
+    stack.advance(seconds(15));
+    let id = RefreshId(stack.row(&event).await.refresh());
+    assert_eq!(stack.store.cancel(id).await.unwrap(), Cancelled::Asked);
+    stack.settle().await;
+    let row = stack.row(&event).await;
+    assert_eq!(row.state(), "cancelled");
+    assert_eq!(row.reason(), "cancelled by an operator, and stopped in the tool");
+    assert_eq!(stack.tableau.jobs()[0].finish_code, Some(2));
+    assert_eq!(stack.tableau.jobs().len(), 1);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_somebody_else_started_is_not_stopped_with_what_waits_for_it(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    stack.foresee(409);
+    let item = stack.tableau.with(|state| state.workbooks[0].id.clone());
+    let theirs = stack.tableau.start_refresh(&item);
+    stack.advance(seconds(15));
+    let event = stack.run_ended(2, 100).await;
+    stack.drain().await;
+    let id = RefreshId(stack.row(&event).await.refresh());
+    assert_eq!(stack.store.cancel(id).await.unwrap(), Cancelled::Asked);
+    stack.settle().await;
+    let row = stack.row(&event).await;
+    assert_eq!(row.state(), "cancelled");
+    assert!(row.reason().contains("started by somebody else, and goes on"), "{}", row.reason());
+    let job = stack.tableau.jobs().into_iter().find(|job| job.id == theirs).unwrap();
+    assert_ne!(job.finish_code, Some(2));
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_refresh_that_ended_well_before_it_could_be_cancelled_has_ended_well(pool: PgPool) {
     let stack = Stack::start(pool).await;
     let event = stack.run_ended(1, 100).await;
