@@ -97,6 +97,30 @@ pub struct Claimed {
     pub(crate) worker: String,
 }
 
+#[cfg(feature = "testing")]
+impl Claimed {
+    /// A first claim of which nothing is known but this; the tests set what else they need.
+    pub fn of(target: &str, work: Work, claimed_at: DateTime<Utc>) -> Self {
+        Self {
+            id: RefreshId(1),
+            target: target.to_owned(),
+            connection: "connection".to_owned(),
+            connector: "connector".to_owned(),
+            work,
+            fresh_after: claimed_at,
+            attempts: 1,
+            polls: 0,
+            tries_since: claimed_at,
+            claimed_at,
+            unsure_since: None,
+            cancel_asked: false,
+            troubled: false,
+            fence: 1,
+            worker: "worker".to_owned(),
+        }
+    }
+}
+
 /// How many refreshes of a connection may be under way at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {

@@ -3,7 +3,7 @@
 //!
 //! Invariants: `succeeded` needs the tool's own word and a start after the run's end; an error is
 //! final only when another try is pointless or the policy is used up; a call whose answer was lost
-//! is never simply repeated, the next claim asks the tool first.
+//! is never simply repeated, the next claim asks the tool first, also where it is another refresh's.
 
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ pub enum Next {
         /// The policy was used up: events that joined late are owed tries of their own, the next of
         /// them after so long.
         late_events: Option<Duration>,
+        /// The call may have arrived: what waits behind asks the tool before it makes its own.
+        unsure: bool,
     },
     /// Final: an operator wanted it so.
     Cancel {
@@ -159,6 +161,7 @@ pub fn next(
             reason: "it failed in the tool, and another try is pointless".into(),
             error: Some(why),
             late_events: None,
+            unsure: false,
         },
         Verdict::Gone => {
             tried.again(None, "the tool no longer knows the refresh it had started".into(), false)
@@ -175,11 +178,14 @@ pub fn next(
             ),
             error: None,
             late_events: None,
+            unsure: false,
         },
         Verdict::CallFailed { error, retry: None } => Next::Fail {
             reason: "the tool refused, and another try is pointless".into(),
             error: Some(error),
             late_events: None,
+            // It may have refused to say what an earlier call had started.
+            unsure: claimed.unsure_since.is_some(),
         },
         Verdict::Cancelled(stopped) => cancelled(stopped),
         Verdict::CallFailed { error, retry: Some(RetryAfter(after)) } => match claimed.work {
@@ -234,6 +240,7 @@ impl Tried<'_> {
                 reason: format!("given up after {tries} tries (retry.give_up_after)"),
                 error: Some(error),
                 late_events: Some(after),
+                unsure,
             };
         }
         Next::Requeue(Requeue { after, reason: None, error: Some(error), give_back: false, unsure })
@@ -247,6 +254,7 @@ impl Tried<'_> {
                 reason: format!("given up waiting (retry.give_up_after): {reason}"),
                 error: None,
                 late_events: Some(after),
+                unsure: self.claimed.unsure_since.is_some(),
             };
         }
         Next::Requeue(Requeue {
@@ -315,6 +323,7 @@ fn still_running(
             reason: "the tool did not say that it ended within confirm.deadline".into(),
             error,
             late_events: Some(after),
+            unsure: false,
         },
     }
 }

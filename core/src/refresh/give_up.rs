@@ -5,7 +5,7 @@
 
 use sqlx::Connection as _;
 
-use super::record::{note_failure, promote};
+use super::record::{hand_on_doubt, note_failure, promote};
 use super::{MOST_LOST_LEASES, RefreshId};
 use crate::pool::Lent;
 use crate::store::bounded;
@@ -16,11 +16,11 @@ impl Store {
     pub async fn give_up_lost(&self) -> Result<Vec<RefreshId>, StoreError> {
         const DOING: &str = "give up refreshes whose workers keep vanishing";
         bounded(DOING, async {
-        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-        let mut transaction = lent.begin().await.doing(DOING)?;
-        // The targets first, so that nothing comes to wait behind what ends here.
-        let targets = sqlx::query_scalar!(
-            r#"
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            // The targets first, so that nothing comes to wait behind what ends here.
+            let targets = sqlx::query_scalar!(
+                r#"
             select target from target_state
             where target in (
                 select target from refresh
@@ -31,19 +31,19 @@ impl Store {
             order by target collate "C"
             for update
             "#,
-            self.now(),
-            MOST_LOST_LEASES,
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .doing(DOING)?;
-        if targets.is_empty() {
-            transaction.rollback().await.doing(DOING)?;
-            lent.give_back();
-            return Ok(vec![]);
-        }
-        let given_up = sqlx::query!(
-            r#"
+                self.now(),
+                MOST_LOST_LEASES,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .doing(DOING)?;
+            if targets.is_empty() {
+                transaction.rollback().await.doing(DOING)?;
+                lent.give_back();
+                return Ok(vec![]);
+            }
+            let given_up = sqlx::query!(
+                r#"
             with clock as materialized (
                 select coalesce($1, clock_timestamp()) as at
             ),
@@ -77,22 +77,31 @@ impl Store {
                 last_error = 'the worker vanished during the call, and its lease ran out'
             from clock, lost
             where refresh.id = lost.id and refresh.fence = lost.fence
-            returning refresh.id as "id: RefreshId", refresh.target, refresh.last_error as "last_error!"
+            returning
+                refresh.id as "id: RefreshId",
+                refresh.target,
+                refresh.last_error as "last_error!",
+                case
+                    when lost.state = 'running' then coalesce(lost.unsure_since, lost.claimed_at)
+                end as unsure_since
             "#,
-            self.now(),
-            MOST_LOST_LEASES,
-            &targets,
-        )
-        .fetch_all(&mut *transaction)
-        .await
-        .doing(DOING)?;
-        for refresh in &given_up {
-            note_failure(&mut transaction, &refresh.target, &refresh.last_error).await?;
-            promote(&mut transaction, &refresh.target, self.now()).await?;
-        }
-        transaction.commit().await.doing(DOING)?;
-        lent.give_back();
-        Ok(given_up.into_iter().map(|refresh| refresh.id).collect())
+                self.now(),
+                MOST_LOST_LEASES,
+                &targets,
+            )
+            .fetch_all(&mut *transaction)
+            .await
+            .doing(DOING)?;
+            for refresh in &given_up {
+                note_failure(&mut transaction, &refresh.target, &refresh.last_error).await?;
+                if let Some(since) = refresh.unsure_since {
+                    hand_on_doubt(&mut transaction, &refresh.target, since).await?;
+                }
+                promote(&mut transaction, &refresh.target, self.now()).await?;
+            }
+            transaction.commit().await.doing(DOING)?;
+            lent.give_back();
+            Ok(given_up.into_iter().map(|refresh| refresh.id).collect())
         })
         .await
     }

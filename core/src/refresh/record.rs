@@ -139,7 +139,7 @@ impl Writing<'_> {
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Succeeded))
             }
-            Next::Fail { reason, error, late_events } => {
+            Next::Fail { reason, error, late_events, unsure } => {
                 self.lock_target().await?;
                 let error = error.as_deref().map(attempt::text);
                 if !self.fail(&attempt::text(&reason), error.as_deref()).await? {
@@ -150,6 +150,10 @@ impl Writing<'_> {
                 note_failure(self.connection, &self.claimed.target, said).await?;
                 if let Some(after) = late_events {
                     self.hand_on_late_events(bounds.give_up_after, after).await?;
+                }
+                if unsure {
+                    let since = self.claimed.unsure_since.unwrap_or(self.claimed.claimed_at);
+                    hand_on_doubt(self.connection, &self.claimed.target, since).await?;
                 }
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Failed))
@@ -416,6 +420,27 @@ pub(crate) async fn note_failure(
         .execute(connection)
         .await
         .doing(DOING)?;
+    Ok(())
+}
+
+/// A call of the refresh that ended may have arrived: what waits behind it asks before it calls.
+pub(crate) async fn hand_on_doubt(
+    connection: &mut PgConnection,
+    target: &str,
+    since: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update refresh
+        set unsure_since = least(unsure_since, $2)
+        where target = $1 and state in ('waiting', 'queued')
+        "#,
+        target,
+        since,
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
     Ok(())
 }
 

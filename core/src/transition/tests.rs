@@ -156,6 +156,26 @@ fn a_failure_is_tried_again_until_the_policy_is_used_up() {
 }
 
 #[test]
+fn what_is_given_up_with_a_call_in_doubt_says_so_to_what_waits_behind_it() {
+    let late = || Claimed { claimed_at: at(60 + 12 * 60 * 60), ..trigger() };
+    let unsure = || Claimed { unsure_since: Some(at(90)), ..late() };
+    let running = || Verdict::AlreadyRunning { remote_id: None, url: None };
+    for (claimed, verdict, doubt) in [
+        (late(), lost(), true),
+        (unsure(), failed(Some(RetryAfter(None))), true),
+        (unsure(), running(), true),
+        (unsure(), failed(None), true),
+        (late(), failed(None), false),
+        (late(), failed(Some(RetryAfter(None))), false),
+        (late(), running(), false),
+        (late(), Verdict::Gone, false),
+    ] {
+        let next = after(&claimed, verdict);
+        assert!(matches!(next, Next::Fail { unsure, .. } if unsure == doubt), "{next:?}");
+    }
+}
+
+#[test]
 fn what_is_pointless_is_final_at_once() {
     let there = Verdict::FailedThere { why: "cancelled".into(), retry: false };
     for (claimed, verdict) in

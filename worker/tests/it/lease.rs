@@ -140,7 +140,12 @@ async fn a_worker_that_lost_its_lease_writes_nothing(pool: PgPool) {
     let requeue = Requeue { after, reason: None, error: None, give_back: false, unsure: false };
     let zombies = [
         Some(Next::Succeed { started_at: None }),
-        Some(Next::Fail { reason: "late".into(), error: None, late_events: Some(seconds(0)) }),
+        Some(Next::Fail {
+            reason: "late".into(),
+            error: None,
+            late_events: Some(seconds(0)),
+            unsure: false,
+        }),
         Some(Next::Requeue(requeue)),
         Some(Next::Confirm { remote_id: "old".into(), url: None, adopted: false, after }),
         Some(Next::PollAgain { after, error: None }),
