@@ -3,7 +3,7 @@
 //! Invariant: production loops over the step that tests call. Slots are refilled as soon as they
 //! fall free; a stopping worker begins no call, and what it had begun it sees through.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
@@ -54,6 +54,8 @@ pub struct Worker {
     name: String,
     http: Http,
     targets: RwLock<Arc<Targets>>,
+    /// The last ones whose names were noted in the database.
+    registered: Mutex<Option<Arc<Targets>>>,
     stop: CancellationToken,
 }
 
@@ -69,6 +71,7 @@ impl Worker {
             name: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
             http,
             targets: RwLock::new(Arc::new(targets)),
+            registered: Mutex::default(),
             stop: CancellationToken::new(),
         })
     }
@@ -108,16 +111,11 @@ impl Worker {
         services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
         let (mut slots, mut probes) = (Slots::new(), Probes::new());
         let mut outage = Outage::default();
-        let mut registered: Option<Arc<Targets>> = None;
         let mut sweep = tokio::time::interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
             let filled = async {
-                let targets = self.targets();
-                if registered.as_ref().is_none_or(|known| !Arc::ptr_eq(known, &targets)) {
-                    self.register(&targets).await?;
-                    registered = Some(targets);
-                }
+                self.register(&self.targets()).await?;
                 if sweep.tick().now_or_never().is_some() {
                     self.give_up_lost().await?;
                     self.probe(&mut probes).await?;
@@ -148,9 +146,16 @@ impl Worker {
         services.join_all().await;
     }
 
-    async fn register(&self, targets: &Targets) -> Result<(), StoreError> {
+    /// Once for each configuration: what its credentials were refused for is then tried at once.
+    async fn register(&self, targets: &Arc<Targets>) -> Result<(), StoreError> {
+        let known = || self.registered.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().as_ref().is_some_and(|known| Arc::ptr_eq(known, targets)) {
+            return Ok(());
+        }
         self.store.register_targets(targets.config()).await?;
-        self.store.register_connections(&targets.connection_names()).await
+        self.store.register_connections(&targets.connection_names()).await?;
+        *known() = Some(Arc::clone(targets));
+        Ok(())
     }
 
     /// Begins the probes that are due.
