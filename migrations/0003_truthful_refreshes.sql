@@ -14,8 +14,10 @@ alter table refresh
     add column debounced_since timestamptz,
     -- An operator wants it now: debounce, quiet hours and the daily budget do not hold it.
     add column asked_now boolean not null default false,
-    -- An operator wants it stopped.
-    add column cancel_asked boolean not null default false,
+    -- An operator wanted it stopped then: it ends with the events that it had.
+    add column cancel_asked_at timestamptz,
+    -- The refresh in the tool was found there after a lost call, and may be somebody else's.
+    add column remote_found boolean not null default false,
     -- The tool called while it was being asked: it is asked once more, at once.
     add column look_again boolean not null default false;
 

@@ -91,6 +91,8 @@ pub struct Claimed {
     pub unsure_since: Option<DateTime<Utc>>,
     /// An operator wants it stopped.
     pub cancel_asked: bool,
+    /// What is watched was found in the tool after a lost call, and may be somebody else's.
+    pub found: bool,
     /// Other calls to the connection have failed of late: an answer is news.
     pub troubled: bool,
     pub(crate) fence: i64,
@@ -114,6 +116,7 @@ impl Claimed {
             claimed_at,
             unsure_since: None,
             cancel_asked: false,
+            found: false,
             troubled: false,
             fence: 1,
             worker: "worker".to_owned(),

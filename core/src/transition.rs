@@ -70,7 +70,7 @@ pub enum Stopped {
     There,
     /// The tool has no way to stop a refresh.
     NotPossible,
-    /// What is under way there was started by somebody else, who may need it.
+    /// What is under way there was started by somebody else, or may have been, who may need it.
     NotOurs,
     /// The tool was asked to stop it, and did not.
     Failed { error: String },
@@ -84,7 +84,7 @@ pub struct RetryAfter(pub Option<Duration>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// The refresh runs in the tool; ask for its end.
-    Confirm { remote_id: String, url: Option<String>, adopted: bool, after: Duration },
+    Confirm(Confirm),
     /// Ask again, of the same refresh in the tool.
     PollAgain { after: Duration, error: Option<String> },
     /// Start it (again) later.
@@ -110,6 +110,18 @@ pub enum Next {
     },
 }
 
+/// A refresh in the tool that is to be seen to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    pub remote_id: String,
+    pub url: Option<String>,
+    /// It does not count by its being ours: its start must be proven.
+    pub adopted: bool,
+    /// It was found after a lost call: it is not surely ours to stop.
+    pub found: bool,
+    pub after: Duration,
+}
+
 /// How a refresh goes back to `queued`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requeue {
@@ -133,14 +145,22 @@ pub fn next(
     let tried = Tried { claimed, retry };
     let first_poll = poll_delay(0, confirm);
     match verdict {
-        Verdict::Started { remote_id, url } => {
-            Next::Confirm { remote_id, url, adopted: false, after: first_poll }
-        }
+        Verdict::Started { remote_id, url } => Next::Confirm(Confirm {
+            remote_id,
+            url,
+            adopted: false,
+            found: false,
+            after: first_poll,
+        }),
         Verdict::Finished => Next::Succeed { started_at: None },
         // Whether it counts is seen at its end; if not, it is followed by another.
-        Verdict::AlreadyRunning { remote_id: Some(remote_id), url } => {
-            Next::Confirm { remote_id, url, adopted: true, after: first_poll }
-        }
+        Verdict::AlreadyRunning { remote_id: Some(remote_id), url } => Next::Confirm(Confirm {
+            remote_id,
+            url,
+            adopted: true,
+            found: false,
+            after: first_poll,
+        }),
         Verdict::AlreadyRunning { remote_id: None, .. } => tried.wait(
             poll_delay(claimed.polls, confirm),
             "an earlier refresh is under way in the tool; its end is waited for",
@@ -152,7 +172,13 @@ pub fn next(
             let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(0);
             let covers = since >= claimed.fresh_after.trunc_subsecs(0)
                 && began.is_none_or(|began| began >= since);
-            Next::Confirm { remote_id, url, adopted: !covers, after: first_poll }
+            Next::Confirm(Confirm {
+                remote_id,
+                url,
+                adopted: !covers,
+                found: true,
+                after: first_poll,
+            })
         }
         Verdict::Running => still_running(&tried, confirm, None),
         Verdict::Succeeded { started_at } => succeeded(&tried, started_at),
@@ -208,7 +234,7 @@ fn cancelled(stopped: Stopped) -> Next {
         Stopped::There => (", and stopped in the tool", None),
         Stopped::NotPossible => ("; the tool cannot stop a refresh, so it goes on there", None),
         Stopped::NotOurs => {
-            ("; what is under way in the tool was started by somebody else, and goes on", None)
+            ("; what is under way in the tool is not surely ours, and goes on there", None)
         }
         Stopped::Failed { error } => {
             ("; the tool did not stop it, so it may go on there", Some(error))

@@ -1,7 +1,7 @@
 //! Stopping a refresh that an operator no longer wants: what is ours is stopped in the tool, where
 //! the tool can.
 //!
-//! Invariants: what somebody else started is never stopped; an operator's wish is granted whether
+//! Invariants: what somebody else started, or may have, is never stopped; an operator's wish is granted whether
 //! the tool can be reached or not; a refresh that has ended well meanwhile has ended well.
 
 use afterrun_core::refresh::{Claimed, Work};
@@ -22,7 +22,7 @@ pub(crate) async fn cancel(target: &dyn OpenTarget, claimed: &Claimed) -> Came {
                 Ok(Polled::Failed { .. } | Polled::Gone) => {
                     Came::answered(Verdict::Cancelled(Stopped::Over), http_status)
                 }
-                Ok(Polled::Running { .. }) | Err(_) if *adopted => {
+                Ok(Polled::Running { .. }) | Err(_) if *adopted || claimed.found => {
                     Came::uncalled(Verdict::Cancelled(Stopped::NotOurs))
                 }
                 Ok(Polled::Running { .. }) | Err(_) => stop(target, remote_id).await,
@@ -31,7 +31,7 @@ pub(crate) async fn cancel(target: &dyn OpenTarget, claimed: &Claimed) -> Came {
         (Work::Trigger, Some(since)) => {
             let Called { answer, .. } = target.find(just_before(since)).await;
             match answer {
-                Ok(Looked::Found(found)) => stop(target, &found.started.remote_id).await,
+                Ok(Looked::Found(_)) => Came::uncalled(Verdict::Cancelled(Stopped::NotOurs)),
                 Ok(Looked::Nothing) => Came::uncalled(Verdict::Cancelled(Stopped::NothingThere)),
                 Ok(Looked::CannotTell) => Came::uncalled(failed(
                     "a call whose answer was lost may have started it, and the tool cannot tell",

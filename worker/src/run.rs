@@ -289,8 +289,8 @@ impl Worker {
     fn log(&self, claimed: &Claimed, next: &Next) {
         let (id, target) = (claimed.id, &claimed.target);
         match next {
-            Next::Confirm { remote_id, .. } => tracing::info!(
-                refresh.id = %id, refresh.target = %target, %remote_id, "refresh {id} of {target} is under way"
+            Next::Confirm(confirm) => tracing::info!(
+                refresh.id = %id, refresh.target = %target, remote_id = confirm.remote_id, "refresh {id} of {target} is under way"
             ),
             Next::PollAgain { after, error } => tracing::debug!(
                 refresh.id = %id, refresh.target = %target, after_ms = after.as_millis(), error,

@@ -82,7 +82,7 @@ async fn cancel(
                 r#"
                 update refresh
                 set
-                    cancel_asked = true,
+                    cancel_asked_at = coalesce(cancel_asked_at, $2, clock_timestamp()),
                     due_at = case
                         when lease_until is null then least(due_at, coalesce($2, clock_timestamp()))
                         else due_at

@@ -95,7 +95,7 @@ async fn retry(
     sqlx::query!(
         r#"
         insert into refresh_cause (refresh_id, event_id, route, target, fresh_after, joined_at)
-        select $2, event_id, route, target, fresh_after, coalesce($3, now())
+        select $2, event_id, route, target, fresh_after, coalesce($3, clock_timestamp())
         from refresh_cause where refresh_id = $1
         on conflict (refresh_id, event_id, route) do nothing
         "#,

@@ -169,7 +169,7 @@ impl Planning<'_> {
         sqlx::query!(
             r#"
             insert into refresh_cause (event_id, route, target, fresh_after, joined_at, run_key)
-            values ($1, $2, $3, $4, coalesce($5, now()), $6)
+            values ($1, $2, $3, $4, coalesce($5, clock_timestamp()), $6)
             on conflict (route, target, event_id) where refresh_id is null do nothing
             "#,
             asked.event,
@@ -212,7 +212,7 @@ impl Planning<'_> {
         sqlx::query!(
             r#"
             update refresh_cause
-            set refresh_id = $3, joined_at = coalesce($4, now())
+            set refresh_id = $3, joined_at = coalesce($4, clock_timestamp())
             where route = $1 and target = $2 and refresh_id is null
             "#,
             asked.route,

@@ -101,7 +101,7 @@ impl Planning<'_> {
             insert into refresh_cause (
                 refresh_id, event_id, route, target, fresh_after, joined_at, run_key
             )
-            values ($1, $2, $3, $4, $5, coalesce($6, now()), $7)
+            values ($1, $2, $3, $4, $5, coalesce($6, clock_timestamp()), $7)
             on conflict (refresh_id, event_id, route) do nothing
             "#,
             refresh.0,

@@ -87,7 +87,7 @@ impl Store {
                     -- What is watched there is left alone with it, until its time is up.
                     and not (
                         refresh.state = 'confirming'
-                        and not refresh.cancel_asked
+                        and refresh.cancel_asked_at is null
                         and refresh.deadline_at > clock.at
                         and exists (
                             select from connection_state
@@ -111,7 +111,7 @@ impl Store {
                                     and ahead.state in ('running', 'confirming')
                             )
                             or (
-                                not refresh.cancel_asked
+                                refresh.cancel_asked_at is null
                                 and exists (
                                     select from target_state
                                     where target_state.target = refresh.target
@@ -119,7 +119,7 @@ impl Store {
                                 )
                             )
                             or (
-                                not refresh.cancel_asked
+                                refresh.cancel_asked_at is null
                                 and exists (
                                     select from connection_state
                                     where connection_state.connection = refresh.connection
@@ -199,7 +199,8 @@ impl Store {
                 refresh.tries_since,
                 refresh.claimed_at as "claimed_at!",
                 refresh.unsure_since,
-                refresh.cancel_asked,
+                refresh.cancel_asked_at is not null as "cancel_asked!",
+                refresh.remote_found,
                 (
                     select
                         connection_state.failures > 0 or connection_state.hold is not null
@@ -243,6 +244,7 @@ impl Store {
             claimed_at: row.claimed_at,
             unsure_since: row.unsure_since,
             cancel_asked: row.cancel_asked,
+            found: row.remote_found,
             troubled: row.troubled.unwrap_or(true),
             fence: row.fence,
             worker: worker.to_owned(),

@@ -16,7 +16,7 @@ use crate::attempt::{self, Call, Outcome};
 use crate::event::interval;
 use crate::pool::Lent;
 use crate::store::bounded;
-use crate::transition::{Next, Requeue};
+use crate::transition::{Confirm, Next, Requeue};
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "record a refresh";
@@ -112,8 +112,9 @@ impl Writing<'_> {
     /// None if the lease was lost.
     async fn write(mut self, next: Next, bounds: Bounds) -> Result<Option<Recorded>, StoreError> {
         match next {
-            Next::Confirm { remote_id, url, adopted, after } => {
-                if !self.confirm(&remote_id, url.as_deref(), adopted, after, bounds).await? {
+            Next::Confirm(confirm) => {
+                let (adopted, after) = (confirm.adopted, confirm.after);
+                if !self.confirm(&confirm, bounds).await? {
                     return Ok(None);
                 }
                 let outcome = if adopted { Outcome::Wait } else { Outcome::Ok };
@@ -168,6 +169,7 @@ impl Writing<'_> {
                     let outcome = if error.is_some() { Outcome::Fail } else { Outcome::Ok };
                     self.attempt(outcome, error.as_deref()).await?;
                 }
+                self.hand_on_later_events().await?;
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Cancelled))
             }
@@ -190,14 +192,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    async fn confirm(
-        &mut self,
-        remote_id: &str,
-        url: Option<&str>,
-        adopted: bool,
-        after: Duration,
-        bounds: Bounds,
-    ) -> Result<bool, StoreError> {
+    async fn confirm(&mut self, confirm: &Confirm, bounds: Bounds) -> Result<bool, StoreError> {
         sqlx::query!(
             r#"
             update refresh
@@ -206,12 +201,13 @@ impl Writing<'_> {
                 remote_id = $3,
                 remote_url = $4,
                 remote_adopted = $5,
+                remote_found = $11,
                 reason = case
                     when $5 then 'an earlier refresh is under way in the tool; its end is waited for'
                 end,
                 connection = $9, connector = $10,
                 due_at = coalesce($6, clock_timestamp())
-                    + case when cancel_asked or look_again then interval '0' else $7::interval end,
+                    + case when cancel_asked_at is not null or look_again then interval '0' else $7::interval end,
                 look_again = false,
                 deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
                 polls = 0, lost_leases = 0, unsure_since = null,
@@ -220,14 +216,15 @@ impl Writing<'_> {
             "#,
             self.claimed.id.0,
             self.claimed.fence,
-            remote_id,
-            url,
-            adopted,
+            confirm.remote_id,
+            confirm.url,
+            confirm.adopted,
             self.now,
-            interval(after),
+            interval(confirm.after),
             interval(bounds.deadline),
             self.claimed.connection,
             self.claimed.connector,
+            confirm.found,
         )
         .execute(&mut *self.connection)
         .await
@@ -245,7 +242,7 @@ impl Writing<'_> {
             update refresh
             set
                 due_at = coalesce($3, clock_timestamp())
-                    + case when cancel_asked or look_again then interval '0' else $4::interval end,
+                    + case when cancel_asked_at is not null or look_again then interval '0' else $4::interval end,
                 look_again = false,
                 polls = polls + 1, lost_leases = 0,
                 last_error = coalesce($5, last_error),
@@ -276,12 +273,13 @@ impl Writing<'_> {
                 state = 'queued',
                 reason = $5,
                 due_at = coalesce($3, clock_timestamp())
-                    + case when cancel_asked then interval '0' else $4::interval end,
+                    + case when cancel_asked_at is not null then interval '0' else $4::interval end,
                 attempts = attempts - $6::integer,
                 -- Turns that were not ours are counted as polls, so that the waits between them grow.
                 polls = case when $6 = 1 then polls + 1 else 0 end, lost_leases = 0,
                 unsure_since = case when $7 then coalesce(unsure_since, claimed_at) end,
-                remote_id = null, remote_url = null, remote_adopted = false, deadline_at = null,
+                remote_id = null, remote_url = null, remote_adopted = false, remote_found = false,
+                deadline_at = null,
                 connection = $9, connector = $10,
                 last_error = coalesce($8, last_error),
                 fresh_after = greatest(fresh_after, (

@@ -72,7 +72,7 @@ impl Store {
                     select
                         refresh.id,
                         case
-                            when refresh.cancel_asked then null
+                            when refresh.cancel_asked_at is not null then null
                             when ahead.id is not null
                                 then 'behind refresh ' || ahead.id || ', which was under way already'
                             -- Nobody knows the target any more: it is let go to end, and say so.

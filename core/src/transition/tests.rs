@@ -32,6 +32,7 @@ fn trigger() -> Claimed {
         claimed_at: at(100),
         unsure_since: None,
         cancel_asked: false,
+        found: false,
         troubled: false,
         fence: 1,
         worker: "w".into(),
@@ -65,7 +66,9 @@ fn requeued(next: Next) -> Requeue {
 #[test]
 fn an_accepted_refresh_is_not_done_but_asked_for_its_end() {
     let verdict = Verdict::Started { remote_id: "r".into(), url: None };
-    let Next::Confirm { adopted: false, after, .. } = after(&trigger(), verdict) else { panic!() };
+    let Next::Confirm(Confirm { adopted: false, after, .. }) = after(&trigger(), verdict) else {
+        panic!()
+    };
     assert_eq!(after, CONFIRM.poll);
 }
 
@@ -100,7 +103,7 @@ fn one_already_running_is_seen_to_its_end_and_then_must_prove_its_start() {
         url: None,
     };
     let adopted = after(&trigger(), running(Some("r")));
-    assert!(matches!(adopted, Next::Confirm { adopted: true, .. }), "{adopted:?}");
+    assert!(matches!(adopted, Next::Confirm(Confirm { adopted: true, .. })), "{adopted:?}");
     let wait = requeued(after(&trigger(), running(None)));
     assert!(wait.give_back && wait.error.is_none() && wait.reason.is_some());
     assert_eq!(wait.after, CONFIRM.poll);
@@ -133,7 +136,7 @@ fn what_began_since_a_lost_call_counts_if_the_call_was_made_after_the_run_ended(
     let adopted = |called, began| {
         let unsure = Claimed { unsure_since: Some(at(called)), ..trigger() };
         match after(&unsure, found(began)) {
-            Next::Confirm { adopted, .. } => adopted,
+            Next::Confirm(Confirm { adopted, .. }) => adopted,
             other => panic!("not seen to its end: {other:?}"),
         }
     };

@@ -124,6 +124,12 @@ fn operators_pause_cancel_and_retry_and_workers_stop() {
     explore("pauses", scope(PARALLEL, Left { pauses: 1, ..left }));
     explore("retries", scope(PARALLEL, Left { retries: 1, ..left }));
     let once = || vec![Event::of(0, Event::FIRST)];
+    let kind = Kind { stops: true, ..PARALLEL };
+    let wish = Left { cancels: 1, ..left };
+    explore("a cancelled refresh, and an event that comes after the wish", scope(kind, wish));
+    let both = Left { cancels: 1, foreign: 1, ..left };
+    let found = Scope { events: once(), ..scope(kind, both) };
+    explore("cancelled in doubt beside somebody else's", found);
     for (stops, name) in [(true, "the tool stops it"), (false, "the tool goes on")] {
         let kind = Kind { stops, ..PARALLEL };
         let left = Left { cancels: 1, retries: 1, ..left };

@@ -75,6 +75,7 @@ fn claimed(hand: &Hand) -> Claimed {
     claimed.tries_since = at(hand.tries_since);
     claimed.unsure_since = hand.unsure_since.map(at);
     claimed.cancel_asked = hand.cancel_asked;
+    claimed.found = hand.found;
     claimed
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use afterrun_core::transition::{Next, Requeue};
+use afterrun_core::transition::{Confirm, Next, Requeue};
 
 use crate::rule::{Policy, wait};
 use crate::tool::Stop;
@@ -81,6 +81,7 @@ impl World {
             claimed_at: now,
             unsure_since: refresh.unsure_since,
             cancel_asked: refresh.cancel_asked,
+            found: refresh.found,
             came: None,
         });
     }
@@ -90,11 +91,12 @@ impl World {
         let (now, ended) = (self.now, self.ended);
         let target = &mut self.targets[hand.target];
         match next {
-            Next::Confirm { remote_id, adopted, after, .. } => {
+            Next::Confirm(Confirm { remote_id, adopted, found, after, .. }) => {
                 let refresh = &mut target.refreshes[hand.refresh];
                 refresh.state = State::Confirming;
                 refresh.remote = Some(remote_id.parse().unwrap());
                 refresh.adopted = adopted;
+                refresh.found = found;
                 refresh.due = now + if refresh.cancel_asked { 0 } else { wait(after) };
                 refresh.deadline = now + policy.deadline;
                 refresh.unsure_since = None;
@@ -132,10 +134,19 @@ impl World {
                     target.remotes.iter_mut().for_each(|remote| remote.let_go = true);
                 }
                 let refresh = &mut target.refreshes[hand.refresh];
+                // `joined_at > cancel_asked_at`: ticks are too coarse to tell.
+                let later: Vec<usize> =
+                    refresh.events().filter(|event| !refresh.wish_had[*event]).collect();
+                for event in &later {
+                    refresh.causes[*event] = None;
+                }
                 let unwanted = target.unwanted;
-                let later = refresh.events().any(|event| !unwanted[event]);
+                let wronged = refresh.events().any(|event| !unwanted[event]);
                 refresh.end(State::Cancelled);
-                if later {
+                for event in later {
+                    target.enqueue(ended[event], now).causes[event] = Some(now);
+                }
+                if wronged {
                     self.breaks(Broken::LaterEventCancelled);
                 }
             }
@@ -187,6 +198,9 @@ impl World {
         if refresh.state == State::Waiting && refresh.unsure_since.is_none() {
             refresh.end(State::Cancelled);
             return;
+        }
+        if !refresh.cancel_asked {
+            refresh.wish_had = refresh.causes.map(|cause| cause.is_some());
         }
         refresh.cancel_asked = true;
         if refresh.claimed_at.is_none() {
@@ -250,6 +264,7 @@ impl Target {
             requeue.unsure.then(|| refresh.unsure_since.unwrap_or(hand.claimed_at));
         refresh.remote = None;
         refresh.adopted = false;
+        refresh.found = false;
         refresh.deadline = 0;
         refresh.let_go();
     }

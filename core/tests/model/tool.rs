@@ -179,12 +179,12 @@ impl Kind {
             (Work::Poll { remote, adopted, .. }, _) => match self.poll(&remotes[remote]) {
                 succeeded @ Came::Succeeded { .. } if answers => succeeded,
                 Came::FailedThere { .. } if answers => Came::Cancelled(Stop::Over),
-                _ if adopted => Came::Cancelled(Stop::NotOurs),
+                _ if adopted || hand.found => Came::Cancelled(Stop::NotOurs),
                 _ => self.stop(world, hand.target, remote, answers),
             },
             (Work::Trigger, Some(_)) if !answers || !self.tells => Came::Cancelled(Stop::Failed),
             (Work::Trigger, Some(since)) => match self.find(remotes, since) {
-                Some(found) => self.stop(world, hand.target, found, answers),
+                Some(_) => Came::Cancelled(Stop::NotOurs),
                 None => Came::Cancelled(Stop::NothingThere),
             },
             (Work::Trigger, None) => Came::Cancelled(Stop::NothingThere),

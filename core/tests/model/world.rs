@@ -65,8 +65,11 @@ pub(crate) struct Refresh {
     pub(crate) unsure_since: Option<Tick>,
     pub(crate) remote: Option<usize>,
     pub(crate) adopted: bool,
+    pub(crate) found: bool,
     pub(crate) deadline: Tick,
     pub(crate) cancel_asked: bool,
+    /// The events that it had when an operator wanted it cancelled.
+    pub(crate) wish_had: [bool; EVENTS],
     pub(crate) lost_leases: u8,
     pub(crate) fence: u8,
     /// When each event joined.
@@ -89,8 +92,10 @@ impl Refresh {
             unsure_since: None,
             remote: None,
             adopted: false,
+            found: false,
             deadline: 0,
             cancel_asked: false,
+            wish_had: [false; EVENTS],
             lost_leases: 0,
             fence: 0,
             causes: [None; EVENTS],
@@ -181,6 +186,7 @@ pub(crate) struct Hand {
     pub(crate) claimed_at: Tick,
     pub(crate) unsure_since: Option<Tick>,
     pub(crate) cancel_asked: bool,
+    pub(crate) found: bool,
     pub(crate) came: Option<Came>,
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::properties;
 use crate::rule::{PRODUCTION, Rule};
 use crate::steps::Scope;
-use crate::tool::{Kind, ONE_AT_A_TIME, PARALLEL};
+use crate::tool::{ONE_AT_A_TIME, PARALLEL};
 use crate::world::Left;
 use crate::{NOTHING, scope};
 
@@ -109,21 +109,4 @@ fn a_rule_that_asks_again_at_once_is_found_out() {
         verdict => next(claimed, verdict, retry, confirm),
     });
     is_found_out(properties::NOTHING_SPINS, Scope { rule, ..scope(PARALLEL, NOTHING) });
-}
-
-/// Known, and not mended: the table keeps no time of the wish, so an event that joins between the
-/// wish and the worker's answer to it shares the refresh's end.
-#[test]
-fn an_event_that_joins_a_refresh_that_is_being_cancelled_is_cancelled_with_it() {
-    let left = Left { cancels: 1, ..ONE_FAULT };
-    is_found_out(properties::LATER_STAND, scope(PARALLEL, left));
-}
-
-/// Known, and not mended: no tool says who started what a look for a lost call has found. No
-/// connector can stop a refresh yet.
-#[test]
-fn what_was_found_after_a_lost_call_may_be_somebody_elses_and_is_stopped_all_the_same() {
-    let kind = Kind { stops: true, ..PARALLEL };
-    let left = Left { cancels: 1, foreign: 1, ..ONE_FAULT };
-    is_found_out(properties::OTHERS_STAND, scope(kind, left));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use afterrun_core::attempt::Call;
 use afterrun_core::refresh::{Bounds, Recorded};
-use afterrun_core::transition::{Next, Requeue};
+use afterrun_core::transition::{Confirm, Next, Requeue};
 use afterrun_simulators::Fault;
 use chrono::TimeDelta;
 use sqlx::PgPool;
@@ -147,7 +147,13 @@ async fn a_worker_that_lost_its_lease_writes_nothing(pool: PgPool) {
             unsure: false,
         }),
         Some(Next::Requeue(requeue)),
-        Some(Next::Confirm { remote_id: "old".into(), url: None, adopted: false, after }),
+        Some(Next::Confirm(Confirm {
+            remote_id: "old".into(),
+            url: None,
+            adopted: false,
+            found: false,
+            after,
+        })),
         Some(Next::PollAgain { after, error: None }),
         None,
     ];

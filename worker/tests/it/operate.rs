@@ -149,7 +149,7 @@ async fn a_refresh_that_waits_is_cancelled_at_once_and_starts_nothing(pool: PgPo
     let error = stack.store.cancel(id).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("refresh {id} has cancelled already; an ended refresh does not change")
+        format!("refresh {id} has ended already (cancelled), and an ended refresh does not change")
     );
     stack.store.set_paused(Pausable::Target, "sales-report", false).await.unwrap();
     stack.settle().await;
@@ -200,10 +200,31 @@ async fn a_refresh_under_way_is_stopped_in_a_tool_that_can(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_that_joins_a_refresh_that_is_being_cancelled_is_refreshed_all_the_same(
+    pool: PgPool,
+) {
+    let stack = Stack::start(pool).await;
+    stack.mode.faults().on("POST", "/runs", 1, Fault::LoseAnswer);
+    let first = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    let id = RefreshId(stack.row(&first).await.refresh());
+    assert_eq!(stack.store.cancel(id).await.unwrap(), Cancelled::Asked, "it may have been started");
+    stack.advance(seconds(1));
+    let second = stack.run_ended(1, 101).await;
+    stack.settle().await;
+    assert_eq!(stack.row(&first).await.state(), "cancelled");
+    let row = stack.row(&second).await;
+    assert_eq!(row.state(), "succeeded");
+    assert_ne!(row.refresh(), id.0);
+    assert_eq!(stack.mode.runs(REPORT).len(), 2);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn what_somebody_else_started_is_not_stopped_with_what_waits_for_it(pool: PgPool) {
     let stack = Stack::start(pool).await;
     stack.foresee(409);
-    let item = stack.tableau.with(|state| state.workbooks[0].id.clone());
+    let item = stack.tableau.with(|state| state.workbooks[0].luid.clone());
     let theirs = stack.tableau.start_refresh(&item);
     stack.advance(seconds(15));
     let event = stack.run_ended(2, 100).await;
@@ -213,7 +234,7 @@ async fn what_somebody_else_started_is_not_stopped_with_what_waits_for_it(pool: 
     stack.settle().await;
     let row = stack.row(&event).await;
     assert_eq!(row.state(), "cancelled");
-    assert!(row.reason().contains("started by somebody else, and goes on"), "{}", row.reason());
+    assert!(row.reason().contains("not surely ours, and goes on there"), "{}", row.reason());
     let job = stack.tableau.jobs().into_iter().find(|job| job.id == theirs).unwrap();
     assert_ne!(job.finish_code, Some(2));
     stack.finish().await;

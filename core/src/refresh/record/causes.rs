@@ -96,4 +96,49 @@ impl Writing<'_> {
         .doing(DOING)?;
         Ok(())
     }
+
+    /// A cancelled refresh ends with the events that it had when an operator wanted that. Those that
+    /// joined since go on with the one behind it or with a new one.
+    pub(super) async fn hand_on_later_events(&mut self) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            with later as (
+                select max(refresh_cause.fresh_after) as fresh_after
+                from refresh_cause
+                join refresh on refresh.id = refresh_cause.refresh_id
+                where refresh.id = $1 and refresh_cause.joined_at > refresh.cancel_asked_at
+                having count(*) > 0
+            ),
+            behind as (
+                insert into refresh (
+                    target, connection, connector, state, reason, fresh_after,
+                    due_at, created_at, tries_since
+                )
+                select
+                    refresh.target, refresh.connection, refresh.connector, 'queued',
+                    'takes over from refresh ' || $1::bigint || ', which was cancelled before its event came',
+                    later.fresh_after,
+                    coalesce($2, clock_timestamp()), coalesce($2, clock_timestamp()),
+                    coalesce($2, clock_timestamp())
+                from later, refresh
+                where refresh.id = $1
+                on conflict (target) where state in ('waiting', 'queued') do update set
+                    fresh_after = greatest(refresh.fresh_after, excluded.fresh_after)
+                returning id
+            )
+            update refresh_cause
+            set refresh_id = behind.id
+            from behind, refresh
+            where refresh_cause.refresh_id = $1
+                and refresh.id = $1
+                and refresh_cause.joined_at > refresh.cancel_asked_at
+            "#,
+            self.claimed.id.0,
+            self.now,
+        )
+        .execute(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(())
+    }
 }
