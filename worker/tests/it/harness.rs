@@ -22,6 +22,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use rows::History;
 pub(crate) use scene::{REPORT, Scene};
 
 /// When every test begins: the evening from which dbt's documented payloads are.
@@ -134,7 +135,7 @@ impl Stack {
     }
 
     pub(crate) async fn deliver_to(&self, source: &str, body: impl AsRef<[u8]>) -> Delivered {
-        let url = format!("http://{}/webhooks/dbt/{source}", self.address);
+        let url = format!("{}/webhooks/dbt/{source}", self.url());
         let dbt = Dbt::new(DbtOptions::new(url, scene::SECRET));
         let answer = dbt.post(body.as_ref()).await;
         self.server_lives();
@@ -142,6 +143,11 @@ impl Stack {
         let said: Value = serde_json::from_slice(&reply.body).unwrap();
         let text = |key: &str| said[key].as_str().unwrap_or_default().to_owned();
         Delivered { status: reply.status, said: text("status"), event_id: text("event_id") }
+    }
+
+    /// Where senders reach us.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     fn server_lives(&self) {

@@ -3,6 +3,7 @@
 
 mod breaker;
 mod harness;
+mod history;
 mod lease;
 mod lost;
 mod operate;
