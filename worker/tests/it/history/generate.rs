@@ -55,6 +55,11 @@ pub(super) enum Step {
     /// An event that has arrived arrives once more.
     Again(u8),
     Advance(u32),
+    /// Time passes, and then a worker looks.
+    Pass {
+        seconds: u32,
+        worker: u8,
+    },
     Work {
         worker: u8,
     },
@@ -105,7 +110,7 @@ pub(super) enum Step {
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    vec(step(), 30..60)
+    vec(step(), 40..80)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -129,15 +134,16 @@ fn step() -> impl Strategy<Value = Step> {
     let times = 1_u8..4;
     let some = any::<u8>();
     prop_oneof![
-        22 => (job, end, ago, sent)
+        30 => (job, end, ago, sent)
             .prop_map(|(job, end, ago, sent)| Step::RunEnds { job, end, ago, sent }),
         3 => some.prop_map(Step::Late),
         2 => some.prop_map(Step::Again),
-        22 => advance.prop_map(Step::Advance),
-        26 => (0_u8..3).prop_map(|worker| Step::Work { worker }),
+        6 => advance.clone().prop_map(Step::Advance),
+        40 => (advance, 0_u8..3).prop_map(|(seconds, worker)| Step::Pass { seconds, worker }),
+        14 => (0_u8..3).prop_map(|worker| Step::Work { worker }),
         6 => Just(Step::WorkTogether),
         3 => Just(Step::Vanish),
-        5 => (tool(), trouble(), times.clone())
+        9 => (tool(), trouble(), times.clone())
             .prop_map(|(tool, trouble, times)| Step::StartsMeet { tool, trouble, times }),
         3 => (tool(), trouble(), times)
             .prop_map(|(tool, trouble, times)| Step::QuestionsMeet { tool, trouble, times }),
@@ -147,16 +153,21 @@ fn step() -> impl Strategy<Value = Step> {
         4 => target.clone().prop_map(Step::Scheduled),
         3 => (target.clone(), any::<bool>())
             .prop_map(|(target, cancelled)| Step::WillFail { target, cancelled }),
-        4 => (target, any::<bool>())
+        4 => (target, seldom())
             .prop_map(|(target, paused)| Step::PauseTarget { target, paused }),
-        2 => (tool(), any::<bool>())
+        2 => (tool(), seldom())
             .prop_map(|(tool, paused)| Step::PauseConnection { tool, paused }),
         2 => some.prop_map(Step::Cancel),
         2 => some.prop_map(Step::Retry),
         2 => some.prop_map(Step::Replay),
-        3 => any::<bool>().prop_map(|whole| Step::Reload { whole }),
+        3 => seldom().prop_map(|gone| Step::Reload { whole: !gone }),
         3 => tool().prop_map(Step::Nudge),
     ]
+}
+
+/// What holds others back is undone more often than it is done.
+fn seldom() -> impl Strategy<Value = bool> {
+    prop_oneof![3 => Just(false), 2 => Just(true)]
 }
 
 fn tool() -> impl Strategy<Value = Tool> {
@@ -171,6 +182,7 @@ fn trouble() -> impl Strategy<Value = Trouble> {
         1 => Just(Trouble::Status(500)),
         1 => Just(Trouble::Status(503)),
         1 => Just(Trouble::Status(429)),
+        1 => Just(Trouble::Status(403)),
         1 => (1_u8..200).prop_map(Trouble::SlowDown),
     ]
 }

@@ -109,11 +109,11 @@ impl Played {
                 assert_eq!((said.status, &*said.said), (200, "duplicate"));
             }
             Step::Advance(by) => self.stack.advance(Duration::from_secs(by.into())),
-            Step::Work { worker } => {
-                self.plan(false).await;
-                self.workers[usize::from(worker)].run_once().await.unwrap();
-                self.worked = true;
+            Step::Pass { seconds, worker } => {
+                self.stack.advance(Duration::from_secs(seconds.into()));
+                self.work(worker).await;
             }
+            Step::Work { worker } => self.work(worker).await,
             Step::WorkTogether => self.work_together().await,
             Step::Vanish => drop(self.stack.claim_and_die().await),
             Step::StartsMeet { tool, trouble, times } => {
@@ -169,7 +169,7 @@ impl Played {
             self.pause(Pausable::Connection, target.connection, false).await;
         }
         self.reload(true);
-        self.plan(false).await;
+        self.plan(false);
         self.stack.settle().await;
         self.worked = true;
     }
@@ -230,7 +230,7 @@ impl Played {
     }
 
     /// A worker is about to plan what has arrived.
-    async fn plan(&mut self, any_order: bool) {
+    fn plan(&mut self, any_order: bool) {
         let now = self.stack.now();
         let mut gathered = Vec::new();
         for (event, told) in self.told.iter_mut().enumerate() {
@@ -247,15 +247,21 @@ impl Played {
         self.fan_in.plan(&gathered, any_order);
     }
 
+    async fn work(&mut self, worker: u8) {
+        self.plan(false);
+        self.workers[usize::from(worker)].run_once().await.unwrap();
+        self.worked = true;
+    }
+
     async fn work_together(&mut self) {
         let gathered = |told: &&Told| told.planned.is_none() && GATHERED.contains(&told.job);
         if self.told.iter().filter(gathered).count() > 4 {
             // Too many orders to think of.
-            self.plan(false).await;
+            self.plan(false);
             let targets = self.stack.worker.targets();
             while self.stack.store.plan_next(targets.config()).await.unwrap().is_some() {}
         } else {
-            self.plan(true).await;
+            self.plan(true);
         }
         let together = Barrier::new(self.workers.len());
         let work = self.workers.iter().map(async |worker| {

@@ -12,7 +12,7 @@ pub(super) const PUSH_TOKEN: &str = "a-path-that-nobody-guesses";
 pub(super) const DEBOUNCE: Duration = Duration::from_secs(30);
 pub(super) const DEBOUNCE_MAX: Duration = Duration::from_secs(120);
 pub(super) const WITHIN: Duration = Duration::from_secs(60 * 60);
-pub(super) const PER_DAY: usize = 3;
+pub(super) const PER_DAY: usize = 2;
 pub(super) const MOST_AT_MODE: usize = 2;
 
 /// The jobs of the fan-in.
