@@ -61,6 +61,7 @@ async fn holds(pool: &PgPool, seed: u64) {
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let mut tree = generate::steps().new_tree(&mut runner).unwrap();
     let Some(mut why) = wrong(pool, &tree.current()).await else { return };
+    eprintln!("AFTERRUN_HISTORY={seed} fails; looking for a shorter one");
     let mut shortest = tree.current();
     let mut moved = tree.simplify();
     for _ in 0..MOST_SHORTER {
