@@ -203,7 +203,7 @@ impl Planning<'_> {
         .doing(DOING)
     }
 
-    /// The events that were held go with this refresh.
+    /// The events that were held go with this refresh; one that was replayed may be there already.
     pub(super) async fn let_go(
         &mut self,
         asked: &Asked<'_>,
@@ -211,9 +211,18 @@ impl Planning<'_> {
     ) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
+            with again as (
+                delete from refresh_cause as held
+                using refresh_cause as there
+                where held.route = $1 and held.target = $2 and held.refresh_id is null
+                    and there.refresh_id = $3
+                    and there.event_id = held.event_id and there.route = held.route
+                returning held.event_id
+            )
             update refresh_cause
             set refresh_id = $3, joined_at = coalesce($4, clock_timestamp())
             where route = $1 and target = $2 and refresh_id is null
+                and event_id not in (select event_id from again)
             "#,
             asked.route,
             asked.target,

@@ -120,8 +120,24 @@ impl Store {
                         join attempt on attempt.refresh_id = other.id
                         where other.target = refresh.target
                             and attempt.kind = 'trigger'
-                            and attempt.outcome in ('ok', 'lost')
                             and attempt.started_at > clock.at - interval '24 hours'
+                            and (
+                                attempt.outcome = 'ok'
+                                -- A start whose answer was lost is the one that is found when it is
+                                -- asked for, or never was; its own refresh must not wait to ask.
+                                or attempt.outcome = 'lost'
+                                    and not (
+                                        other.id = refresh.id
+                                        and coalesce(refresh.unsure_since <= attempt.started_at, false)
+                                    )
+                                    and not exists (
+                                        select from attempt as later
+                                        where later.refresh_id = attempt.refresh_id
+                                            and later.call > attempt.call
+                                            and later.kind = 'trigger' and later.outcome = 'ok'
+                                            and not later.possible_duplicate
+                                    )
+                            )
                         order by attempt.started_at desc
                         offset gate.per_day - 1
                         limit 1

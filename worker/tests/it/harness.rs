@@ -135,7 +135,7 @@ impl Stack {
     }
 
     pub(crate) async fn deliver_to(&self, source: &str, body: impl AsRef<[u8]>) -> Delivered {
-        let url = format!("http://{}/webhooks/dbt/{source}", self.address);
+        let url = format!("{}/webhooks/dbt/{source}", self.url());
         let dbt = Dbt::new(DbtOptions::new(url, scene::SECRET));
         let answer = dbt.post(body.as_ref()).await;
         self.server_lives();
@@ -173,6 +173,11 @@ impl Stack {
         let completed = Event::of(run, self.now());
         events.push(self.deliver(dbt::completed(&completed)).await.event_id);
         events
+    }
+
+    /// Where senders reach us.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     fn server_lives(&self) {

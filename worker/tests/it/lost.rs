@@ -297,3 +297,29 @@ async fn a_database_that_is_away_for_a_moment_while_a_result_is_recorded_is_wait
     assert_eq!(stack.mode.runs(REPORT).len(), 1);
     stack.finish().await;
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_lost_start_does_not_spend_the_budget_of_its_own_refresh(pool: PgPool) {
+    for (fault, starts_made) in [(Fault::LoseAnswer, 1), (Fault::Cut, 2)] {
+        sqlx::query("truncate event, refresh, target_state cascade").execute(&pool).await.unwrap();
+        let stack = Stack::with(pool.clone(), Scene::defaults("{ per_day: 1 }")).await;
+        stack.mode.faults().on("POST", "/runs", 1, fault);
+        let event = stack.run_ended(1, 100).await;
+        let began = stack.now();
+        stack.settle().await;
+        let row = stack.row(&event).await;
+        assert_eq!(row.state(), "succeeded");
+        let took = row.refresh_finished_at.unwrap() - began;
+        assert!(took.num_seconds() <= 120, "it was asked for only after {took}");
+        assert_eq!(
+            (stack.mode.runs(REPORT).len(), starts(stack.mode.calls()).len()),
+            (1, starts_made)
+        );
+
+        let next = stack.run_ended(1, 101).await;
+        stack.drain().await;
+        assert!(stack.row(&next).await.reason().starts_with("daily budget"), "it is spent now");
+        stack.settle().await;
+        stack.finish().await;
+    }
+}

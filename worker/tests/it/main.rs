@@ -4,6 +4,7 @@
 mod breaker;
 mod fan_in;
 mod harness;
+mod history;
 mod hold;
 mod lease;
 mod lost;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use afterrun_core::operator::{Cancelled, OperatorError, Pausable, Retried};
+use afterrun_core::plan::ReplayFilter;
 use afterrun_core::refresh::RefreshId;
 use afterrun_simulators::Fault;
 use sqlx::PgPool;
 use tokio::sync::Barrier;
 
-use crate::harness::{REPORT, Stack, seconds};
+use crate::harness::{REPORT, Scene, Stack, seconds};
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn what_arrives_on_a_paused_target_is_kept_and_refreshed_once_when_it_is_resumed(
@@ -274,5 +275,77 @@ async fn of_many_who_retry_one_failed_refresh_at_once_all_join_one_new_one(pool:
     stack.settle().await;
     assert_eq!(stack.history(&event).await.len(), 2);
     assert_eq!(stack.mode.runs(REPORT).len(), 1);
+    stack.finish().await;
+}
+
+async fn replay(stack: &Stack, event: &str) {
+    let targets = stack.worker.targets();
+    let filter = ReplayFilter { event_ids: vec![event.to_owned()], ..ReplayFilter::default() };
+    let found = stack.store.replayable(targets.config(), &filter).await.unwrap();
+    stack.store.replay(targets.config(), &found[0], None).await.unwrap();
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_that_is_replayed_behind_its_own_refresh_is_served_once_when_that_is_tried_again(
+    pool: PgPool,
+) {
+    let stack = Stack::start(pool).await;
+    stack.mode.next_runs_end(REPORT, &["failed"]);
+    let event = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    replay(&stack, &event).await;
+    assert_eq!(stack.history(&event).await.len(), 2);
+    stack.settle().await;
+    let row = stack.row(&event).await;
+    assert_eq!((row.state(), row.attempts), ("succeeded", Some(2)), "{row:#?}");
+    assert_eq!(stack.mode.runs(REPORT).len(), 2);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_that_is_replayed_behind_its_own_refresh_goes_on_when_that_is_given_up(
+    pool: PgPool,
+) {
+    let patience = "{ retry: { initial: 10s, give_up_after: 70s } }";
+    let stack = Stack::with(pool, Scene::defaults(patience)).await;
+    stack.mode.next_runs_end(REPORT, &["failed", "failed"]);
+    let first = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    stack.advance(seconds(20));
+    let late = stack.run_ended(1, 101).await;
+    // The first try fails, and the second takes the late one over.
+    while stack.mode.runs(REPORT).len() < 2 {
+        stack.drain().await;
+        stack.advance(seconds(1));
+    }
+    replay(&stack, &late).await;
+    stack.settle().await;
+    let states = |rows: Vec<crate::harness::History>| -> Vec<String> {
+        rows.iter().map(|row| row.state().to_owned()).collect()
+    };
+    assert_eq!(states(stack.history(&first).await), ["failed"]);
+    assert_eq!(states(stack.history(&late).await), ["failed", "succeeded"]);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_of_a_fan_in_that_is_replayed_while_its_refresh_waits_joins_it_once(pool: PgPool) {
+    let both = "\n  - { name: both, on: success, after_all: [1, 2], refresh: [sales-report] }";
+    let stack = Stack::with(pool, Scene::routes(both)).await;
+    stack.drain().await;
+    stack.store.set_paused(Pausable::Target, "sales-report", true).await.unwrap();
+    let first = stack.run_ended(1, 100).await;
+    stack.run_ended(2, 101).await;
+    stack.drain().await;
+    replay(&stack, &first).await;
+    assert_eq!(stack.history(&first).await.len(), 2, "it is held for another firing");
+    stack.advance(seconds(10));
+    let second = stack.run_ended(2, 102).await;
+    stack.drain().await;
+    stack.store.set_paused(Pausable::Target, "sales-report", false).await.unwrap();
+    stack.settle().await;
+    let rows = [stack.row(&first).await, stack.row(&second).await];
+    assert!(rows.iter().all(|row| row.state() == "succeeded"), "{rows:#?}");
+    assert_eq!(rows[0].refresh_id, rows[1].refresh_id);
     stack.finish().await;
 }

@@ -20,11 +20,33 @@ impl Writing<'_> {
                     finished_at = coalesce($3, clock_timestamp())
                 where target = $2 and state in ('waiting', 'queued')
                 returning id
+            ),
+            -- An event that was replayed meanwhile is here already: its time begins anew too.
+            here as (
+                update refresh_cause
+                set joined_at = coalesce($3, clock_timestamp())
+                from behind, refresh_cause as again
+                where refresh_cause.refresh_id = $1
+                    and again.refresh_id = behind.id
+                    and again.event_id = refresh_cause.event_id
+                    and again.route = refresh_cause.route
+                returning again.refresh_id, again.event_id, again.route
+            ),
+            again as (
+                delete from refresh_cause
+                using here
+                where refresh_cause.refresh_id = here.refresh_id
+                    and refresh_cause.event_id = here.event_id
+                    and refresh_cause.route = here.route
             )
             update refresh_cause
             set refresh_id = $1, joined_at = coalesce($3, clock_timestamp())
             from behind
             where refresh_cause.refresh_id = behind.id
+                and not exists (
+                    select from here
+                    where here.event_id = refresh_cause.event_id and here.route = refresh_cause.route
+                )
             "#,
             self.claimed.id.0,
             self.claimed.target,
@@ -84,6 +106,13 @@ impl Writing<'_> {
             where refresh_cause.refresh_id = $1
                 and refresh_cause.joined_at > $4
                 and refresh_cause.joined_at + $3::interval > clock.at
+                -- One that was replayed meanwhile is behind already.
+                and not exists (
+                    select from refresh_cause as again
+                    where again.refresh_id = behind.id
+                        and again.event_id = refresh_cause.event_id
+                        and again.route = refresh_cause.route
+                )
             "#,
             self.claimed.id.0,
             self.now,
@@ -132,6 +161,13 @@ impl Writing<'_> {
             where refresh_cause.refresh_id = $1
                 and refresh.id = $1
                 and refresh_cause.joined_at > refresh.cancel_asked_at
+                -- One that was replayed meanwhile is behind already.
+                and not exists (
+                    select from refresh_cause as again
+                    where again.refresh_id = behind.id
+                        and again.event_id = refresh_cause.event_id
+                        and again.route = refresh_cause.route
+                )
             "#,
             self.claimed.id.0,
             self.now,
