@@ -93,6 +93,11 @@ impl Store {
                 Ok(planned) => {
                     transaction.commit().await.doing(DOING)?;
                     lent.give_back();
+                    // Only a BI tool's own source has a connection.
+                    let source = config.sources.get(&planned.source);
+                    if let Some(connection) = source.and_then(|it| it.connection.as_deref()) {
+                        self.look_now(connection).await?;
+                    }
                     Ok(Some(planned))
                 }
                 Err(error) if error.is_passing() => Err(error),
@@ -217,9 +222,6 @@ struct Planning<'a> {
 
 impl Planning<'_> {
     async fn plan(mut self, event: Event) -> Result<Planned, StoreError> {
-        if !event.facts.is_of_dbt {
-            self.nudge(&event.source).await?;
-        }
         let led_to = match self.happened(&event) {
             Ok(happened) => self.lead(&event, &happened).await?,
             Err(reason) => LedTo::Nothing { reason },

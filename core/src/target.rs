@@ -36,7 +36,7 @@ impl Store {
             )
             update event
             set reason = 'route ' || gone.route
-                || ' left the configuration before all of its jobs had succeeded'
+                || ' was changed or removed before all of its jobs had succeeded'
             from gone
             where event.id = gone.event_id and event.reason is null
             "#,
@@ -68,6 +68,22 @@ impl Store {
                     order by target collate "C"
                     for update
                 )
+            ),
+            moved as (
+                update refresh
+                set connection = today.connection, connector = today.connector
+                from unnest($1::text[], $2::text[], $3::text[]) as today (target, connection, connector)
+                where refresh.target = today.target
+                    and refresh.state in ('waiting', 'queued')
+                    and (refresh.connection, refresh.connector) is distinct from
+                        (today.connection, today.connector)
+            ),
+            -- What the settings held may be let go by new ones.
+            looked_at as (
+                update refresh
+                set due_at = least(due_at, coalesce($4, now()))
+                where state = 'waiting' and due_at > coalesce($4, now())
+                    and (reason like 'quiet hours%' or reason like 'daily budget%')
             )
             insert into target_state (target, connection, connector)
             select *
@@ -81,6 +97,7 @@ impl Store {
             &targets,
             &connections,
             &connectors,
+            self.now(),
         )
         .execute(&mut *lent)
         .await

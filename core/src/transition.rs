@@ -107,6 +107,8 @@ pub enum Next {
         error: Option<String>,
         /// The tool was asked to stop it.
         called: bool,
+        /// A call may have arrived, and what it started goes on: what comes next asks first.
+        unsure: bool,
     },
 }
 
@@ -213,7 +215,7 @@ pub fn next(
             // It may have refused to say what an earlier call had started.
             unsure: claimed.unsure_since.is_some(),
         },
-        Verdict::Cancelled(stopped) => cancelled(stopped),
+        Verdict::Cancelled(stopped) => cancelled(claimed, stopped),
         Verdict::CallFailed { error, retry: Some(RetryAfter(after)) } => match claimed.work {
             // The refresh goes on in the tool whether we can ask or not: only the deadline ends it.
             Work::Poll { .. } => {
@@ -226,7 +228,9 @@ pub fn next(
     }
 }
 
-fn cancelled(stopped: Stopped) -> Next {
+fn cancelled(claimed: &Claimed, stopped: Stopped) -> Next {
+    let goes_on = matches!(stopped, Stopped::NotOurs | Stopped::Failed { .. });
+    let unsure = goes_on && claimed.unsure_since.is_some();
     let called = matches!(stopped, Stopped::There | Stopped::Failed { .. });
     let (what, error) = match stopped {
         Stopped::NothingThere => (" before it was started", None),
@@ -240,7 +244,7 @@ fn cancelled(stopped: Stopped) -> Next {
             ("; the tool did not stop it, so it may go on there", Some(error))
         }
     };
-    Next::Cancel { reason: format!("cancelled by an operator{what}"), error, called }
+    Next::Cancel { reason: format!("cancelled by an operator{what}"), error, called, unsure }
 }
 
 /// The policy of a target, applied to one claim.

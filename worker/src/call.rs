@@ -9,7 +9,7 @@ use afterrun_core::attempt::Call;
 use afterrun_core::connection::circuit::Signal;
 use afterrun_core::refresh::{Claimed, Work};
 use afterrun_core::telemetry::Chain;
-use afterrun_core::transition::{CLOCK_TOLERANCE, RetryAfter, Verdict};
+use afterrun_core::transition::{CLOCK_TOLERANCE, RetryAfter, Stopped, Verdict};
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, timeout_at};
@@ -165,6 +165,9 @@ fn failed(error: &ConnectorError) -> Verdict {
 /// A call that we ended ourselves: a trigger may have arrived, a poll changes nothing.
 fn cut_short(claimed: &Claimed, error: &str) -> Verdict {
     let error = error.to_owned();
+    if claimed.cancel_asked {
+        return Verdict::Cancelled(Stopped::Failed { error });
+    }
     match claimed.work {
         Work::Trigger => Verdict::AnswerLost { error, retry: RetryAfter(None) },
         Work::Poll { .. } => Verdict::CallFailed { error, retry: Some(RetryAfter(None)) },

@@ -242,6 +242,8 @@ impl Worker {
             (Some(target), Some(settings)) => {
                 let moved = settings.connection != claimed.connection;
                 if moved && matches!(claimed.work, Work::Poll { .. }) {
+                    claimed.connection.clone_from(&settings.connection);
+                    target.kind().clone_into(&mut claimed.connector);
                     Came::uncalled(Verdict::Moved)
                 } else {
                     // Today's file decides where it is started, and there it is asked for.

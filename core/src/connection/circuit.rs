@@ -68,6 +68,7 @@ impl Circuit {
         match signal {
             Signal::Answered => match self.hold {
                 None | Some((Hold::Outage, _)) => Self::default(),
+                Some((Hold::SlowDown, until)) if until <= now => Self::default(),
                 // A session from before the refusal may still be answered.
                 Some((Hold::Refused | Hold::SlowDown, _)) => Self { failures: 0, ..self },
             },
@@ -220,6 +221,9 @@ mod tests {
         let slow = |after: u64| Signal::SlowDown { after: Some(Duration::from_secs(after)) };
         let held = Circuit::default().after_call(slow(30), at(0));
         assert!(held.holds(at(29)) && !held.holds(at(30)));
+        let rested = held.clone().after_call(Signal::Answered, at(30));
+        assert_eq!(rested, Circuit::default(), "it is forgotten when it is over");
+        assert_eq!(held.clone().after_call(Signal::Answered, at(29)), held);
         assert!(held.clone().after_call(slow(1), at(0)).holds(at(29)), "the longer wish stands");
         assert!(!Circuit::default().after_call(slow(u64::MAX), at(0)).holds(at(3600)));
         assert_eq!(open().after_call(slow(30), at(0)), open(), "an outage is not forgotten for it");

@@ -79,7 +79,14 @@ impl Planning<'_> {
                     return Ok(Gathered::Nothing(words));
                 }
                 if !succeeded {
-                    let words = format!("route {} counts a newer run already", route.name);
+                    let same = self.is_newest_run(event, route).await?;
+                    let words = match same {
+                        true => format!(
+                            "it did not succeed, as was told before: route {} is {for_what}",
+                            route.name
+                        ),
+                        false => format!("route {} counts a newer run already", route.name),
+                    };
                     return Ok(Gathered::Nothing(words));
                 }
                 for asked in &asked {
@@ -121,6 +128,18 @@ impl Planning<'_> {
         .await
         .doing(DOING)?;
         Ok(counted.rows_affected() == 1)
+    }
+
+    async fn is_newest_run(&mut self, event: &Event, route: &Route) -> Result<bool, StoreError> {
+        let newest = sqlx::query_scalar!(
+            "select run_id from fan_in_job where route = $1 and job_id = $2",
+            route.name,
+            event.facts.job_id.as_deref().unwrap_or_default(),
+        )
+        .fetch_optional(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(newest.flatten().is_some_and(|run| Some(run) == event.run_id))
     }
 
     async fn newest_runs(&mut self, route: &Route) -> Result<Vec<JobRun>, StoreError> {

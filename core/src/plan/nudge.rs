@@ -3,35 +3,38 @@
 //! Invariant: nothing that its body says is called or believed. All that is under way on the
 //! source's connection is looked at, through the tool's API.
 
-use super::{DOING, Planning};
-use crate::{Doing as _, StoreError};
+use super::DOING;
+use crate::pool::Lent;
+use crate::{Doing as _, Store, StoreError};
 
-impl Planning<'_> {
-    /// Makes what is watched on the source's connection due: refreshes under way, and those that
-    /// wait for somebody else's to end.
-    pub(super) async fn nudge(&mut self, source: &str) -> Result<(), StoreError> {
-        let connection = self.config.sources.get(source).and_then(|it| it.connection.as_deref());
-        let Some(connection) = connection else { return Ok(()) };
+impl Store {
+    /// Makes what is watched on a connection due: refreshes under way, and those that wait for
+    /// somebody else's to end. A row that is being written at this moment has just been looked at.
+    pub(super) async fn look_now(&self, connection: &str) -> Result<(), StoreError> {
+        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
         sqlx::query!(
             r#"
             update refresh
             set
-                due_at = case when lease_until is null then least(due_at, coalesce($2, now())) else due_at end,
+                due_at = case
+                    when lease_until is null then least(due_at, coalesce($2, now())) else due_at
+                end,
                 look_again = lease_until is not null
             where id in (
                 select id from refresh
                 where connection = $1
                     and (state in ('running', 'confirming') or (state = 'queued' and polls > 0))
                 order by id
-                for update
+                for update skip locked
             )
             "#,
             connection,
-            self.now,
+            self.now(),
         )
-        .execute(&mut *self.connection)
+        .execute(&mut *lent)
         .await
         .doing(DOING)?;
+        lent.give_back();
         Ok(())
     }
 }

@@ -172,7 +172,6 @@ impl Store {
                 claimed_at = clock.at,
                 lease_until = clock.at + $7::interval,
                 worker = $2,
-                asked_now = false,
                 started_at = coalesce(refresh.started_at, clock.at),
                 -- Waiting for its turn was no try; what was handed on brings its own beginning.
                 tries_since = case

@@ -89,7 +89,8 @@ impl<'a> Wanted<'a> {
                 asked_now = asked_now or $5,
                 due_at = case
                     when $5 then least(due_at, coalesce($6, now()))
-                    when state = 'waiting' and debounced_since is not null then
+                    when state = 'waiting' and debounced_since is not null
+                        and due_at > coalesce($6, now()) then
                         least(coalesce($6, now()) + $7::interval, debounced_since + $8::interval)
                     else due_at
                 end

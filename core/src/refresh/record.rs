@@ -160,7 +160,7 @@ impl Writing<'_> {
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Failed))
             }
-            Next::Cancel { reason, error, called } => {
+            Next::Cancel { reason, error, called, unsure } => {
                 self.lock_target().await?;
                 let error = error.as_deref().map(attempt::text);
                 if !self.cancel(&reason, error.as_deref()).await? {
@@ -171,6 +171,9 @@ impl Writing<'_> {
                     self.attempt(outcome, error.as_deref()).await?;
                 }
                 self.hand_on_later_events().await?;
+                if let Some(since) = self.claimed.unsure_since.filter(|_| unsure) {
+                    hand_on_doubt(self.connection, &self.claimed.target, since).await?;
+                }
                 promote(self.connection, &self.claimed.target, self.now).await?;
                 Ok(Some(Recorded::Cancelled))
             }
@@ -199,6 +202,7 @@ impl Writing<'_> {
             update refresh
             set
                 state = 'confirming',
+                asked_now = false,
                 remote_id = $3,
                 remote_url = $4,
                 remote_adopted = $5,
@@ -274,7 +278,12 @@ impl Writing<'_> {
                 state = 'queued',
                 reason = $5,
                 due_at = coalesce($3, clock_timestamp())
-                    + case when cancel_asked_at is not null then interval '0' else $4::interval end,
+                    + case
+                        when cancel_asked_at is not null or (look_again and $6 = 1) then interval '0'
+                        else $4::interval
+                    end,
+                look_again = false,
+                asked_now = asked_now and $6 = 1,
                 attempts = attempts - $6::integer,
                 -- Turns that were not ours are counted as polls, so that the waits between them grow.
                 polls = case when $6 = 1 then polls + 1 else 0 end, lost_leases = 0,

@@ -79,17 +79,15 @@ impl Store {
                             when gate.target is null then null
                             when target_state.paused then 'paused'
                             when known.paused then 'paused: connection ' || refresh.connection
-                            when refresh.started_at is not null
-                                and refresh.tries_since + gate.patience <= clock.at then null
-                            when known.hold = 'outage'
+                            when known.hold = 'outage' and not last_try.is_due
                                 then 'connection ' || refresh.connection
                                     || ' does not answer and is probed until it does: '
                                     || left(known.hold_error, 500)
-                            when known.hold = 'refused'
+                            when known.hold = 'refused' and not last_try.is_due
                                 then 'connection ' || refresh.connection
                                     || ' refuses to sign us in; put its credentials right: '
                                     || left(known.hold_error, 500)
-                            when known.hold = 'slow_down' and known.held_until > clock.at
+                            when known.hold = 'slow_down' and known.held_until > clock.at and not last_try.is_due
                                 then 'connection ' || refresh.connection || ' asked us to slow down'
                             when refresh.asked_now then null
                             when gate.closed_until is not null then gate.closed_why
@@ -101,7 +99,7 @@ impl Store {
                             when ahead.id is not null or target_state.paused or known.paused
                                 or refresh.asked_now
                                 then refresh.due_at
-                            when known.hold is not null
+                            when known.hold is not null and not last_try.is_due
                                 and (known.hold <> 'slow_down' or known.held_until > clock.at)
                                 then refresh.due_at
                             when gate.closed_until is not null then gate.closed_until
@@ -114,6 +112,13 @@ impl Store {
                     left join connection_state as known on known.connection = refresh.connection
                     left join refresh as ahead
                         on ahead.target = refresh.target and ahead.state in ('running', 'confirming')
+                    cross join lateral (
+                        select coalesce(
+                            refresh.started_at is not null
+                                and refresh.tries_since + gate.patience <= clock.at,
+                            false
+                        ) as is_due
+                    ) as last_try
                     left join lateral (
                         select attempt.started_at as at
                         from refresh as other
@@ -157,7 +162,10 @@ impl Store {
                     and refresh.state in ('waiting', 'queued')
                     and (
                         (due.held is null and refresh.state = 'waiting')
-                        or (due.held is not null and refresh.reason is distinct from due.held)
+                        or (
+                            due.held is not null
+                            and (refresh.reason, refresh.due_at) is distinct from (due.held, due.look_at)
+                        )
                     )
                 "#,
                 self.now(),

@@ -128,7 +128,7 @@ impl World {
                 }
                 target.refreshes[hand.refresh].end(State::Failed);
             }
-            Next::Cancel { .. } => {
+            Next::Cancel { unsure, .. } => {
                 // What goes on there goes on by an operator's own wish.
                 if came != Came::Cancelled(Stop::NothingThere) {
                     target.remotes.iter_mut().for_each(|remote| remote.let_go = true);
@@ -145,6 +145,9 @@ impl World {
                 refresh.end(State::Cancelled);
                 for event in later {
                     target.enqueue(ended[event], now).causes[event] = Some(now);
+                }
+                if let Some(since) = hand.unsure_since.filter(|_| unsure) {
+                    target.hand_on_doubt(since);
                 }
                 if wronged {
                     self.breaks(Broken::LaterEventCancelled);

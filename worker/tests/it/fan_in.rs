@@ -87,6 +87,8 @@ async fn a_run_that_failed_in_between_makes_its_job_count_anew(pool: PgPool) {
     }
     let why = "it did not succeed: route both is waiting for jobs 1 and 2 (the last run of job 1 did not succeed)";
     assert_eq!(stack.row(&failed[0]).await.reason(), why);
+    let why = why.replace("it did not succeed", "it did not succeed, as was told before");
+    assert_eq!(stack.row(&failed[1]).await.reason(), why, "its second event");
     stack.advance(seconds(60));
     let second = stack.run_ended(2, 102).await;
     stack.settle().await;

@@ -51,6 +51,7 @@ impl Writing<'_> {
                 attempts = attempts - (state = 'running')::integer,
                 -- A first try that never was is no start.
                 started_at = case when state = 'running' and attempts = 1 then null else started_at end,
+                tries_since = case when state = 'running' and attempts = 1 then created_at else tries_since end,
                 fresh_after = greatest(fresh_after, (
                     select max(fresh_after) from refresh_cause where refresh_id = $1
                 )),

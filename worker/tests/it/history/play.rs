@@ -327,7 +327,7 @@ impl Played {
         let filter =
             ReplayFilter { event_ids: vec![told.event_id.clone()], ..ReplayFilter::default() };
         let found = self.stack.store.replayable(targets.config(), &filter).await.unwrap();
-        let found = found.iter().find(|it| it.source == told.source).unwrap();
+        let found = found.events.iter().find(|it| it.source == told.source).unwrap();
         self.stack.store.replay(targets.config(), found, None).await.unwrap();
         told.planned.get_or_insert(self.stack.now());
         let led_to = routes::led_to(told.job, told.end, self.whole);
