@@ -86,7 +86,8 @@ async fn a_run_started_by_a_worker_that_died_before_recording_it_is_taken_over(p
         stack.somebody_waits_for_a_lock().await;
         transaction
     };
-    let late = Fault::Late(Duration::from_millis(50));
+    // Long enough for the lock to be there first, on a busy machine too.
+    let late = Fault::Late(Duration::from_secs(1));
     stack.tableau.faults().on("POST", "/refresh", 1, late);
     let transaction = tokio::select! {
         _ = stack.step() => panic!("it cannot record"),
