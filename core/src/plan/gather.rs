@@ -115,7 +115,11 @@ impl Planning<'_> {
                 run_ended_at = excluded.run_ended_at,
                 outcome = excluded.outcome
             where excluded.run_ended_at > fan_in_job.run_ended_at
-                or ($6 and excluded.run_ended_at = fan_in_job.run_ended_at)
+                -- dbt tells whole seconds: of two runs that ended in one, the one told last counts.
+                or (
+                    excluded.run_ended_at = fan_in_job.run_ended_at
+                    and ($6 or excluded.run_id is distinct from fan_in_job.run_id)
+                )
             "#,
             route.name,
             event.facts.job_id.as_deref().unwrap_or_default(),

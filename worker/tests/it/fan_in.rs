@@ -202,3 +202,21 @@ async fn what_a_route_held_that_is_gone_is_let_go_and_says_so(pool: PgPool) {
     assert_eq!(rows[0].target.as_deref(), Some("sales-workbook"));
     stack.finish().await;
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn of_two_runs_that_ended_in_one_second_the_one_told_last_counts(pool: PgPool) {
+    let stack = Stack::with(pool, scene()).await;
+    let first = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    stack.run_ended_with(1, 101, RunStatus::Errored).await;
+    stack.drain().await;
+    stack.run_ended(2, 102).await;
+    stack.settle().await;
+    assert!(stack.mode.runs(REPORT).is_empty(), "job 1 failed");
+    let missing = "waiting for job 1 (the last run of job 1 did not succeed)";
+    assert_eq!(told(&stack, &first).await, waits(missing));
+    stack.run_ended(1, 103).await;
+    stack.settle().await;
+    assert_eq!(stack.mode.runs(REPORT).len(), 1);
+    stack.finish().await;
+}
