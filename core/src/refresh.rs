@@ -95,6 +95,9 @@ pub struct Claimed {
     pub found: bool,
     /// Other calls to the connection have failed of late: an answer is news.
     pub troubled: bool,
+    /// Its worker vanished while it may have called. Since then its target or its connection may
+    /// have been held back: it is not to be called, but to be handed back and judged anew.
+    pub orphaned: bool,
     pub(crate) fence: i64,
     pub(crate) worker: String,
 }
@@ -118,6 +121,7 @@ impl Claimed {
             cancel_asked: false,
             found: false,
             troubled: false,
+            orphaned: false,
             fence: 1,
             worker: "worker".to_owned(),
         }

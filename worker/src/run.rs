@@ -183,10 +183,10 @@ impl Worker {
             return Ok(false);
         }
         let now = if targets.has_quiet_hours() { Some(self.store.time().await?) } else { None };
-        self.store.settle(&targets.gates(now)).await?;
+        let due = self.store.settle(&targets.gates(now)).await?;
         let before = Instant::now();
         let (limits, names) = (targets.limits(), targets.names());
-        let claims = self.store.claim(&self.name, free, limits, names).await?;
+        let claims = self.store.claim(&self.name, free, limits, names, &due).await?;
         let full = !claims.is_empty() && claims.len() == free;
         for claimed in claims {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
@@ -230,7 +230,7 @@ impl Worker {
         let id = claimed.id;
         let deadline = before + CALL;
         let too_late = deadline.saturating_duration_since(Instant::now()) < LEAST;
-        if self.stop.is_cancelled() || too_late {
+        if self.stop.is_cancelled() || too_late || claimed.orphaned {
             return self.store.hand_back(claimed).await.map(|recorded| (id, recorded));
         }
         let known = targets.config().targets.get(&claimed.target);

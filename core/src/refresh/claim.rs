@@ -22,7 +22,8 @@ const DEFAULT_LIMIT: i32 = 4;
 
 impl Store {
     /// Leases up to `slots` refreshes of these targets that are due, oldest first, within each
-    /// connection's limit; also of targets that are in nobody's configuration any more.
+    /// connection's limit; also of targets that are in nobody's configuration any more. Starts only
+    /// what is `free`, as [`Store::settle`] has just said.
     ///
     /// A refresh whose lease ran out is due at once: its lost call is noted, and if that was a
     /// trigger, the claim says so in `unsure_since`.
@@ -32,8 +33,9 @@ impl Store {
         slots: usize,
         limits: &[Limit],
         targets: &[String],
+        free: &[RefreshId],
     ) -> Result<Vec<Claimed>, StoreError> {
-        bounded(CLAIMING, self.claim_unbounded(worker, slots, limits, targets)).await
+        bounded(CLAIMING, self.claim_unbounded(worker, slots, limits, targets, free)).await
     }
 
     async fn claim_unbounded(
@@ -42,6 +44,7 @@ impl Store {
         slots: usize,
         limits: &[Limit],
         targets: &[String],
+        free: &[RefreshId],
     ) -> Result<Vec<Claimed>, StoreError> {
         const DOING: &str = CLAIMING;
         let slots = i64::try_from(slots).unwrap_or(i64::MAX);
@@ -50,6 +53,7 @@ impl Store {
             .iter()
             .map(|limit| i32::try_from(limit.max_concurrent).unwrap_or(i32::MAX))
             .collect();
+        let free: Vec<i64> = free.iter().map(|id| id.0).collect();
         let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
         let mut transaction = lent.begin().await.doing(DOING)?;
         sqlx::query!("select pg_advisory_xact_lock($1)", CLAIM_LOCK)
@@ -83,6 +87,7 @@ impl Store {
                 left join busy on busy.connection = refresh.connection
                 where refresh.state in ('queued', 'running', 'confirming')
                     and refresh.due_at <= clock.at
+                    and (refresh.state <> 'queued' or refresh.id = any ($10))
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
                     -- What is watched there is left alone with it, until its time is up.
                     and not (
@@ -130,7 +135,7 @@ impl Store {
                     )
             ),
             due as (
-                select refresh.id
+                select refresh.id, refresh.state as was
                 from refresh
                 join open on open.id = refresh.id
                 where not open.starts or open.place <= open.room
@@ -200,6 +205,7 @@ impl Store {
                 refresh.unsure_since,
                 refresh.cancel_asked_at is not null as "cancel_asked!",
                 refresh.remote_found,
+                due.was = 'running' and refresh.cancel_asked_at is null as "orphaned!",
                 (
                     select
                         connection_state.failures > 0 or connection_state.hold is not null
@@ -219,6 +225,7 @@ impl Store {
             interval(LEASE),
             targets,
             interval(NOTED),
+            &free,
         )
         .fetch_all(&mut *transaction)
         .await
@@ -244,6 +251,7 @@ impl Store {
             unsure_since: row.unsure_since,
             cancel_asked: row.cancel_asked,
             found: row.remote_found,
+            orphaned: row.orphaned,
             troubled: row.troubled.unwrap_or(true),
             fence: row.fence,
             worker: worker.to_owned(),

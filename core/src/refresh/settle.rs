@@ -1,13 +1,14 @@
 //! What holds a refresh back although its time has come: each of those that are due is held with
 //! its reason, or let go.
 //!
-//! Invariant: a refresh that is `queued` and due may be started now; one that may not is `waiting`
-//! and says why. What is under way is not touched.
+//! Invariant: what is let go may be started now; what may not is `waiting` and says why. What is
+//! under way is not touched.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::RefreshId;
 use crate::event::interval;
 use crate::pool::Lent;
 use crate::store::bounded;
@@ -46,8 +47,9 @@ impl Store {
         .await
     }
 
-    /// Judges every refresh of these targets that waits and is due. Gives how many changed.
-    pub async fn settle(&self, gates: &[Gate]) -> Result<u64, StoreError> {
+    /// Judges every refresh of these targets that waits and is due. Gives those that may start:
+    /// only these are to be claimed, or one that falls due in between would escape its judge.
+    pub async fn settle(&self, gates: &[Gate]) -> Result<Vec<RefreshId>, StoreError> {
         let targets: Vec<String> = gates.iter().map(|gate| gate.target.clone()).collect();
         let per_day: Vec<Option<i32>> = gates
             .iter()
@@ -59,7 +61,7 @@ impl Store {
         let patience: Vec<_> = gates.iter().map(|gate| interval(gate.give_up_after)).collect();
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-            let changed = sqlx::query!(
+            let free = sqlx::query_scalar!(
                 r#"
                 with clock as materialized (
                     select coalesce($1, clock_timestamp()) as at
@@ -150,23 +152,32 @@ impl Store {
                     where refresh.state in ('waiting', 'queued')
                         and refresh.due_at <= clock.at
                         and (gate.target is not null or not coalesce(target_state.configured, false))
-                    for update of refresh skip locked
-                )
-                update refresh
-                set
-                    state = (case when due.held is null then 'queued' else 'waiting' end)::refresh_state,
-                    reason = due.held,
-                    due_at = due.look_at
-                from due
-                where refresh.id = due.id
-                    and refresh.state in ('waiting', 'queued')
-                    and (
-                        (due.held is null and refresh.state = 'waiting')
-                        or (
-                            due.held is not null
-                            and (refresh.reason, refresh.due_at) is distinct from (due.held, due.look_at)
+                ),
+                news as (
+                    select refresh.id, due.held, due.look_at
+                    from due
+                    join refresh on refresh.id = due.id
+                    where refresh.state in ('waiting', 'queued')
+                        and (
+                            (due.held is null and refresh.state = 'waiting')
+                            or (
+                                due.held is not null
+                                and (refresh.reason, refresh.due_at) is distinct from (due.held, due.look_at)
+                            )
                         )
-                    )
+                    -- Whoever holds it has news of its own; it is judged again in the next round.
+                    for update of refresh skip locked
+                ),
+                noted as (
+                    update refresh
+                    set
+                        state = (case when news.held is null then 'queued' else 'waiting' end)::refresh_state,
+                        reason = news.held,
+                        due_at = news.look_at
+                    from news
+                    where refresh.id = news.id
+                )
+                select due.id as "id: RefreshId" from due where due.held is null
                 "#,
                 self.now(),
                 &targets,
@@ -175,11 +186,11 @@ impl Store {
                 &why as &[Option<String>],
                 &patience,
             )
-            .execute(&mut *lent)
+            .fetch_all(&mut *lent)
             .await
             .doing(DOING)?;
             lent.give_back();
-            Ok(changed.rows_affected())
+            Ok(free)
         })
         .await
     }

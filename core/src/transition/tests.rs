@@ -34,6 +34,7 @@ fn trigger() -> Claimed {
         cancel_asked: false,
         found: false,
         troubled: false,
+        orphaned: false,
         fence: 1,
         worker: "w".into(),
     }

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::scene::{claim, config, limit, planned, store, targets};
+use crate::scene::{claim, claim_of, config, limit, planned, store, targets};
 
 /// All of them claim at the same moment.
 async fn race(store: &Store, claimers: usize, slots: usize, limits: &[Limit]) -> Vec<Claimed> {
@@ -75,6 +75,20 @@ async fn what_has_been_due_for_longest_is_claimed_first(pool: PgPool) {
     found.sort_unstable();
     assert_eq!(found, ["a-0", "b-0"]);
     assert_eq!(targets(&claim(&store, "w", 2, &[]).await), ["c-0"]);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_falls_due_after_it_was_judged_what_may_start_waits_for_the_next_judgement(
+    pool: PgPool,
+) {
+    let store = store(&pool);
+    let config = config(&[("a", 1)]);
+    let targets: Vec<String> = config.targets.keys().cloned().collect();
+    store.register_targets(&config).await.unwrap();
+    let due = store.settle(&[]).await.unwrap();
+    planned(&store, &config, "wev_1", 1).await;
+    assert_eq!(store.claim("w", 10, &[], &targets, &due).await.unwrap().len(), 0);
+    assert_eq!(claim_of(&store, "w", 10, &[], &targets).await.len(), 1);
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

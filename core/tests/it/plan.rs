@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::frozen::Proxy;
-use crate::scene::{DAY, body, claim, config, deliver, now, store};
+use crate::scene::{DAY, body, claim, claim_of, config, deliver, now, store};
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_lock_that_somebody_holds_puts_no_event_off(_: PgPoolOptions, options: PgConnectOptions) {
@@ -50,7 +50,7 @@ async fn a_database_that_freezes_does_not_hold_a_worker_for_ever(
     tokio::time::pause();
     for _ in 0..3 {
         assert!(store.plan_next(&config).await.unwrap_err().is_passing());
-        assert!(store.claim("w", 1, &[], &[]).await.unwrap_err().is_passing());
+        assert!(store.claim("w", 1, &[], &[], &[]).await.unwrap_err().is_passing());
     }
     tokio::time::resume();
     proxy.thaw();
@@ -108,8 +108,8 @@ async fn a_worker_leaves_alone_what_only_others_know_and_ends_what_nobody_knows(
     let today = config(&[("a", 1)]);
     crate::scene::planned(&store, &today, "wev_1", 1).await;
     let yesterday = ["b-0".to_owned()];
-    assert!(store.claim("old", 10, &[], &yesterday).await.unwrap().is_empty());
+    assert!(claim_of(&store, "old", 10, &[], &yesterday).await.is_empty());
 
     store.register_targets(&config(&[("b", 1)])).await.unwrap();
-    assert_eq!(store.claim("old", 10, &[], &yesterday).await.unwrap().len(), 1);
+    assert_eq!(claim_of(&store, "old", 10, &[], &yesterday).await.len(), 1);
 }

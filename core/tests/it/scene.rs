@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use afterrun_core::config::Config;
 use afterrun_core::event::{Delivery, Stored};
-use afterrun_core::refresh::{Claimed, Limit};
+use afterrun_core::refresh::{Claimed, Gate, Limit};
 use afterrun_core::{Clock, Store};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -90,5 +90,24 @@ pub(crate) async fn claim(
         .fetch_all(store.pool())
         .await
         .unwrap();
-    store.claim(worker, slots, limits, &targets).await.unwrap()
+    claim_of(store, worker, slots, limits, &targets).await
+}
+
+/// A claim by a worker that knows these targets.
+pub(crate) async fn claim_of(
+    store: &Store,
+    worker: &str,
+    slots: usize,
+    limits: &[Limit],
+    targets: &[String],
+) -> Vec<Claimed> {
+    let gate = |target: &String| Gate {
+        target: target.clone(),
+        per_day: None,
+        closed: None,
+        give_up_after: DAY,
+    };
+    let gates: Vec<Gate> = targets.iter().map(gate).collect();
+    let due = store.settle(&gates).await.unwrap();
+    store.claim(worker, slots, limits, targets, &due).await.unwrap()
 }

@@ -223,7 +223,8 @@ impl Stack {
     /// A claim whose worker makes no call: it was killed at once.
     pub(crate) async fn claim_and_die(&self) -> Vec<Claimed> {
         let targets = self.worker.targets();
-        self.store.claim("killed", 100, targets.limits(), targets.names()).await.unwrap()
+        let due = self.store.settle(&targets.gates(None)).await.unwrap();
+        self.store.claim("killed", 100, targets.limits(), targets.names(), &due).await.unwrap()
     }
 
     /// Waits until a session of this database waits for a lock; gives its process.

@@ -43,6 +43,27 @@ async fn what_arrives_on_a_paused_target_is_kept_and_refreshed_once_when_it_is_r
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn work_of_a_worker_that_died_starts_nothing_while_its_target_is_paused(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    let event = stack.run_ended(1, 100).await;
+    let targets = stack.worker.targets();
+    stack.store.plan_next(targets.config()).await.unwrap();
+    assert_eq!(stack.claim_and_die().await.len(), 1);
+    stack.store.set_paused(Pausable::Target, "sales-report", true).await.unwrap();
+    stack.advance(seconds(31));
+    stack.drain().await;
+    assert_eq!(stack.mode.calls(), []);
+    let row = stack.row(&event).await;
+    assert_eq!((row.state(), row.reason()), ("waiting", "paused"));
+
+    stack.store.set_paused(Pausable::Target, "sales-report", false).await.unwrap();
+    stack.settle().await;
+    assert_eq!(stack.row(&event).await.state(), "succeeded");
+    assert_eq!(stack.mode.calls()[0].method, "GET", "the tool is asked what the dead one started");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn what_is_under_way_when_its_target_is_paused_goes_on_and_what_is_behind_it_waits(
     pool: PgPool,
 ) {

@@ -1,4 +1,5 @@
-//! A claim that is handed back: a stopping worker had not begun its call.
+//! A claim that is handed back: a stopping worker had not begun its call, or it is an orphan that
+//! has to be judged again before anybody calls for it.
 
 use std::time::Duration;
 
