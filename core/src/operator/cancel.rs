@@ -65,7 +65,10 @@ async fn cancel(
                 update refresh
                 set
                     state = 'cancelled',
-                    reason = 'cancelled by an operator before it was started',
+                    reason = 'cancelled by an operator ' || case
+                        when started_at is null then 'before it was started'
+                        else 'between two tries'
+                    end,
                     finished_at = coalesce($2, clock_timestamp())
                 where id = $1
                 "#,

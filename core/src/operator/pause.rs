@@ -108,8 +108,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// What waits says at once that it is paused, or is looked at anew: workers look once a second,
-    /// and none may be running. What has its time still to come goes back to wait for that.
+    /// What is due says at once that it is paused, or is looked at anew: workers look once a second,
+    /// and none may be running. What has its time still to come waits for that, and goes on saying so.
     async fn say_why(
         &self,
         lent: &mut Lent,
@@ -125,20 +125,16 @@ impl Store {
             r#"
             update refresh
             set
-                state = (case
-                    when $3 or due_at <= coalesce($4, now()) or debounced_since is not null then 'waiting'
-                    else 'queued'
-                end)::refresh_state,
+                state = 'waiting',
                 reason = case
-                    when not $3 and due_at <= coalesce($4, now()) then 'resumed; about to be looked at'
-                    when not $3 and debounced_since is not null then 'debounce: waits for more of the same'
-                    when not $3 then null
+                    when not $3 then 'resumed; about to be looked at'
                     when $1::text is not null then 'paused'
                     else 'paused: connection ' || $2
                 end
             where id in (
                 select id from refresh
                 where state in ('waiting', 'queued')
+                    and due_at <= coalesce($4, now())
                     and (target = $1 or connection = $2)
                     and ($3 or reason like 'paused%')
                     and not exists (
@@ -146,6 +142,7 @@ impl Store {
                         where ahead.target = refresh.target
                             and ahead.state in ('running', 'confirming')
                     )
+                order by id
                 for update
             )
             "#,

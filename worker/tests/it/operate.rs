@@ -181,6 +181,27 @@ async fn a_refresh_that_waits_is_cancelled_at_once_and_starts_nothing(pool: PgPo
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_refresh_that_waits_for_its_next_try_says_so_while_paused_and_when_it_is_cancelled(
+    pool: PgPool,
+) {
+    let stack = Stack::start(pool).await;
+    stack.mode.rate_limit(1, None);
+    let event = stack.run_ended(1, 100).await;
+    stack.drain().await;
+    let reason = stack.row(&event).await.reason().to_owned();
+    stack.store.set_paused(Pausable::Target, "sales-report", true).await.unwrap();
+    assert_eq!(stack.row(&event).await.reason(), reason, "its time is still to come");
+    let id = RefreshId(stack.row(&event).await.refresh());
+    assert_eq!(stack.store.cancel(id).await.unwrap(), Cancelled::Now);
+    let row = stack.row(&event).await;
+    assert_eq!(
+        (row.state(), row.reason()),
+        ("cancelled", "cancelled by an operator between two tries")
+    );
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_refresh_under_way_where_the_tool_cannot_stop_it_ends_here_and_the_next_gets_its_turn(
     pool: PgPool,
 ) {
