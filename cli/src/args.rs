@@ -37,6 +37,9 @@ const STYLES: Styles = Styles::styled()
 See it work, with nothing set up:
   afterrun demo
 
+ingest, worker and migrate need DATABASE_URL. What looks at the history or acts on it takes it too;
+without it, it finds an up that runs here.
+
 Environment: DATABASE_URL, AFTERRUN_CONFIG, AFTERRUN_LISTEN, AFTERRUN_ADMIN_LISTEN,
   AFTERRUN_ADMIN_TOKEN, AFTERRUN_LOG (pretty, json), RUST_LOG (a filter), NO_COLOR,
   AFTERRUN_SEND_SECRET (what send signs with), AFTERRUN_PG_BIN (the programs of a Postgres of
@@ -91,21 +94,21 @@ Examples:
   afterrun send --job 282191 --event errored --times 5   # five deliveries of one event
   AFTERRUN_SEND_SECRET=… afterrun send --url https://hooks.example.com/webhooks/dbt/prod")]
     Send(Send),
-    /// Lists the events that came, or shows one with all that it led to (needs DATABASE_URL)
+    /// Lists the events that came, or shows one with all that it led to
     #[command(after_help = "\
 Examples:
   afterrun events --since 2h --follow
   afterrun events show wev_2ZyXwVuTsRqPoNmLkJiHgFeDcBa")]
     #[command(arg(no_config()))]
     Events(Events),
-    /// Lists refreshes, or shows one with its causes and its calls (needs DATABASE_URL)
+    /// Lists refreshes, or shows one with its causes and its calls
     #[command(after_help = "\
 Examples:
   afterrun refreshes --state failed --since 1d
   afterrun refreshes show 42 --output json")]
     #[command(arg(no_config()))]
     Refreshes(Refreshes),
-    /// Plans events again, under today's configuration (needs DATABASE_URL)
+    /// Plans events again, under today's configuration
     #[command(after_help = "\
 Examples:
   afterrun replay wev_2ZyXwVuTsRqPoNmLkJiHgFeDcBa
@@ -115,7 +118,7 @@ Examples:
 What an event led to before stays in the history; what it leads to now stands beside it. At most
 1000 events at once.")]
     Replay(Replay),
-    /// Tries refreshes once more, now (needs DATABASE_URL)
+    /// Tries refreshes once more, now
     #[command(after_help = "\
 Examples:
   afterrun retry 42
@@ -125,7 +128,7 @@ One that waits has its turn at once: debounce, the wait after a failure, quiet h
 budget do not hold it. One that has ended stays as it is, and another refresh tries its events.")]
     #[command(arg(no_config()))]
     Retry(Retry),
-    /// Stops refreshes (needs DATABASE_URL)
+    /// Stops refreshes
     #[command(after_help = "\
 Examples:
   afterrun cancel 42
@@ -135,7 +138,7 @@ One that waits is not started. One that is under way is stopped in the tool by a
 tool can. Events that come later make another.")]
     #[command(arg(no_config()))]
     Cancel(Cancel),
-    /// Holds targets or connections back: nothing is started there (needs DATABASE_URL)
+    /// Holds targets or connections back: nothing is started there
     #[command(after_help = "\
 Examples:
   afterrun pause sales-report
@@ -144,7 +147,7 @@ Examples:
 What arrives meanwhile is kept, and what is under way goes on.")]
     #[command(arg(no_config()))]
     Pause(Pause),
-    /// Lets paused targets or connections go on (needs DATABASE_URL)
+    /// Lets paused targets or connections go on
     #[command(after_help = "Example:\n  afterrun resume sales-report")]
     #[command(arg(no_config()))]
     Resume(Pause),

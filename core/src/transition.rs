@@ -10,14 +10,12 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use crate::config::{ConfirmPolicy, RetryPolicy};
+use crate::connection::circuit::LONGEST_PUT_OFF;
 use crate::delay::Growth;
 use crate::refresh::{Claimed, Work};
 
 /// By how much the clocks of dbt, the database and a tool may differ before we call it a difference.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
-
-/// No tool may put us off for longer than this.
-const LONGEST_PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
 /// What came of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
