@@ -1,0 +1,4 @@
+//! The judge is judged: a sound history is clean, and one that is wrong in one way is found out.
+
+mod sound;
+mod wrong;
