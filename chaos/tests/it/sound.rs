@@ -10,7 +10,7 @@ use afterrun_chaos::judge;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp(1_772_000_000 + seconds, 0).unwrap()
+    DateTime::from_timestamp(1_772_000_000 + seconds, 0).expect("a time of this era")
 }
 
 pub(crate) fn answered(seconds: i64, status: Option<u16>, word: &str) -> Try {
