@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod history;
+pub mod rows;
 
 pub use check::{Report, judge};
 pub use history::History;

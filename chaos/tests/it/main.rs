@@ -1,4 +1,5 @@
 //! The judge is judged: a sound history is clean, and one that is wrong in one way is found out.
 
+mod rows;
 mod sound;
 mod wrong;

@@ -1,0 +1,39 @@
+-- Notes every change of a refresh in the same transaction as the change, on the database's clock.
+create table if not exists chaos_change (
+    number bigint generated always as identity primary key,
+    at timestamptz not null,
+    refresh_id bigint not null,
+    before_state text,
+    before_fence bigint,
+    before_worker text,
+    before_lease_until timestamptz,
+    before_remote_id text,
+    state text not null,
+    fence bigint not null,
+    worker text,
+    lease_until timestamptz,
+    remote_id text
+);
+
+create or replace function chaos_note() returns trigger language plpgsql as $$
+begin
+    insert into chaos_change (
+        at, refresh_id,
+        before_state, before_fence, before_worker, before_lease_until, before_remote_id,
+        state, fence, worker, lease_until, remote_id
+    )
+    select
+        clock_timestamp(), new.id,
+        old.state::text, old.fence, old.worker, old.lease_until, old.remote_id,
+        new.state::text, new.fence, new.worker, new.lease_until, new.remote_id;
+    return null;
+end
+$$;
+
+create or replace trigger chaos_note_change
+    after update on refresh for each row
+    when (
+        (old.state, old.fence, old.worker, old.lease_until, old.remote_id)
+        is distinct from (new.state, new.fence, new.worker, new.lease_until, new.remote_id)
+    )
+    execute function chaos_note();
