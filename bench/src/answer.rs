@@ -10,26 +10,33 @@ use tokio::net::TcpStream;
 /// After this long dbt, too, gives up.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// A whole answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Box<[u8]>,
+pub struct Answer {
+    pub status: u16,
+    pub body: Box<[u8]>,
 }
 
-pub(crate) struct Connection {
+/// An open connection, kept alive from one request to the next.
+pub struct Connection {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Connection {
-    pub(crate) async fn open(to: SocketAddr) -> io::Result<Self> {
+    /// # Errors
+    /// If nobody accepts it within ten seconds.
+    pub async fn open(to: SocketAddr) -> io::Result<Self> {
         let stream = tokio::time::timeout(LIMIT, TcpStream::connect(to)).await??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, received: Vec::with_capacity(1024) })
     }
 
     /// Sends a request and waits for its answer. After an error the connection is of no more use.
-    pub(crate) async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
+    ///
+    /// # Errors
+    /// If the connection ends or ten seconds pass before the whole answer is there.
+    pub async fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         tokio::time::timeout(LIMIT, async {
             self.stream.write_all(request).await?;
             self.received.clear();

@@ -1,11 +1,13 @@
 //! How many events `afterrun ingest` takes, beside pgbench inserting the same row.
 
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
+use crate::answer::Connection;
 use crate::args::Args;
 use crate::body::{SECRET, SOURCE, Template};
 use crate::database::Database;
@@ -83,12 +85,30 @@ async fn start(
     let mut took = Vec::new();
     loop {
         let mut service = program.start("ingest", database.url(), configuration)?;
-        let first = service.first_success(template.clone()).await?;
+        let first = first_success(&mut service, template.clone()).await?;
         took.push(first.as_secs_f64() * 1e3);
         if took.len() >= args.rounds() {
             return Ok((service, figures::median(&took)));
         }
         service.stop().await?;
+    }
+}
+
+/// Sends events until one is stored; gives how long that took since the start.
+async fn first_success(service: &mut Service, mut template: Template) -> anyhow::Result<Duration> {
+    loop {
+        service.must_run()?;
+        if let Ok(mut connection) = Connection::open(service.address).await {
+            template.renew();
+            let answer = connection.exchange(template.request()).await?;
+            if answer.status == 200 {
+                return Ok(service.started.elapsed());
+            }
+        }
+        if service.started.elapsed() > Duration::from_secs(30) {
+            bail!("no success within 30 s of the start: {}", service.last_words());
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

@@ -4,7 +4,6 @@
 //! Invariant: a figure of ours counts only if everything that was answered with success is found
 //! in the database afterwards, byte for byte.
 
-mod answer;
 mod args;
 mod body;
 mod database;
@@ -13,8 +12,6 @@ mod ingest;
 mod load;
 mod machine;
 mod pgbench;
-mod process;
-mod program;
 mod report;
 mod run;
 mod stored;
@@ -23,6 +20,7 @@ mod worker;
 
 use std::process::ExitCode;
 
+use bench::{answer, process, program};
 use clap::Parser as _;
 
 #[tokio::main(flavor = "current_thread")]

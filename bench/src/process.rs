@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context as _, anyhow};
 
 /// Linux tells processor time in hundredths of a second, on every machine that we meet.
-pub(crate) const TICKS_PER_SECOND: f64 = 100.0;
+pub const TICKS_PER_SECOND: f64 = 100.0;
 /// The parent of all kernel threads; inside a container it may be anything, which does no harm.
 const KERNEL: u32 = 2;
 
@@ -20,12 +20,14 @@ struct Stat {
 
 /// Memory of a process.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Memory {
-    pub(crate) now_mib: f64,
-    pub(crate) peak_mib: f64,
+pub struct Memory {
+    pub now_mib: f64,
+    pub peak_mib: f64,
 }
 
-pub(crate) fn memory(pid: u32) -> anyhow::Result<Memory> {
+/// # Errors
+/// If there is no such process.
+pub fn memory(pid: u32) -> anyhow::Result<Memory> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).context(path)?;
     let mib = |name: &str| -> anyhow::Result<f64> {
@@ -38,22 +40,26 @@ pub(crate) fn memory(pid: u32) -> anyhow::Result<Memory> {
 }
 
 /// Processor time of one process, in ticks.
-pub(crate) fn ticks(pid: u32) -> anyhow::Result<u64> {
+///
+/// # Errors
+/// If there is no such process.
+pub fn ticks(pid: u32) -> anyhow::Result<u64> {
     stat(pid).map(|stat| stat.own).ok_or_else(|| anyhow!("process {pid} is gone"))
 }
 
 /// Processor time of all processes, in ticks; also that of the ones that ended.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Everybody {
+pub struct Everybody {
     /// This process and all that descend from it.
-    pub(crate) ours: u64,
+    pub ours: u64,
     /// The other programs that can be seen from here. What the kernel does by itself is not among
     /// them: it may well be writing our data.
-    pub(crate) others: u64,
+    pub others: u64,
 }
 
 impl Everybody {
-    pub(crate) fn now() -> Self {
+    /// As it stands at this moment.
+    pub fn now() -> Self {
         let all: HashMap<u32, Stat> = fs::read_dir("/proc")
             .into_iter()
             .flatten()
@@ -85,30 +91,33 @@ impl Everybody {
 
 /// Who of ours used the processor, in ticks.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Split {
-    pub(crate) service: u64,
+pub struct Split {
+    pub service: u64,
     /// This process: the load generator, and the played Mode.
-    pub(crate) bench: u64,
-    pub(crate) postgres: u64,
+    pub bench: u64,
+    pub postgres: u64,
 }
 
 impl Split {
     /// Since the beginning of each.
-    pub(crate) fn now(service: u32) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// If there is no such service.
+    pub fn now(service: u32) -> anyhow::Result<Self> {
         let (service, bench) = (ticks(service)?, ticks(std::process::id())?);
         let postgres = Everybody::now().ours.saturating_sub(service + bench);
         Ok(Self { service, bench, postgres })
     }
 
     /// Adds what was used between the two.
-    pub(crate) fn add(&mut self, from: Self, until: Self) {
+    pub fn add(&mut self, from: Self, until: Self) {
         self.service += until.service - from.service;
         self.bench += until.bench - from.bench;
         self.postgres += until.postgres.saturating_sub(from.postgres);
     }
 
     /// In microseconds for each of so many pieces of work.
-    pub(crate) fn per_piece(self, pieces: u64) -> String {
+    pub fn per_piece(self, pieces: u64) -> String {
         let us = |ticks: u64| ticks as f64 / TICKS_PER_SECOND * 1e6 / pieces.max(1) as f64;
         let (service, postgres, bench) = (us(self.service), us(self.postgres), us(self.bench));
         format!("afterrun {service:.0} µs, Postgres {postgres:.0} µs, the benchmark {bench:.0} µs")
@@ -116,7 +125,10 @@ impl Split {
 }
 
 /// The process that started this one.
-pub(crate) fn parent(pid: u32) -> anyhow::Result<u32> {
+///
+/// # Errors
+/// If there is no such process.
+pub fn parent(pid: u32) -> anyhow::Result<u32> {
     stat(pid).map(|stat| stat.parent).ok_or_else(|| anyhow!("process {pid} is gone"))
 }
 

@@ -11,28 +11,29 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use crate::answer::Connection;
-use crate::body::Template;
-
-pub(crate) struct Program {
+/// The program, and a folder for what its services say.
+pub struct Program {
     path: PathBuf,
     /// For its logs.
     folder: tempfile::TempDir,
 }
 
 /// One of its services, running. Dropping it kills it.
-pub(crate) struct Service {
+pub struct Service {
     child: Child,
-    pub(crate) pid: u32,
+    pub pid: u32,
     /// Where `ingest` takes webhooks.
-    pub(crate) address: SocketAddr,
+    pub address: SocketAddr,
     log: PathBuf,
-    started: Instant,
+    pub started: Instant,
 }
 
 impl Program {
     /// The program at hand; otherwise this tree's, built now, so that no old one is measured.
-    pub(crate) async fn ready(given: Option<&Path>) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// If it does not build.
+    pub async fn ready(given: Option<&Path>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         if let Some(path) = given {
             return Ok(Self { path: path.to_owned(), folder });
@@ -54,8 +55,16 @@ impl Program {
         Ok(Self { path, folder })
     }
 
+    /// The program itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Starts `afterrun ingest` or `afterrun worker`, logging as it does by default, to a file.
-    pub(crate) fn start(
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start(
         &self,
         command: &str,
         database: &str,
@@ -84,43 +93,27 @@ impl Program {
 }
 
 impl Service {
-    /// Sends events until one is stored; gives how long that took since the start.
-    pub(crate) async fn first_success(
-        &mut self,
-        mut template: Template,
-    ) -> anyhow::Result<Duration> {
-        loop {
-            self.must_run()?;
-            if let Ok(mut connection) = Connection::open(self.address).await {
-                template.renew();
-                let answer = connection.exchange(template.request()).await?;
-                if answer.status == 200 {
-                    return Ok(self.started.elapsed());
-                }
-            }
-            if self.started.elapsed() > Duration::from_secs(30) {
-                bail!("no success within 30 s of the start: {}", self.last_words());
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    }
-
-    /// An error, with what the service said last, if it has ended.
-    pub(crate) fn must_run(&mut self) -> anyhow::Result<()> {
+    /// # Errors
+    /// With what the service said last, if it has ended.
+    pub fn must_run(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => bail!("afterrun ended ({status}): {}", self.last_words()),
         }
     }
 
-    pub(crate) fn last_words(&self) -> String {
+    /// The last lines of its log.
+    pub fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(5)..].join("\n")
     }
 
     /// Asks it to stop, as an operator does, and waits for that.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If it does not end well within 30 s.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.must_run()?;
         kill(Pid::from_raw(i32::try_from(self.pid)?), Signal::SIGTERM)?;
         let stopped = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
@@ -132,6 +125,10 @@ impl Service {
     }
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
+/// An address of loopback that nobody listens on now.
+///
+/// # Errors
+/// If the machine has none.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
