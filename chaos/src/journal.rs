@@ -1,0 +1,138 @@
+//! What happened: faults as they began and ended, kills, and what was found wrong on the way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use afterrun_simulators::SimClock;
+use chrono::{DateTime, Utc};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Killed {
+    Ingest,
+    Worker,
+    Postmaster,
+    Backend,
+}
+
+impl Killed {
+    pub(crate) const ALL: [Self; 4] = [Self::Ingest, Self::Worker, Self::Postmaster, Self::Backend];
+
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Worker => "worker",
+            Self::Postmaster => "postmaster",
+            Self::Backend => "backend",
+        }
+    }
+}
+
+/// One fault, or one kill, as it happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Happened {
+    pub(crate) fault: &'static str,
+    /// Whom it struck.
+    pub(crate) whom: String,
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) until: Option<DateTime<Utc>>,
+    pub(crate) kill: Option<(Killed, i32)>,
+}
+
+pub(crate) struct Journal {
+    clock: SimClock,
+    happened: Mutex<Vec<Happened>>,
+    findings: Mutex<Vec<String>>,
+    skipped: Mutex<BTreeMap<&'static str, String>>,
+    missed: AtomicU64,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: SimClock::real(),
+            happened: Mutex::default(),
+            findings: Mutex::default(),
+            skipped: Mutex::default(),
+            missed: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// A fault begins; gives its place, for its end.
+    pub(crate) fn begin(&self, fault: &'static str, whom: impl Into<String>) -> usize {
+        let from = self.now();
+        let mut all = lock(&self.happened);
+        all.push(Happened { fault, whom: whom.into(), from, until: None, kill: None });
+        all.len() - 1
+    }
+
+    pub(crate) fn end(&self, place: usize) {
+        let now = self.now();
+        lock(&self.happened)[place].until = Some(now);
+    }
+
+    /// A process was killed.
+    pub(crate) fn kill(
+        &self,
+        fault: &'static str,
+        what: Killed,
+        whom: impl Into<String>,
+        pid: i32,
+    ) {
+        let now = self.now();
+        let kill = Some((what, pid));
+        let whom = whom.into();
+        lock(&self.happened).push(Happened { fault, whom, from: now, until: Some(now), kill });
+    }
+
+    /// Something is wrong, which fails the run.
+    pub(crate) fn find(&self, what: String) {
+        eprintln!("chaos: FOUND: {what}");
+        lock(&self.findings).push(what);
+    }
+
+    /// This machine cannot make that fault.
+    pub(crate) fn skip(&self, fault: &'static str, why: &str) {
+        if lock(&self.skipped).insert(fault, why.to_owned()).is_none() {
+            eprintln!("chaos: SKIPPED {fault}: {why}");
+        }
+    }
+
+    /// A fault waited for a moment that did not come.
+    pub(crate) fn miss(&self) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn kills(&self) -> BTreeMap<Killed, u64> {
+        let mut kills: BTreeMap<Killed, u64> =
+            Killed::ALL.into_iter().map(|one| (one, 0)).collect();
+        for (what, _) in lock(&self.happened).iter().filter_map(|one| one.kill) {
+            *kills.entry(what).or_default() += 1;
+        }
+        kills
+    }
+
+    pub(crate) fn happened(&self) -> Vec<Happened> {
+        lock(&self.happened).clone()
+    }
+
+    pub(crate) fn findings(&self) -> Vec<String> {
+        lock(&self.findings).clone()
+    }
+
+    pub(crate) fn skipped(&self) -> BTreeMap<&'static str, String> {
+        lock(&self.skipped).clone()
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

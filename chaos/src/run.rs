@@ -1,0 +1,147 @@
+//! A fault run from its beginning to its verdict.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use bench::program::Program;
+use rand::SeedableRng as _;
+use tokio::task::JoinSet;
+
+use crate::Chance;
+use crate::args::{Common, Run};
+use crate::fault::{self, Fault};
+use crate::plan::{Pace, Plan};
+use crate::senders::Counts;
+use crate::world::{Size, World};
+use crate::{output, record, settle};
+
+/// How often it says how far it is.
+const TOLD_EVERY: Duration = Duration::from_secs(5);
+/// Faults under way at most, kills not counted: more would only hide each other.
+const AT_ONCE: usize = 6;
+
+/// The folder of one run, kept if something went wrong.
+pub(crate) fn folder(common: &Common, seed: u64) -> anyhow::Result<PathBuf> {
+    let parent = common.keep_in.clone().unwrap_or_else(std::env::temp_dir);
+    let folder = parent.join(format!("afterrun-chaos-{seed}-{:08x}", rand::random::<u32>()));
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    // The database's own user must find its way through.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&folder, open)?;
+    Ok(folder)
+}
+
+/// Whether everything was as promised.
+pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
+    let seed = asked.common.seed();
+    let faults = fault::named(&asked.faults, asked.long)?;
+    let program = Program::ready(asked.common.program.as_deref()).await?;
+    let folder = folder(&asked.common, seed)?;
+    println!("seed {seed}; {} faults; {}", faults.len(), folder.display());
+    let deliveries = asked.deliveries.unwrap_or(asked.seconds * u64::from(asked.rate));
+    let size = Size { ingests: 2, workers: 3, disk_mib: 384 + deliveries / 64 };
+    let (world, supervisors) = World::start(&folder, program.path(), size).await?;
+    record::audit(&world).await?;
+    let at_rest = settle::measure(&world);
+
+    let mut senders = JoinSet::new();
+    senders.spawn(Arc::clone(&world.senders).send(asked.rate, seed));
+    let begun = Instant::now();
+    strike(asked, &world, &faults, seed).await?;
+    let struck = begun.elapsed();
+    world.senders.close();
+    eprintln!("faults have ended; senders finish their tries");
+    while senders.join_next().await.is_some() {}
+    settle::wait(&world).await?;
+    settle::check_processes(&world, &at_rest);
+    settle::check_pages(&world).await;
+    let history = record::gather(&world).await?;
+    settle::check_database(&world).await?;
+    supervisors.stop().await?;
+    settle::check_outputs(&world)?;
+    let clean = output::report(&world, &history, asked, seed, struck)?;
+    drop(world);
+    if clean {
+        std::fs::remove_dir_all(&folder).ok();
+    }
+    Ok(clean)
+}
+
+/// Lets faults fall until it is time, or enough has happened, and waits for those under way.
+async fn strike(
+    asked: &Run,
+    world: &Arc<World>,
+    faults: &[&'static Fault],
+    seed: u64,
+) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let (mut under_way, mut kills) = (JoinSet::new(), JoinSet::new());
+    let mut plan = Plan::new(seed, faults, Pace::USUAL);
+    let mut next = plan.next();
+    let mut told = begun;
+    loop {
+        let elapsed = begun.elapsed();
+        if told.elapsed() >= TOLD_EVERY {
+            told = Instant::now();
+            tell(world, elapsed).await;
+        }
+        if enough(asked, world, elapsed) {
+            break;
+        }
+        while under_way.try_join_next().is_some() {}
+        while kills.try_join_next().is_some() {}
+        if let Some(stroke) = next.take_if(|stroke| stroke.at <= elapsed) {
+            next = plan.next();
+            let chance = Chance::seed_from_u64(stroke.seed);
+            let making = fault::make(stroke.fault, Arc::clone(world), chance);
+            if stroke.fault.kills() {
+                kills.spawn(making);
+            } else if under_way.len() < AT_ONCE {
+                under_way.spawn(making);
+            } else {
+                // Its turn comes first once there is room, so that the deck stays whole.
+                plan.put_back(stroke.fault);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    while under_way.join_next().await.is_some() {}
+    while kills.join_next().await.is_some() {}
+    Ok(())
+}
+
+fn enough(asked: &Run, world: &World, elapsed: Duration) -> bool {
+    if !asked.counts() {
+        return elapsed >= asked.length();
+    }
+    let kills: u64 = world.journal.kills().values().sum();
+    let signed = world.senders.counts.signed.load(Ordering::Relaxed);
+    kills >= asked.kills.unwrap_or(0) && signed >= asked.deliveries.unwrap_or(0)
+}
+
+async fn tell(world: &World, elapsed: Duration) {
+    let Counts { signed, acknowledged, forged, under_way, .. } = &world.senders.counts;
+    let count = |of: &std::sync::atomic::AtomicU64| of.load(Ordering::Relaxed);
+    let kills: Vec<String> = world
+        .journal
+        .kills()
+        .iter()
+        .map(|(what, times)| format!("{} {times}", what.word()))
+        .collect();
+    let open = match settle::open(world).await {
+        Ok(open) => format!("{} events to plan, {} refreshes open", open.events, open.refreshes),
+        Err(_) => "database away".to_owned(),
+    };
+    eprintln!(
+        "{:>4} s: {} signed, {} acknowledged, {} forged, {} under way; kills: {}; {open}",
+        elapsed.as_secs(),
+        count(signed),
+        count(acknowledged),
+        count(forged),
+        count(under_way),
+        kills.join(", "),
+    );
+}

@@ -1,0 +1,205 @@
+//! After the faults: everything comes to its end by itself, and nothing was left behind.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use sqlx::Row as _;
+use tokio::process::Command;
+
+use crate::world::World;
+
+/// I12: by then everything has ended, or waits for a reason that it gives.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// What is still to be done.
+pub(crate) struct Open {
+    pub(crate) events: i64,
+    pub(crate) refreshes: i64,
+}
+
+pub(crate) async fn open(world: &World) -> anyhow::Result<Open> {
+    let mut connection = world.database.connect().await?;
+    let question = sqlx::query(
+        "select
+            (select count(*) from event where state = 'stored') as events,
+            (select count(*) from refresh where finished_at is null) as refreshes",
+    );
+    let row = question.fetch_one(&mut connection).await?;
+    Ok(Open { events: row.try_get("events")?, refreshes: row.try_get("refreshes")? })
+}
+
+/// Waits until nothing is open. What still is after a minute is found wrong, unless it waits.
+pub(crate) async fn wait(world: &World) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let mut told = begun;
+    loop {
+        let rest = open(world).await;
+        if matches!(rest, Ok(Open { events: 0, refreshes: 0 })) {
+            eprintln!(
+                "everything has ended, {:.1} s after the senders",
+                begun.elapsed().as_secs_f64()
+            );
+            return Ok(());
+        }
+        if begun.elapsed() > WITHIN {
+            break;
+        }
+        if told.elapsed() > Duration::from_secs(10) {
+            told = Instant::now();
+            if let Ok(Open { events, refreshes }) = rest {
+                eprintln!("waiting: {events} events to plan, {refreshes} refreshes open");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let mut connection = world.database.answers().await?;
+    let left = sqlx::query_scalar::<_, String>(
+        "select format('event %s is not planned: %s', event_key, plan_error) from event
+            where state = 'stored'
+        union all
+        select format('refresh %s of %s is %s, due %s, lease until %s: %s; %s',
+            id, target, state, due_at, lease_until, reason, last_error) from refresh
+            where finished_at is null and state <> 'waiting'",
+    );
+    for what in left.fetch_all(&mut connection).await? {
+        world.journal.find(format!("a minute after the last fault, {what}"));
+    }
+    Ok(())
+}
+
+/// What a process has of the machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Has {
+    pub(crate) mib: f64,
+    pub(crate) descriptors: usize,
+}
+
+/// What each service has now.
+pub(crate) fn measure(world: &World) -> BTreeMap<String, Has> {
+    let mut all = BTreeMap::new();
+    for service in world.services() {
+        let Some(pid) = service.pid() else { continue };
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count);
+        if let (Ok(memory), Ok(descriptors)) =
+            (bench::process::memory(pid.cast_unsigned()), descriptors)
+        {
+            all.insert(service.name.clone(), Has { mib: memory.now_mib, descriptors });
+        }
+    }
+    all
+}
+
+/// Nothing of a fault stays with the process that went through it: no connection, and no memory but
+/// what its work needs.
+pub(crate) fn check_processes(world: &World, at_rest: &BTreeMap<String, Has>) {
+    for (name, now) in measure(world) {
+        let Some(before) = at_rest.get(&name) else { continue };
+        eprintln!(
+            "{name}: {:.0} MiB and {} descriptors, at the start {:.0} and {}",
+            now.mib, now.descriptors, before.mib, before.descriptors
+        );
+        // A pool that is full, kept-alive connections of senders, and the tools'.
+        if now.descriptors > before.descriptors + 250 {
+            world.journal.find(format!("{name} holds {} descriptors", now.descriptors));
+        }
+        if now.mib > 2.0 * before.mib + 64.0 {
+            world.journal.find(format!("{name} takes {:.0} MiB", now.mib));
+        }
+    }
+}
+
+/// No secret stands on a page that a service shows.
+pub(crate) async fn check_pages(world: &World) {
+    let canaries = world.canaries();
+    for service in world.services() {
+        for path in ["/metrics", "/readyz", "/", "/api/v1/refreshes", "/api/v1/targets"] {
+            let Ok(answer) = service.page(path).await else { continue };
+            if let Some(canary) = found(&answer.body, &canaries) {
+                let name = &service.name;
+                world.journal.find(format!("{path} of {name} shows the secret {canary}"));
+            }
+        }
+    }
+}
+
+/// The database is whole, and holds no secret.
+pub(crate) async fn check_database(world: &World) -> anyhow::Result<()> {
+    let programs = world.database.programs()?;
+    let amcheck = programs.join("pg_amcheck");
+    if amcheck.exists() {
+        let checked = Command::new(amcheck)
+            .args(["--heapallindexed", "--install-missing", "afterrun"])
+            .stdin(Stdio::null())
+            .env("PGPASSWORD", world.database.password())
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", world.database.address.port().to_string())
+            .env("PGUSER", "afterrun")
+            .output()
+            .await
+            .context("running pg_amcheck")?;
+        if !checked.status.success() {
+            let said = [checked.stdout, checked.stderr].concat();
+            world.journal.find(format!("pg_amcheck: {}", String::from_utf8_lossy(&said).trim()));
+        }
+    } else {
+        world.journal.skip("pg_amcheck", "it is not beside this Postgres");
+    }
+    let dump = programs.join("pg_dump");
+    if dump.exists() {
+        let dumped = Command::new(dump)
+            .arg(world.database.url())
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .context("running pg_dump")?;
+        if !dumped.status.success() {
+            world.journal.find(format!("pg_dump: {}", String::from_utf8_lossy(&dumped.stderr)));
+        }
+        if let Some(canary) = found(&dumped.stdout, &world.canaries()) {
+            world.journal.find(format!("the database holds the secret {canary}"));
+        }
+    } else {
+        world.journal.skip("pg_dump", "it is not beside this Postgres");
+    }
+    Ok(())
+}
+
+/// No log tells of a panic, or a secret.
+pub(crate) fn check_outputs(world: &World) -> anyhow::Result<()> {
+    let canaries = world.canaries();
+    for entry in std::fs::read_dir(world.folder.join("logs"))? {
+        let path = entry?.path();
+        let log = std::fs::read(&path)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(canary) = found(&log, &canaries) {
+            world.journal.find(format!("{name} tells the secret {canary}"));
+        }
+        let text = String::from_utf8_lossy(&log);
+        for line in text.lines().filter(|line| line.contains("panic")) {
+            world.journal.find(format!("{name}: {line}"));
+        }
+    }
+    check_server_log(world, &world.database.data_dir);
+    Ok(())
+}
+
+/// The server tells of what it was asked; no secret may be among that.
+fn check_server_log(world: &World, data_dir: &Path) {
+    for name in ["server.log", "server.log.before"] {
+        // Gone with its disk is as good as clean; it was read at the end of the run.
+        let Ok(log) = std::fs::read(data_dir.join(name)) else { continue };
+        if let Some(canary) = found(&log, &world.canaries()) {
+            world.journal.find(format!("the database's own log tells the secret {canary}"));
+        }
+        // Kept for whoever looks into a run that failed.
+        let _ = std::fs::write(world.folder.join("logs").join(format!("postgres-{name}")), log);
+    }
+}
+
+fn found<'c>(bytes: &[u8], canaries: &'c [String]) -> Option<&'c str> {
+    let text = String::from_utf8_lossy(bytes);
+    canaries.iter().map(String::as_str).find(|canary| text.contains(canary))
+}
