@@ -86,6 +86,9 @@ pub(crate) struct Common {
     /// Where the folder of the run is made. It is removed if all went well.
     #[arg(long)]
     pub(crate) keep_in: Option<PathBuf>,
+    /// Keeps the folder of the run even then.
+    #[arg(long)]
+    pub(crate) keep: bool,
 }
 
 impl Common {

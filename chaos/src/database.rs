@@ -14,7 +14,7 @@ use afterrun_postgres::{Options, Server};
 use anyhow::{Context as _, anyhow, bail};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 
 use crate::ports;
 
@@ -29,7 +29,7 @@ pub(crate) struct Database {
     /// Where it has a disk of its own.
     disk: Option<Disk>,
     /// One fault at a time changes it as a whole.
-    turn: Mutex<()>,
+    pub(crate) turn: Mutex<()>,
 }
 
 /// A small file system in memory.
@@ -131,11 +131,6 @@ impl Database {
             }
         }
         bail!("the database did not come back within a minute")
-    }
-
-    /// The turn to change the server as a whole.
-    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().await
     }
 
     /// Stops the server in order, and keeps it away.

@@ -1,11 +1,13 @@
 //! What happened: faults as they began and ended, kills, and what was found wrong on the way.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use afterrun_simulators::SimClock;
 use chrono::{DateTime, Utc};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Killed {
@@ -41,20 +43,22 @@ pub(crate) struct Happened {
 
 pub(crate) struct Journal {
     clock: SimClock,
-    happened: Mutex<Vec<Happened>>,
-    findings: Mutex<Vec<String>>,
-    skipped: Mutex<BTreeMap<&'static str, String>>,
+    happened: std::sync::Mutex<Vec<Happened>>,
+    findings: std::sync::Mutex<Vec<String>>,
+    skipped: std::sync::Mutex<BTreeMap<&'static str, String>>,
     missed: AtomicU64,
+    closed: CancellationToken,
 }
 
 impl Journal {
     pub(crate) fn new() -> Self {
         Self {
             clock: SimClock::real(),
-            happened: Mutex::default(),
-            findings: Mutex::default(),
-            skipped: Mutex::default(),
+            happened: Default::default(),
+            findings: Default::default(),
+            skipped: Default::default(),
             missed: AtomicU64::new(0),
+            closed: CancellationToken::new(),
         }
     }
 
@@ -102,6 +106,20 @@ impl Journal {
         }
     }
 
+    /// No fault begins from now on.
+    pub(crate) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// Waits for a fault's turn. None if the end of the run came first.
+    pub(crate) async fn turn<'m>(&self, of: &'m Mutex<()>) -> Option<MutexGuard<'m, ()>> {
+        let turn = self.closed.run_until_cancelled(of.lock()).await;
+        if turn.is_none() {
+            self.miss();
+        }
+        turn
+    }
+
     /// A fault waited for a moment that did not come.
     pub(crate) fn miss(&self) {
         self.missed.fetch_add(1, Ordering::Relaxed);
@@ -133,6 +151,6 @@ impl Journal {
     }
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(shared: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -64,7 +64,7 @@ pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
     settle::check_outputs(&world)?;
     let clean = output::report(&world, &history, asked, seed, struck)?;
     drop(world);
-    if clean {
+    if clean && !asked.common.keep {
         std::fs::remove_dir_all(&folder).ok();
     }
     Ok(clean)
@@ -108,6 +108,7 @@ async fn strike(
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    world.journal.close();
     while under_way.join_next().await.is_some() {}
     while kills.join_next().await.is_some() {}
     Ok(())

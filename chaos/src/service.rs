@@ -77,7 +77,7 @@ pub(crate) struct Service {
     launch: Launch,
     state: Mutex<State>,
     /// One fault at a time changes how it is started.
-    turn: tokio::sync::Mutex<()>,
+    pub(crate) turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -117,11 +117,6 @@ impl Service {
 
     pub(crate) fn starts(&self) -> u32 {
         self.state().starts
-    }
-
-    /// The turn to change how it is started.
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
     }
 
     /// Starts it anew in this way.

@@ -24,7 +24,8 @@ async fn rotate(world: Arc<World>) -> anyhow::Result<()> {
     // Nobody else changes how an ingest is started, or where it logs, meanwhile.
     let mut turns = Vec::new();
     for ingest in &world.ingests {
-        turns.push(ingest.service.turn().await);
+        let Some(turn) = world.journal.turn(&ingest.service.turn).await else { return Ok(()) };
+        turns.push(turn);
     }
     let (old, new) = (world.secrets.signing(), world.secrets.draw());
     // The first is the one that senders sign with.
