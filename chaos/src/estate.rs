@@ -6,7 +6,10 @@
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+/// How long a refresh is tried.
+pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 pub(crate) const SOURCE: &str = "prod";
 const REPORTS: usize = 16;
 const WORKBOOKS: usize = 8;
@@ -131,9 +134,10 @@ pub(crate) fn configure(to: &Path, secrets: &[String], connections: &str) -> any
 
 fn text(secrets: &[String], connections: &str) -> String {
     let secrets = secrets.join("\", \"");
+    let give_up_after = GIVE_UP_AFTER.as_secs();
     let mut text = format!(
         "sources:\n  {SOURCE}:\n    kind: dbt\n    secrets: [\"{secrets}\"]\n    account_id: 4711\n{}\
-         defaults:\n  retry: {{ initial: 300ms, multiplier: 2, max: 5s, give_up_after: 1h }}\n  \
+         defaults:\n  retry: {{ initial: 300ms, multiplier: 2, max: 5s, give_up_after: {give_up_after}s }}\n  \
          confirm: {{ poll: 300ms, poll_max: 2s, deadline: 10m }}\ntargets:\n",
         connections
     );

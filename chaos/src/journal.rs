@@ -45,6 +45,7 @@ pub(crate) struct Journal {
     clock: SimClock,
     happened: std::sync::Mutex<Vec<Happened>>,
     findings: std::sync::Mutex<Vec<String>>,
+    leaks: std::sync::Mutex<Vec<String>>,
     skipped: std::sync::Mutex<BTreeMap<&'static str, String>>,
     missed: AtomicU64,
     closed: CancellationToken,
@@ -56,6 +57,7 @@ impl Journal {
             clock: SimClock::real(),
             happened: Default::default(),
             findings: Default::default(),
+            leaks: Default::default(),
             skipped: Default::default(),
             missed: AtomicU64::new(0),
             closed: CancellationToken::new(),
@@ -97,6 +99,15 @@ impl Journal {
     pub(crate) fn find(&self, what: String) {
         eprintln!("chaos: FOUND: {what}");
         lock(&self.findings).push(what);
+    }
+
+    /// A secret stands where it must not.
+    pub(crate) fn leak(&self, place: String) {
+        lock(&self.leaks).push(place);
+    }
+
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        lock(&self.leaks).clone()
     }
 
     /// This machine cannot make that fault.

@@ -18,6 +18,8 @@ use crate::senders::Counts;
 use crate::world::{Size, World};
 use crate::{output, record, settle};
 
+/// How long it runs before the first fault.
+const WARM: Duration = Duration::from_secs(3);
 /// How often it says how far it is.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// Faults under way at most, kills not counted: more would only hide each other.
@@ -45,10 +47,11 @@ pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
     let size = Size { ingests: 2, workers: 3, disk_mib: 384 + deliveries / 64 };
     let (world, supervisors) = World::start(&folder, program.path(), size).await?;
     record::audit(&world).await?;
-    let at_rest = settle::measure(&world);
-
     let mut senders = JoinSet::new();
     senders.spawn(Arc::clone(&world.senders).send(asked.rate, seed));
+    // What a process has once it works, before anything has happened to it.
+    tokio::time::sleep(WARM).await;
+    let before = settle::measure(&world);
     let begun = Instant::now();
     strike(asked, &world, &faults, seed).await?;
     let struck = begun.elapsed();
@@ -56,18 +59,40 @@ pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
     eprintln!("faults have ended; senders finish their tries");
     while senders.join_next().await.is_some() {}
     settle::wait(&world).await?;
-    settle::check_processes(&world, &at_rest);
+    let after = settle::measure(&world);
     settle::check_pages(&world).await;
-    let history = record::gather(&world).await?;
+    let mut history = record::gather(&world, &before, &after).await?;
     settle::check_database(&world).await?;
     supervisors.stop().await?;
     settle::check_outputs(&world)?;
-    let clean = output::report(&world, &history, asked, seed, struck)?;
+    history.leaks = world.journal.leaks();
+    let clean = output::report(&world, &history, struck);
+    if !clean || asked.common.keep {
+        let file = folder.join("history.json");
+        history.save(&file)?;
+        println!("kept: {}, logs beside it", file.display());
+    }
+    if !clean {
+        println!("again: {}", again(asked, seed));
+    }
     drop(world);
     if clean && !asked.common.keep {
         std::fs::remove_dir_all(&folder).ok();
     }
     Ok(clean)
+}
+
+/// The command that makes the same plan again.
+fn again(asked: &Run, seed: u64) -> String {
+    let mut words = format!("cargo run --release -p afterrun-chaos -- --seed {seed}");
+    let mut add = |word: String| words.push_str(&word);
+    add(format!(" --seconds {} --rate {}", asked.seconds, asked.rate));
+    asked.deliveries.iter().for_each(|most| add(format!(" --deliveries {most}")));
+    asked.kills.iter().for_each(|most| add(format!(" --kills {most}")));
+    if !asked.faults.is_empty() {
+        add(format!(" --faults {}", asked.faults.join(",")));
+    }
+    words
 }
 
 /// Lets faults fall until it is time, or enough has happened, and waits for those under way.

@@ -48,8 +48,6 @@ pub(crate) struct Delivery {
     /// None if it is dbt's own.
     pub(crate) forged: Option<Forgery>,
     pub(crate) job: String,
-    pub(crate) run: String,
-    pub(crate) event_type: &'static str,
     pub(crate) status: RunStatus,
     pub(crate) finished_at: DateTime<Utc>,
     pub(crate) tries: Vec<Try>,
@@ -153,6 +151,11 @@ impl Senders {
         self.closed.store(true, Ordering::Relaxed);
     }
 
+    /// Lets go of the connections that are kept for the next delivery.
+    pub(crate) fn hang_up(&self) {
+        self.doors.iter().for_each(|door| lock(&door.idle).clear());
+    }
+
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         lock(&self.deliveries).clone()
     }
@@ -191,18 +194,18 @@ impl Senders {
         let event = Event::of(run, now);
         match status {
             RunStatus::Running => {
-                let known = self.remember(&event, "job.run.started", dbt::started(&event));
+                let known = self.remember(&event, dbt::started(&event));
                 self.insist(chance, known).await;
             }
             RunStatus::Errored => {
-                let first = self.remember(&event, "job.run.errored", dbt::errored(&event));
+                let first = self.remember(&event, dbt::errored(&event));
                 let second = Event { event_id: dbt::new_event_id(), ..event };
-                let second = self.remember(&second, "job.run.completed", dbt::completed(&second));
+                let second = self.remember(&second, dbt::completed(&second));
                 let mut other = Chance::seed_from_u64(chance.random());
                 tokio::join!(self.insist(chance, first), self.insist(&mut other, second));
             }
             RunStatus::Success | RunStatus::Cancelled => {
-                let known = self.remember(&event, "job.run.completed", dbt::completed(&event));
+                let known = self.remember(&event, dbt::completed(&event));
                 if chance.random_range(0..20) == 0 {
                     // Twice at the same moment.
                     let mut other = Chance::seed_from_u64(chance.random());
@@ -216,35 +219,14 @@ impl Senders {
         }
     }
 
-    fn remember(&self, event: &Event, event_type: &'static str, body: Vec<u8>) -> Known {
-        let delivery = self.delivery(event, event_type, &body, None);
-        let known = Known { place: self.note(delivery), body: body.into() };
+    fn remember(&self, event: &Event, body: Vec<u8>) -> Known {
+        let known = Known { place: self.note(delivery(event, &body, None)), body: body.into() };
         let mut recent = lock(&self.recent);
         recent.push_back(known.clone());
         if recent.len() > REMEMBERED {
             recent.pop_front();
         }
         known
-    }
-
-    fn delivery(
-        &self,
-        event: &Event,
-        event_type: &'static str,
-        body: &[u8],
-        forged: Option<Forgery>,
-    ) -> Delivery {
-        Delivery {
-            event_id: event.event_id.clone(),
-            sha256: Sha256::digest(body).into(),
-            forged,
-            job: event.run.job_id.clone(),
-            run: event.run.run_id.clone(),
-            event_type,
-            status: event.run.status,
-            finished_at: event.run.finished_at,
-            tries: Vec::new(),
-        }
     }
 
     fn note(&self, delivery: Delivery) -> usize {
@@ -292,7 +274,7 @@ impl Senders {
         let (body, signatures) =
             forgery.apply(body, &self.secrets.signing(), genuine.as_deref(), chance);
         let signatures: Vec<&str> = signatures.iter().map(String::as_str).collect();
-        let mut delivery = self.delivery(&event, "job.run.completed", &body, Some(forgery));
+        let mut delivery = delivery(&event, &body, Some(forgery));
         self.counts.add(|counts| &counts.forged);
         let came = self.attempt(chance, &request(&body, &signatures)).await;
         if let Some(status @ 200..300) = came.status() {
@@ -317,6 +299,18 @@ impl Senders {
             self.counts.slowest_ms.fetch_max(ms, Ordering::Relaxed);
         }
         Try { at, took, to, came }
+    }
+}
+
+fn delivery(event: &Event, body: &[u8], forged: Option<Forgery>) -> Delivery {
+    Delivery {
+        event_id: event.event_id.clone(),
+        sha256: Sha256::digest(body).into(),
+        forged,
+        job: event.run.job_id.clone(),
+        status: event.run.status,
+        finished_at: event.run.finished_at,
+        tries: Vec::new(),
     }
 }
 

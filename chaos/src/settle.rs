@@ -1,6 +1,6 @@
 //! After the faults: everything comes to its end by itself, and nothing was left behind.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -73,42 +73,24 @@ pub(crate) async fn wait(world: &World) -> anyhow::Result<()> {
 /// What a process has of the machine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Has {
-    pub(crate) mib: f64,
-    pub(crate) descriptors: usize,
+    pub(crate) bytes: u64,
+    pub(crate) descriptors: u64,
 }
 
-/// What each service has now.
-pub(crate) fn measure(world: &World) -> BTreeMap<String, Has> {
-    let mut all = BTreeMap::new();
+/// What each service has now. The senders let go of it first.
+pub(crate) fn measure(world: &World) -> HashMap<String, Has> {
+    world.senders.hang_up();
+    let mut all = HashMap::new();
     for service in world.services() {
         let Some(pid) = service.pid() else { continue };
         let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count);
-        if let (Ok(memory), Ok(descriptors)) =
-            (bench::process::memory(pid.cast_unsigned()), descriptors)
-        {
-            all.insert(service.name.clone(), Has { mib: memory.now_mib, descriptors });
+        let memory = bench::process::memory(pid.cast_unsigned());
+        if let (Ok(memory), Ok(descriptors)) = (memory, descriptors) {
+            let bytes = (memory.now_mib * 1024.0 * 1024.0) as u64;
+            all.insert(service.name.clone(), Has { bytes, descriptors: descriptors as u64 });
         }
     }
     all
-}
-
-/// Nothing of a fault stays with the process that went through it: no connection, and no memory but
-/// what its work needs.
-pub(crate) fn check_processes(world: &World, at_rest: &BTreeMap<String, Has>) {
-    for (name, now) in measure(world) {
-        let Some(before) = at_rest.get(&name) else { continue };
-        eprintln!(
-            "{name}: {:.0} MiB and {} descriptors, at the start {:.0} and {}",
-            now.mib, now.descriptors, before.mib, before.descriptors
-        );
-        // A pool that is full, kept-alive connections of senders, and the tools'.
-        if now.descriptors > before.descriptors + 250 {
-            world.journal.find(format!("{name} holds {} descriptors", now.descriptors));
-        }
-        if now.mib > 2.0 * before.mib + 64.0 {
-            world.journal.find(format!("{name} takes {:.0} MiB", now.mib));
-        }
-    }
 }
 
 /// No secret stands on a page that a service shows.
@@ -119,7 +101,7 @@ pub(crate) async fn check_pages(world: &World) {
             let Ok(answer) = service.page(path).await else { continue };
             if let Some(canary) = found(&answer.body, &canaries) {
                 let name = &service.name;
-                world.journal.find(format!("{path} of {name} shows the secret {canary}"));
+                world.journal.leak(format!("{path} of {name}: {canary}"));
             }
         }
     }
@@ -159,7 +141,7 @@ pub(crate) async fn check_database(world: &World) -> anyhow::Result<()> {
             world.journal.find(format!("pg_dump: {}", String::from_utf8_lossy(&dumped.stderr)));
         }
         if let Some(canary) = found(&dumped.stdout, &world.canaries()) {
-            world.journal.find(format!("the database holds the secret {canary}"));
+            world.journal.leak(format!("the database: {canary}"));
         }
     } else {
         world.journal.skip("pg_dump", "it is not beside this Postgres");
@@ -175,7 +157,7 @@ pub(crate) fn check_outputs(world: &World) -> anyhow::Result<()> {
         let log = std::fs::read(&path)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(canary) = found(&log, &canaries) {
-            world.journal.find(format!("{name} tells the secret {canary}"));
+            world.journal.leak(format!("{name}: {canary}"));
         }
         let text = String::from_utf8_lossy(&log);
         for line in text.lines().filter(|line| line.contains("panic")) {
@@ -192,7 +174,7 @@ fn check_server_log(world: &World, data_dir: &Path) {
         // Gone with its disk is as good as clean; it was read at the end of the run.
         let Ok(log) = std::fs::read(data_dir.join(name)) else { continue };
         if let Some(canary) = found(&log, &world.canaries()) {
-            world.journal.find(format!("the database's own log tells the secret {canary}"));
+            world.journal.leak(format!("the database's own log: {canary}"));
         }
         // Kept for whoever looks into a run that failed.
         let _ = std::fs::write(world.folder.join("logs").join(format!("postgres-{name}")), log);
