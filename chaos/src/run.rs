@@ -1,10 +1,12 @@
 //! A fault run from its beginning to its verdict.
 
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use afterrun_chaos::History;
 use anyhow::Context as _;
 use bench::program::Program;
 use rand::SeedableRng as _;
@@ -15,7 +17,7 @@ use crate::args::{Common, Run};
 use crate::fault::{self, Fault};
 use crate::plan::{Pace, Plan};
 use crate::senders::Counts;
-use crate::world::{Size, World};
+use crate::world::{Size, Supervisors, World};
 use crate::{output, record, settle};
 
 /// How long it runs before the first fault.
@@ -40,46 +42,85 @@ pub(crate) fn folder(common: &Common, seed: u64) -> anyhow::Result<PathBuf> {
 pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
     let seed = asked.common.seed();
     let faults = fault::named(&asked.faults, asked.long)?;
-    let program = Program::ready(asked.common.program.as_deref()).await?;
-    let folder = folder(&asked.common, seed)?;
-    println!("seed {seed}; {} faults; {}", faults.len(), folder.display());
     let deliveries = asked.deliveries.unwrap_or(asked.seconds * u64::from(asked.rate));
     let size = Size { ingests: 2, workers: 3, disk_mib: 384 + deliveries / 64 };
-    let (world, supervisors) = World::start(&folder, program.path(), size).await?;
-    record::audit(&world).await?;
-    let mut senders = JoinSet::new();
-    senders.spawn(Arc::clone(&world.senders).send(asked.rate, seed));
-    // What a process has once it works, before anything has happened to it.
-    tokio::time::sleep(WARM).await;
-    let before = settle::measure(&world);
+    let started = Started::start(&asked.common, seed, size, asked.rate).await?;
+    println!("seed {seed}; {} faults; {}", faults.len(), started.folder.display());
     let begun = Instant::now();
-    strike(asked, &world, &faults, seed).await?;
+    strike(asked, &started.world, &faults, seed).await?;
     let struck = begun.elapsed();
-    world.senders.close();
-    eprintln!("faults have ended; senders finish their tries");
-    while senders.join_next().await.is_some() {}
-    settle::wait(&world).await?;
-    let after = settle::measure(&world);
-    settle::check_pages(&world).await;
-    let mut history = record::gather(&world, &before, &after).await?;
-    settle::check_database(&world).await?;
-    supervisors.stop().await?;
-    settle::check_outputs(&world)?;
-    history.leaks = world.journal.leaks();
+    let (world, folder) = (Arc::clone(&started.world), started.folder.clone());
+    let history = started.conclude().await?;
     let clean = output::report(&world, &history, struck);
-    if !clean || asked.common.keep {
-        let file = folder.join("history.json");
-        history.save(&file)?;
-        println!("kept: {}, logs beside it", file.display());
-    }
+    keep(&asked.common, &folder, &history, clean)?;
     if !clean {
         println!("again: {}", again(asked, seed));
     }
-    drop(world);
-    if clean && !asked.common.keep {
-        std::fs::remove_dir_all(&folder).ok();
-    }
     Ok(clean)
+}
+
+/// A world under load.
+pub(crate) struct Started {
+    pub(crate) world: Arc<World>,
+    pub(crate) folder: PathBuf,
+    supervisors: Supervisors,
+    senders: JoinSet<()>,
+    before: HashMap<String, settle::Has>,
+}
+
+impl Started {
+    pub(crate) async fn start(
+        common: &Common,
+        seed: u64,
+        size: Size,
+        rate: u32,
+    ) -> anyhow::Result<Self> {
+        let program = Program::ready(common.program.as_deref()).await?;
+        let folder = folder(common, seed)?;
+        let (world, supervisors) = World::start(&folder, program.path(), size).await?;
+        record::audit(&world).await?;
+        let mut senders = JoinSet::new();
+        senders.spawn(Arc::clone(&world.senders).send(rate, seed));
+        // What a process has once it works, before anything has happened to it.
+        tokio::time::sleep(WARM).await;
+        let before = settle::measure(&world);
+        Ok(Self { world, folder, supervisors, senders, before })
+    }
+
+    /// Lets everything come to its end, and gives the history of it all.
+    pub(crate) async fn conclude(mut self) -> anyhow::Result<History> {
+        let world = &self.world;
+        world.senders.close();
+        eprintln!("faults have ended; senders finish their tries");
+        while self.senders.join_next().await.is_some() {}
+        settle::wait(world).await?;
+        let after = settle::measure(world);
+        settle::check_pages(world).await;
+        let mut history = record::gather(world, &self.before, &after).await?;
+        settle::check_database(world).await?;
+        self.supervisors.stop().await?;
+        settle::check_outputs(world)?;
+        history.leaks = world.journal.leaks();
+        Ok(history)
+    }
+}
+
+/// Leaves what was found for whoever looks into it, or nothing if all was well.
+pub(crate) fn keep(
+    common: &Common,
+    folder: &Path,
+    history: &History,
+    clean: bool,
+) -> anyhow::Result<()> {
+    if clean && !common.keep {
+        // The database's disk goes with its world, a moment later; the rest is only tidiness.
+        drop(std::fs::remove_dir_all(folder.join("logs")));
+        return Ok(());
+    }
+    let file = folder.join("history.json");
+    history.save(&file)?;
+    println!("kept: {}, logs beside it", file.display());
+    Ok(())
 }
 
 /// The command that makes the same plan again.

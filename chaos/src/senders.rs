@@ -235,6 +235,21 @@ impl Senders {
         all.len() - 1
     }
 
+    /// Sends one new event of a job without a route, once.
+    pub(crate) async fn once(&self, chance: &mut Chance) -> Try {
+        let now = self.journal.now();
+        let run =
+            Run::of(estate::job(JOBS - 1), chance.random::<u32>(), RunStatus::Success, now, now);
+        let event = Event::of(run, now);
+        let body = dbt::completed(&event);
+        let signature = dbt::sign(&self.secrets.signing(), &body);
+        let mut delivery = delivery(&event, &body, None);
+        let came = self.attempt(chance, &request(&body, &[&signature])).await;
+        delivery.tries.push(came.clone());
+        self.note(delivery);
+        came
+    }
+
     /// Sends it until it is taken or the tries are used up.
     async fn insist(&self, chance: &mut Chance, known: Known) {
         self.counts.add(|counts| &counts.signed);
