@@ -2,9 +2,13 @@
 //!
 //! Invariant: a run counts as a success only when nothing that dbt says contradicts it.
 
-use wildmatch::WildMatch;
+use wildmatch::WildMatchPattern;
 
 use crate::config::{Outcome, Route};
+
+/// `*` stands for anything. The crate wants a second wildcard, for one character: a NUL, which no
+/// text from the database holds, since `?` is a part of people's names for things.
+type Pattern = WildMatchPattern<'*', '\0'>;
 
 /// What a route can look at.
 #[derive(Debug, Clone, Default)]
@@ -141,7 +145,7 @@ fn any_equal(wanted: &[String], given: Option<&str>) -> bool {
 fn any_like(patterns: &[String], given: &[&Option<String>]) -> bool {
     patterns.is_empty()
         || patterns.iter().any(|pattern| {
-            let pattern = WildMatch::new(pattern);
+            let pattern = Pattern::new(pattern);
             given.iter().any(|text| text.as_deref().is_some_and(|text| pattern.matches(text)))
         })
 }
@@ -228,6 +232,16 @@ mod tests {
                 ..completed(Some("Success"), Some(10))
             };
             assert!(facts.outcome().is_err(), "{event_type:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_mark_in_a_name_stands_for_itself() {
+        let asks = Route { job_names: vec!["Done?".into()], ..route(&[Outcome::Success]) };
+        for (name, taken) in [("Done?", true), ("Done!", false), ("Done", false)] {
+            let facts =
+                Facts { job_name: Some(name.into()), ..completed(Some("Success"), Some(10)) };
+            assert_eq!(asks.matches(&Happened::Run(Outcome::Success), &facts), taken, "{name}");
         }
     }
 
