@@ -8,6 +8,9 @@
 mod body;
 mod connection;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod nudge;
 mod receive;

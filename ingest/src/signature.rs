@@ -64,7 +64,7 @@ fn could_be_a_name(part: &str) -> bool {
 
 /// The MAC that the request claims: one header, 64 hexadecimal digits of either case, nothing else
 /// but surrounding blanks.
-fn credential(headers: &HeaderMap) -> Option<[u8; 32]> {
+pub(crate) fn credential(headers: &HeaderMap) -> Option<[u8; 32]> {
     let mut given = headers.get_all(AUTHORIZATION);
     let (Some(only), None) = (given.next(), given.next()) else { return None };
     let mut mac = [0; 32];

@@ -40,48 +40,6 @@ async fn an_event_signed_longer_ago_than_its_key_is_kept_is_stale(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn headers_change_neither_the_bytes_nor_their_meaning(pool: PgPool) {
-    let front = Front::start(pool).await;
-    let script = "<script>alert(1)</script>".repeat(400);
-    for (n, header) in [
-        ("Content-Type", "text/plain"),
-        ("Content-Type", "multipart/form-data; boundary=x"),
-        ("Content-Type", "application/json; charset=utf-16"),
-        ("Content-Encoding", "identity"),
-        ("X-HTTP-Method-Override", "DELETE"),
-        ("X-Forwarded-For", &script),
-        ("Upgrade-Insecure-Requests", "1"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let body = event(&format!("e{n}"));
-        let signature = sign(SECRET, body.as_bytes());
-        let headers = [("Authorization", signature.as_str()), header];
-        let answer = front.post("/webhooks/dbt/prod", &headers, &body).await;
-        assert_eq!(answer.said(), (200, "stored".into()), "{}", header.0);
-    }
-    front.stop().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_signature_counts_in_either_case_and_with_blanks_around_it(pool: PgPool) {
-    let front = Front::start(pool).await;
-    for (n, written) in
-        [|s: &str| s.to_uppercase(), |s: &str| format!("  {s}\t "), |s: &str| s.to_owned()]
-            .into_iter()
-            .enumerate()
-    {
-        let body = event(&format!("e{n}"));
-        let signature = written(&sign(SECRET, body.as_bytes()));
-        let headers = [("authorization", signature.as_str())];
-        let answer = front.post("/webhooks/dbt/prod", &headers, &body).await;
-        assert_eq!(answer.said(), (200, "stored".into()), "{signature:?}");
-    }
-    front.stop().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn every_active_secret_counts_and_a_retired_one_no_longer(pool: PgPool) {
     let front = Front::start(pool).await;
     let post = async |secret: &str, id: &str| {
@@ -115,26 +73,6 @@ async fn the_only_dbt_source_needs_no_name_and_one_of_several_does(pool: PgPool)
     let sources: Vec<String> =
         sqlx::query_scalar("select source from event").fetch_all(&front.pool).await.unwrap();
     assert_eq!(sources, ["prod"]);
-    front.stop().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn what_nothing_acts_on_is_stored_as_well(pool: PgPool) {
-    let front = Front::start(pool).await;
-    for (n, body) in [
-        r#"{"eventId":"e0","eventType":"job.run.exploded","data":{}}"#,
-        r#"{"eventId":"e1","eventType":"","data":{}}"#,
-        r#"{"eventId":"e2","data":{}}"#,
-        r#"{"eventId":"e3","accountId":999,"eventType":"job.run.completed","data":{"runStatus":null}}"#,
-        r#"{"eventId":"e4","accountId":"999","eventType":"JOB.RUN.COMPLETED","data":{"runId":123}}"#,
-        r#"{"eventId":"e5","timestamp":[],"data":{"runFinishedAt":{"a":1},"runStartedAt":5}}"#,
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let answer = front.deliver(body).await;
-        assert_eq!(answer.json(), json!({ "status": "stored", "event_id": format!("e{n}") }));
-    }
     front.stop().await;
 }
 

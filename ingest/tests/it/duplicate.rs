@@ -65,18 +65,6 @@ async fn an_id_that_comes_with_another_body_is_a_duplicate_and_the_first_body_st
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn the_same_id_from_another_source_is_another_event(pool: PgPool) {
-    let front = Front::start(pool).await;
-    let body = event("e1");
-    front.deliver(&body).await;
-    let signature = sign(OTHER_SECRET, body.as_bytes());
-    let answer = front.post("/webhooks/dbt/staging", &[("Authorization", &signature)], &body).await;
-    assert_eq!(answer.said(), (200, "stored".into()));
-    assert_eq!(front.stored().await, 2);
-    front.stop().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn what_was_not_understood_is_known_again_by_its_bytes(pool: PgPool) {
     let front = Front::start(pool).await;
     let first = front.deliver("not JSON").await;

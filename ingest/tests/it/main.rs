@@ -8,7 +8,6 @@ mod logs;
 mod nudge;
 mod nudge_repeat;
 mod outage;
-mod quarantine;
 mod refuse;
 mod slow;
 mod wire;

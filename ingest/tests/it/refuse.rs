@@ -6,63 +6,6 @@ use sqlx::PgPool;
 use crate::harness::*;
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn every_other_credential_than_the_right_one_gets_the_same_401(pool: PgPool) {
-    let front = Front::start(pool).await;
-    let body = event("e1");
-    let right = sign(SECRET, body.as_bytes());
-    let changed = |at: usize| {
-        let mut digits = right.clone().into_bytes();
-        digits[at] = if digits[at] == b'0' { b'1' } else { b'0' };
-        String::from_utf8(digits).unwrap()
-    };
-    let cases: Vec<(&str, Vec<String>)> = vec![
-        ("none", vec![]),
-        ("empty", vec![String::new()]),
-        ("zeros", vec!["0".repeat(64)]),
-        ("last digit changed", vec![changed(63)]),
-        ("first digit changed", vec![changed(0)]),
-        ("63 digits", vec![right[..63].to_owned()]),
-        ("62 digits", vec![right[..62].to_owned()]),
-        ("65 digits", vec![format!("{right}0")]),
-        ("128 digits", vec![right.repeat(2)]),
-        ("no digits", vec!["z".repeat(64)]),
-        ("percent", vec![format!("%41{}", &right[..61])]),
-        ("prefix", vec![format!("sha256={right}")]),
-        ("bearer", vec![format!("Bearer {right}")]),
-        ("inner blank", vec![format!("{} {}", &right[..32], &right[32..])]),
-        ("two in one", vec![format!("{right}, {right}")]),
-        ("another source's", vec![sign(OTHER_SECRET, body.as_bytes())]),
-        ("empty key", vec![sign("", body.as_bytes())]),
-        ("retired", vec![sign("a secret of last year", body.as_bytes())]),
-        ("other bytes", vec![sign(SECRET, event("e2").as_bytes())]),
-        ("same twice", vec![right.clone(), right.clone()]),
-        ("right and wrong", vec![right.clone(), changed(0)]),
-    ];
-    let unsigned = front.post("/webhooks/dbt/prod", &[], &body).await;
-    assert_eq!(unsigned.status, 401);
-    assert!(unsigned.headers.contains_key("www-authenticate"));
-    for (case, values) in &cases {
-        let headers: Vec<_> =
-            values.iter().map(|value| ("Authorization", value.as_str())).collect();
-        let answer = front.post("/webhooks/dbt/prod", &headers, &body).await;
-        assert_eq!(answer.status, 401, "{case}");
-        assert_eq!(answer.body, unsigned.body, "{case}");
-        assert_eq!(
-            answer.headers.keys().collect::<Vec<_>>(),
-            unsigned.headers.keys().collect::<Vec<_>>()
-        );
-    }
-    let spaced = body.replace(',', ", ");
-    assert_eq!(
-        front.post("/webhooks/dbt/prod", &[("Authorization", &right)], &spaced).await.status,
-        401,
-        "the same event written otherwise"
-    );
-    assert_eq!(front.stored().await, 0);
-    front.stop().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn an_unknown_source_gets_the_answer_of_a_wrong_signature(pool: PgPool) {
     let front = Front::start(pool).await;
     let body = event("e1");
@@ -76,16 +19,6 @@ async fn an_unknown_source_gets_the_answer_of_a_wrong_signature(pool: PgPool) {
         }
     }
     assert_eq!(front.stored().await, 0);
-    front.stop().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_secret_of_another_source_signs_nothing_here(pool: PgPool) {
-    let front = Front::start(pool).await;
-    let body = event("e1");
-    let signature = sign(NEW_SECRET, body.as_bytes());
-    let answer = front.post("/webhooks/dbt/staging", &[("Authorization", &signature)], &body).await;
-    assert_eq!(answer.status, 401);
     front.stop().await;
 }
 
