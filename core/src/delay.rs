@@ -23,7 +23,6 @@ impl Growth {
     pub fn delay(&self, tried: u32) -> Duration {
         let mut backoff = ExponentialBackoff {
             current_interval: self.initial,
-            initial_interval: self.initial,
             multiplier: self.multiplier,
             max_interval: self.max,
             max_elapsed_time: None,

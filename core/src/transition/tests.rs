@@ -217,3 +217,26 @@ fn a_poll_that_fails_does_not_start_the_refresh_again() {
     let next = after(&poll(false), failed(Some(RetryAfter(Some(Duration::from_secs(30))))));
     assert_eq!(next, Next::PollAgain { after: Duration::from_secs(30), error: Some("503".into()) });
 }
+
+#[test]
+fn a_cancelled_refresh_leaves_a_doubt_only_where_a_lost_call_of_it_may_go_on() {
+    let doubts = |unsure_since, stopped| {
+        let claimed = Claimed { unsure_since, cancel_asked: true, ..trigger() };
+        match after(&claimed, Verdict::Cancelled(stopped)) {
+            Next::Cancel { unsure, .. } => unsure,
+            other => panic!("{other:?}"),
+        }
+    };
+    let failed = || Stopped::Failed { error: "503".into() };
+    for (stopped, goes_on) in [
+        (Stopped::NothingThere, false),
+        (Stopped::Over, false),
+        (Stopped::There, false),
+        (Stopped::NotPossible, false),
+        (Stopped::NotOurs, true),
+        (failed(), true),
+    ] {
+        assert_eq!(doubts(Some(at(70)), stopped.clone()), goes_on, "{stopped:?}");
+        assert!(!doubts(None, stopped.clone()), "no call of it was lost: {stopped:?}");
+    }
+}
