@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::journal::Journal;
 
+/// A process needs as long to listen for signals, on a machine that has much else to do.
+const DEAF_FOR: Duration = Duration::from_secs(2);
 /// Like a supervisor of a machine: not at once, but soon.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -147,7 +149,9 @@ impl Service {
         let pid = state.pid?;
         // What was killed already stays killed, whatever it is told after.
         if state.told != Some(Signal::SIGKILL) {
-            state.told = Some(signal);
+            // One that has only just been started may not hear signals yet, and ends by them.
+            let young = state.started.is_some_and(|started| started.elapsed() < DEAF_FOR);
+            state.told = Some(if young { Signal::SIGKILL } else { signal });
         }
         kill(Pid::from_raw(pid), signal).ok().map(|()| pid)
     }

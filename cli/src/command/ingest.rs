@@ -14,6 +14,9 @@ use crate::{database, logs, reload};
 
 pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()> {
     let _logs = logs::start()?;
+    // First of all: until then a signal ends the process as if it had crashed.
+    let stop = shutdown::on_signal().context("could not listen for signals")?;
+    let hangups = shutdown::hangups().context("could not listen for signals")?;
     let (sources, retention) = Config::load_sources(config, &env::var)?;
     let database = database::required()?;
     let public = listen(args.public.listen, "AFTERRUN_LISTEN")?;
@@ -22,8 +25,6 @@ pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()>
     let service = IngestService::new(database, &sources, &retention, public)?;
     let health = afterrun_console::serve(private, Health::new(service.store().clone()))
         .context("could not serve the private listener")?;
-    let stop = shutdown::on_signal().context("could not listen for signals")?;
-    let hangups = shutdown::hangups().context("could not listen for signals")?;
     let ingest = service.handle();
     let reload = reload::on_hangup(hangups, &stop, config, || {
         let (sources, retention) = Config::load_sources(config, &env::var)?;

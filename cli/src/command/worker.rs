@@ -13,6 +13,9 @@ use crate::{database, logs, reload};
 
 pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()> {
     let _logs = logs::start()?;
+    // First of all: until then a signal ends the process as if it had crashed.
+    let stop = shutdown::on_signal().context("could not listen for signals")?;
+    let hangups = shutdown::hangups().context("could not listen for signals")?;
     guard_private(args.private.admin_listen)?;
     let database = database::required()?;
     let service = WorkerService::new(database, configuration(config)?)?;
@@ -20,8 +23,6 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     let health = afterrun_console::serve(private, Health::new(service.store().clone()))
         .context("could not serve the private listener")?;
 
-    let stop = shutdown::on_signal().context("could not listen for signals")?;
-    let hangups = shutdown::hangups().context("could not listen for signals")?;
     let put_in_force = service.handle();
     let reload =
         reload::on_hangup(hangups, &stop, config, || Ok(put_in_force(configuration(config)?)?));
