@@ -11,6 +11,9 @@ use std::time::Duration;
 pub enum Fault {
     /// This answer stands in for the server's; the call changes nothing. See [`Fault::status`].
     Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    /// A refusal in the shape of any tool, whose words repeat the head and the body of the call; it
+    /// changes nothing.
+    Echo { status: u16 },
     /// Handled at once, answered after this long.
     Late(Duration),
     /// The connection is cut and the call never arrives: it changes nothing.

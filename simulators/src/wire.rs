@@ -169,6 +169,10 @@ async fn handle(http: HttpRequest, body: web::Bytes, front: web::Data<Front>) ->
             front.log(&request, None, 0, Fate::NeverArrived);
             return std::future::pending().await;
         }
+        Some(Fault::Echo { status }) => {
+            front.log(&request, None, status, Fate::Scripted);
+            return respond(status, &[]).json(echo(&request));
+        }
         Some(Fault::Answer { status, headers, body }) => {
             front.log(&request, None, status, Fate::Scripted);
             return respond(status, &headers).body(body);
@@ -202,6 +206,23 @@ async fn handle(http: HttpRequest, body: web::Bytes, front: web::Data<Front>) ->
         }
         _ => response.body(reply.body),
     }
+}
+
+/// As Mode and as Tableau refuse, at once.
+fn echo(request: &Request) -> serde_json::Value {
+    let values = request.headers.iter().map(|(_, value)| String::from_utf8_lossy(value.as_bytes()));
+    let head = values.collect::<Vec<_>>().join(" ");
+    let words = format!(
+        "{}?{} {head} {}",
+        request.path,
+        request.query,
+        String::from_utf8_lossy(&request.body)
+    );
+    serde_json::json!({
+        "id": "echo",
+        "message": words,
+        "error": { "code": "401001", "summary": "echo", "detail": words },
+    })
 }
 
 fn respond(status: u16, headers: &[(String, String)]) -> actix_web::HttpResponseBuilder {

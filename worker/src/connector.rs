@@ -6,6 +6,7 @@
 mod error;
 mod open;
 mod settings;
+mod texts;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -19,6 +20,7 @@ pub(crate) use open::Opened;
 pub use open::{Called, Kind, OpenConnection, OpenTarget, Registered, Schemas};
 pub(crate) use settings::join;
 pub use settings::{Address, Secret, Segment};
+pub(crate) use texts::Texts;
 
 pub type Answer<T> = Result<T, ConnectorError>;
 
@@ -32,6 +34,9 @@ pub trait Connector: Send + Sync + 'static {
     type Target: DeserializeOwned + JsonSchema + Send + Sync;
     /// What all targets of one connection share while the process runs: a login, ids found.
     type Session: Default + Send + Sync;
+
+    /// The credentials in the settings, which no text of the tool may repeat.
+    fn secrets(connection: &Self::Connection) -> Vec<&Secret>;
 
     /// Starts a refresh. What it gives is stored before anything else happens.
     ///

@@ -1,8 +1,10 @@
 //! The only sender. Every call of every connector goes through `Caller::send`.
 //!
 //! It follows no redirect, reads no more than 1 MiB, keeps to its connection's pace, ends in time,
-//! and tells a call that surely was not sent from one whose answer was lost.
+//! tells a call that surely was not sent from one whose answer was lost, and knows the credentials
+//! that it sent, which no text of an answer may keep.
 
+mod hidden;
 mod pace;
 mod reply;
 mod text;
@@ -15,8 +17,9 @@ use afterrun_core::config::is_loopback;
 use reqwest::{Client, Method, RequestBuilder, Url, redirect};
 use tokio::time::Instant;
 
-use crate::connector::{Answer, ConnectorError};
+use crate::connector::{Answer, ConnectorError, Texts};
 
+use hidden::Hidden;
 use pace::Pace;
 pub use reply::Reply;
 pub use text::clean;
@@ -55,6 +58,8 @@ pub struct Http {
     limits: Limits,
     /// Shared by the clones.
     pace: Option<Arc<Pace>>,
+    /// Shared by the clones.
+    hidden: Arc<Hidden>,
 }
 
 impl Http {
@@ -83,7 +88,7 @@ impl Http {
                 built
             }
         };
-        Ok(Self { remote: built.0, loopback: built.1, limits, pace: None })
+        Ok(Self { remote: built.0, loopback: built.1, limits, pace: None, hidden: Arc::default() })
     }
 
     /// The same for one connection: what is sent by way of it, or of its clones, keeps to this
@@ -93,12 +98,19 @@ impl Http {
         Self { pace: requests_per_second.map(Pace::new).map(Arc::new), ..self.clone() }
     }
 
+    /// The same for one connection: no text of its tool keeps these.
+    #[must_use]
+    pub fn hiding<'a>(&self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { hidden: Arc::new(Hidden::of(secrets)), ..self.clone() }
+    }
+
     /// The sender for one operation, whose time starts now.
     pub fn caller(&self) -> Caller {
         Caller {
             http: self.clone(),
             deadline: Instant::now() + self.limits.operation,
             status: AtomicU16::new(0),
+            sent: Hidden::default(),
         }
     }
 }
@@ -108,6 +120,8 @@ pub struct Caller {
     http: Http,
     deadline: Instant,
     status: AtomicU16,
+    /// Credentials of this operation alone, such as a session's.
+    sent: Hidden,
 }
 
 impl Caller {
@@ -134,6 +148,21 @@ impl Caller {
         Some(self.status.load(Ordering::Relaxed)).filter(|status| *status != 0)
     }
 
+    /// Keeps what is sent in a body and proves who we are out of every text. What a header carries
+    /// is known when it is marked as sensitive.
+    pub fn hide(&self, secret: &str) {
+        self.sent.add(secret);
+    }
+
+    /// What a tool said, without the credentials that it was sent.
+    #[must_use]
+    pub(crate) fn shown<T: Texts>(&self, mut said: T) -> T {
+        said.each_text(&|text| {
+            *text = self.sent.taken_out_of(&self.http.hidden.taken_out_of(text));
+        });
+        said
+    }
+
     /// Waits for its turn, sends, and reads the whole answer, whatever its status.
     pub async fn send(&self, request: RequestBuilder) -> Answer<Reply> {
         let (client, request) = request.build_split();
@@ -141,6 +170,7 @@ impl Caller {
             place: "an address that cannot be called".to_owned(),
             source: source.without_url(),
         })?;
+        self.sent.add_credentials(request.headers());
         let place = place(request.method(), request.url());
         let latest = self.deadline.checked_sub(self.http.limits.least);
         let Some(latest) = latest.filter(|latest| *latest >= Instant::now()) else {

@@ -126,6 +126,8 @@ async fn enter<S: SignIn>(state: &mut State<S::Ticket>, tool: &S) -> Answer<Arc<
             Ok(ticket)
         }
         Err(error) => {
+            // What is remembered is told in other operations, which do not know what this one sent.
+            let error = tool.caller().shown(error);
             *state = match &error {
                 ConnectorError::SignInRefused { said } => {
                     State::Refused { said: said.clone(), until: Instant::now() + AFTER_REFUSAL }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{Answer, Cancelled, Connector, Context, Looked, Polled, Triggered};
+use super::{Answer, Cancelled, Connector, Context, Looked, Polled, Secret, Texts, Triggered};
 use crate::http::{Caller, Http};
 
 /// A connector as the list of all of them has it.
@@ -112,7 +112,8 @@ struct OpenedTarget<C: Connector> {
 
 impl<C: Connector> Opened<C> {
     pub(crate) fn new(http: &Http, settings: C::Connection) -> Self {
-        Self(Arc::new(Shared { http: http.clone(), settings, session: C::Session::default() }))
+        let http = http.hiding(C::secrets(&settings).into_iter().map(Secret::expose));
+        Self(Arc::new(Shared { http, settings, session: C::Session::default() }))
     }
 
     pub(crate) fn with_target(&self, settings: C::Target) -> Arc<dyn OpenTarget> {
@@ -187,8 +188,10 @@ impl<C: Connector> OpenTarget for OpenedTarget<C> {
     }
 }
 
-/// An error knows its own status best: a later call may have been answered better.
-fn called<T>(http: &Caller, answer: Answer<T>) -> Called<T> {
+/// The one way out for every answer. An error knows its own status best: a later call may have been
+/// answered better.
+fn called<T: Texts>(http: &Caller, answer: Answer<T>) -> Called<T> {
+    let answer = answer.map(|said| http.shown(said)).map_err(|error| http.shown(error));
     let http_status = match &answer {
         Ok(_) => http.last_status(),
         Err(error) => error.http_status(),

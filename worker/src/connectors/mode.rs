@@ -110,6 +110,10 @@ impl Connector for Tool {
     type Target = Target;
     type Session = ();
 
+    fn secrets(connection: &Connection) -> Vec<&Secret> {
+        vec![&connection.token, &connection.secret]
+    }
+
     async fn trigger(cx: Context<'_, Self>, target: &Target) -> Answer<Triggered> {
         let run = Api::new(cx).start(target).await.map_err(ConnectorError::of_a_start)?;
         Ok(Triggered::Started(started(cx, target, &run)))

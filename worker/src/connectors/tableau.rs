@@ -25,12 +25,13 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 
 use crate::connector::{
-    Answer, Cancelled, Connector, ConnectorError, Context, Looked, Polled, Started, Triggered,
+    Answer, Cancelled, Connector, ConnectorError, Context, Looked, Polled, Secret, Started,
+    Triggered,
 };
 use crate::login::Login;
 use api::Api;
 use resolve::Item;
-use settings::{Connection, Target, Wanted};
+use settings::{Connection, Credential, Target, Wanted};
 use sign_in::Ticket;
 
 pub(super) struct Tool;
@@ -47,6 +48,13 @@ impl Connector for Tool {
     type Connection = Connection;
     type Target = Target;
     type Session = Session;
+
+    fn secrets(connection: &Connection) -> Vec<&Secret> {
+        match &connection.credential {
+            Credential::Token { name, secret } => vec![name, secret],
+            Credential::App(app) => vec![&app.secret_value],
+        }
+    }
 
     async fn trigger(cx: Context<'_, Self>, target: &Target) -> Answer<Triggered> {
         let api = Api::new(cx);

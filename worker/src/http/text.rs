@@ -5,6 +5,9 @@
 /// No text of a tool is kept beyond this many bytes.
 pub(super) const MOST: usize = 8 * 1024;
 
+/// What stands at the end of a text that was cut.
+pub(super) const CUT: char = '…';
+
 /// Takes terminal sequences and control characters out of a tool's text and cuts it.
 pub fn clean(text: &str) -> String {
     let mut kept = String::with_capacity(text.len().min(MOST));
@@ -26,9 +29,9 @@ pub fn clean(text: &str) -> String {
             c => kept.push(c),
         }
         if kept.len() > MOST {
-            let end = kept.floor_char_boundary(MOST - '…'.len_utf8());
+            let end = kept.floor_char_boundary(MOST - CUT.len_utf8());
             kept.truncate(end);
-            kept.push('…');
+            kept.push(CUT);
             return kept;
         }
     }

@@ -86,6 +86,7 @@ impl<'a> Api<'a> {
                 | ConnectorError::Refused { .. }
                 | ConnectorError::NotFound { .. }),
             ) => {
+                let error = self.cx.http.shown(error);
                 tracing::warn!(%error, "Mode's runs cannot be listed");
                 Ok(None)
             }

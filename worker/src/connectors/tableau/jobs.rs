@@ -125,6 +125,7 @@ impl Api<'_> {
                 | ConnectorError::Refused { .. }
                 | ConnectorError::NotFound { .. }),
             ) => {
+                let error = self.cx.http.shown(error);
                 tracing::warn!(%error, "this token may not list Tableau's jobs");
                 Ok(None)
             }

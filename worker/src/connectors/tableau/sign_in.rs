@@ -31,7 +31,7 @@ pub(super) async fn sign_in(http: &Caller, connection: &Connection) -> Answer<Ti
     let server = connection.server.url();
     let (spoken, now) = version(http, connection).await?;
     let mut url = connection.server.join(["api", &spoken.version.to_string(), "auth", "signin"]);
-    let credentials = credentials(connection, now);
+    let credentials = credentials(http, connection, now);
     for _ in 0..=MOST_HOPS {
         let reply = http.send(http.post(url.clone()).json(&credentials)).await?;
         if reply.status.is_redirection() {
@@ -59,7 +59,7 @@ pub(super) async fn sign_in(http: &Caller, connection: &Connection) -> Answer<Ti
     )))
 }
 
-fn credentials(connection: &Connection, now: DateTime<Utc>) -> Value {
+fn credentials(http: &Caller, connection: &Connection, now: DateTime<Utc>) -> Value {
     let site = json!({ "contentUrl": connection.site });
     match &connection.credential {
         Credential::Token { name, secret } => json!({ "credentials": {
@@ -67,10 +67,11 @@ fn credentials(connection: &Connection, now: DateTime<Utc>) -> Value {
             "personalAccessTokenSecret": secret.expose(),
             "site": site,
         }}),
-        Credential::App(app) => json!({ "credentials": {
-            "jwt": jwt::signed(app, now).expose_secret(),
-            "site": site,
-        }}),
+        Credential::App(app) => {
+            let jwt = jwt::signed(app, now);
+            http.hide(jwt.expose_secret());
+            json!({ "credentials": { "jwt": jwt.expose_secret(), "site": site } })
+        }
     }
 }
 

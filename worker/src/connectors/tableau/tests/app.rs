@@ -105,3 +105,28 @@ async fn what_no_scope_allows_is_refused_and_not_taken_for_done() {
     assert!(matches!(error, ConnectorError::Unauthorized { .. }), "{error:?}");
     assert_eq!(played.tableau.jobs()[0].status, "Pending");
 }
+
+#[tokio::test]
+async fn no_text_keeps_a_web_token_that_tableau_says_back_nor_does_the_refusal_that_is_remembered()
+{
+    let played = by_hand().await;
+    played.faults().always("POST", "/signin", Fault::Echo { status: 401 });
+    let target = open(&played.app(), json!({ "workbook": "Sales" }));
+    for _ in 0..2 {
+        let text = refused(&target).await.to_string();
+        assert!(text.contains("\"jwt\":\"[secret]\""), "{text}");
+    }
+    let tried = played.calls().iter().filter(|call| call.path.ends_with("/signin")).count();
+    assert_eq!(tried, 1);
+}
+
+#[tokio::test]
+async fn no_text_keeps_a_session_that_tableau_says_back() {
+    let played = by_hand().await;
+    let target = played.sales();
+    start(&target).await;
+    let session = played.tableau.with(|state| state.sessions.keys().next().cloned()).unwrap();
+    played.faults().always("POST", "/refresh", Fault::Echo { status: 422 });
+    let text = refused(&target).await.to_string();
+    assert!(text.contains("[secret]") && !text.contains(&session), "{text}");
+}
