@@ -53,7 +53,18 @@ pub(crate) async fn writer(data_dir: &Path) -> anyhow::Result<Store> {
     if let Some(reason) = readiness.reason {
         anyhow::bail!("nothing can be changed: {reason}");
     }
-    Ok(Store::new(pool::operator_pool(options), Clock::Database))
+    Ok(Store::new(pool::operator_pool(options, &operator()), Clock::Database))
+}
+
+/// Who sits here, as this machine knows them: `ana@bastion`. Other characters than a name has are
+/// left out, since it becomes a setting of the connection.
+fn operator() -> String {
+    let id = nix::unistd::getuid();
+    let user = nix::unistd::User::from_uid(id).ok().flatten();
+    let user = user.map_or_else(|| id.to_string(), |user| user.name);
+    let host = nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok());
+    let name = format!("{user}@{}", host.unwrap_or_default());
+    name.chars().filter(|c| c.is_ascii_alphanumeric() || "@._-".contains(*c)).collect()
 }
 
 /// DATABASE_URL, or else the database of an `up` on this machine, and what a look at it finds.

@@ -2,12 +2,15 @@
 //! [`crate::plan`]'s, since it is to plan it again.)
 //!
 //! Invariants: an ended refresh never changes, so another try of it is another refresh; what a
-//! worker has under its lease is only marked, and the worker does it.
+//! worker has under its lease is only marked, and the worker does it; every wish leaves a row in
+//! `operator_action`, written with its effect.
 
+mod audit;
 mod cancel;
 mod pause;
 mod retry;
 
+pub(crate) use self::audit::Action;
 pub use self::cancel::Cancelled;
 pub use self::pause::{Named, NamedTarget, Pausable};
 pub use self::retry::Retried;

@@ -10,6 +10,7 @@ mod nudge;
 mod replay;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -41,7 +42,7 @@ pub struct Planned {
     pub led_to: LedTo,
 }
 
-/// The refreshes, or why there are none.
+/// The refreshes, or why there are none. As text: what came of it, on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedTo {
     Refreshes(Vec<RefreshId>),
@@ -56,6 +57,20 @@ pub enum LedTo {
     PutOff {
         error: String,
     },
+}
+
+impl fmt::Display for LedTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refreshes(refreshes) => {
+                let refreshes: Vec<_> = refreshes.iter().map(ToString::to_string).collect();
+                write!(f, "refresh {}", refreshes.join(", "))
+            }
+            Self::Held { reason } => write!(f, "held: {reason}"),
+            Self::Nothing { reason } => write!(f, "nothing: {reason}"),
+            Self::PutOff { error } => write!(f, "could not be planned yet: {error}"),
+        }
+    }
 }
 
 struct Event {

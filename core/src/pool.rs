@@ -44,9 +44,11 @@ pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
     resilient(connections).connect_lazy_with(options)
 }
 
-/// The pool of a command by which an operator changes something: he waits for it.
-pub fn operator_pool(options: PgConnectOptions) -> PgPool {
-    let options = settings(options, "afterrun").options([("statement_timeout", "10000")]);
+/// The pool of a command by which an operator changes something, and waits for it. Who that is
+/// stands in `operator_action` beside each change.
+pub fn operator_pool(options: PgConnectOptions, operator: &str) -> PgPool {
+    let options = settings(options, "afterrun")
+        .options([("statement_timeout", "10000"), ("afterrun.operator", operator)]);
     resilient(2).connect_lazy_with(options)
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::OperatorError;
+use super::{Action, OperatorError};
 use crate::pool::Lent;
 use crate::refresh::{RefreshId, State};
 use crate::store::bounded;
@@ -26,6 +26,14 @@ impl Store {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
             let granted = cancel(&mut transaction, self, id).await?;
+            let refused = granted.as_ref().err().map(ToString::to_string);
+            let result = match (&granted, &refused) {
+                (Ok(Cancelled::Now), _) => Ok("cancelled before it was started"),
+                (Ok(Cancelled::Asked), _) => Ok("under way: left to a worker"),
+                (Err(_), why) => Err(why.as_deref().unwrap_or_default()),
+            };
+            let number = id.to_string();
+            Action::of_refresh("cancel", &number).note(self, &mut transaction, result).await?;
             transaction.commit().await.doing(DOING)?;
             lent.give_back();
             Ok(granted)

@@ -1,6 +1,10 @@
 //! Pausing targets and connections: nothing is started there until they are resumed, and what
 //! arrives meanwhile is kept.
 
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
+
+use super::Action;
 use crate::pool::Lent;
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
@@ -71,6 +75,7 @@ impl Store {
         const DOING: &str = "pause or resume";
         let changed = bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
             let changed = match what {
                 Pausable::Target => {
                     sqlx::query!(
@@ -81,7 +86,7 @@ impl Store {
                         name,
                         paused,
                     )
-                    .execute(&mut *lent)
+                    .execute(&mut *transaction)
                     .await
                 }
                 Pausable::Connection => {
@@ -94,12 +99,21 @@ impl Store {
                         name,
                         paused,
                     )
-                    .execute(&mut *lent)
+                    .execute(&mut *transaction)
                     .await
                 }
             };
             let changed = changed.doing(DOING)?.rows_affected() == 1;
-            self.say_why(&mut lent, what, name, paused).await?;
+            self.say_why(&mut transaction, what, name, paused).await?;
+            let (action, stands) = if paused { ("pause", "paused") } else { ("resume", "resumed") };
+            let kind = match what {
+                Pausable::Target => "target",
+                Pausable::Connection => "connection",
+            };
+            let action = Action { action, kind, subject: name, arguments: json!({}) };
+            let result = if changed { stands } else { "nothing to change" };
+            action.note(self, &mut transaction, Ok(result)).await?;
+            transaction.commit().await.doing(DOING)?;
             lent.give_back();
             Ok(changed)
         })
@@ -112,7 +126,7 @@ impl Store {
     /// and none may be running. What has its time still to come waits for that, and goes on saying so.
     async fn say_why(
         &self,
-        lent: &mut Lent,
+        transaction: &mut PgConnection,
         what: Pausable,
         name: &str,
         paused: bool,
@@ -151,7 +165,7 @@ impl Store {
             paused,
             self.now(),
         )
-        .execute(&mut **lent)
+        .execute(transaction)
         .await
         .doing("say that what waits is paused")?;
         Ok(())

@@ -2,7 +2,7 @@
 
 use sqlx::Connection as _;
 
-use super::OperatorError;
+use super::{Action, OperatorError};
 use crate::config::Debounce;
 use crate::pool::Lent;
 use crate::refresh::enqueue::Wanted;
@@ -29,6 +29,14 @@ impl Store {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
             let granted = retry(&mut transaction, self, id).await?;
+            let words = match &granted {
+                Ok(Retried::Now(_)) => "its turn is now".to_owned(),
+                Ok(Retried::Anew(by)) => format!("refresh {by} tries its events again"),
+                Err(refusal) => refusal.to_string(),
+            };
+            let result = if granted.is_ok() { Ok(words.as_str()) } else { Err(words.as_str()) };
+            let number = id.to_string();
+            Action::of_refresh("retry", &number).note(self, &mut transaction, result).await?;
             transaction.commit().await.doing(DOING)?;
             lent.give_back();
             Ok(granted)

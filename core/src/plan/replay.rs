@@ -13,6 +13,7 @@ use super::{DOING, Event, Planned, Planning, read, read_all};
 use crate::config::{Config, Outcome};
 use crate::event::interval;
 use crate::history::{EventState, MOST_ROWS};
+use crate::operator::Action;
 use crate::pool::Lent;
 use crate::refresh::State;
 use crate::route::Happened;
@@ -178,44 +179,54 @@ impl Store {
         replay: &Replay,
         route: Option<&str>,
     ) -> Result<Planned, NotReplayed> {
-        let event_id = || replay.event_id.clone();
-        if let Some(why) = replay.refused.clone() {
-            return Err(NotReplayed::Impossible { event_id: event_id(), why });
-        }
         let planned = bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
-            let there =
-                sqlx::query_scalar!("select id from event where id = $1 for update", replay.id,)
-                    .fetch_optional(&mut *transaction)
-                    .await
-                    .doing(DOING)?;
-            let planned = match there {
-                None => Err("it is not there any more".to_owned()),
-                Some(id) => {
-                    let event = read(&mut transaction, id).await?;
-                    match refused(event.state, route) {
-                        Some(why) => Err(why.to_owned()),
-                        None => {
-                            let planning = Planning {
-                                connection: &mut transaction,
-                                config,
-                                now: self.now(),
-                                only_route: route,
-                                replayed: event.state == EventState::Planned,
-                            };
-                            Ok(planning.plan(event).await?)
-                        }
-                    }
-                }
+            let planned = match replay.refused.clone() {
+                Some(why) => Err(why),
+                None => self.plan_again(&mut transaction, config, replay, route).await?,
             };
+            let arguments = serde_json::json!({ "source": replay.source, "route": route });
+            let subject = replay.event_id.as_str();
+            let action = Action { action: "replay", kind: "event", subject, arguments };
+            let words = planned.as_ref().map(|planned| planned.led_to.to_string());
+            let result = words.as_ref().map(String::as_str).map_err(|why| why.as_str());
+            action.note(self, &mut transaction, result).await?;
             transaction.commit().await.doing(DOING)?;
             lent.give_back();
             Ok(planned)
         })
         .await?;
         self.wake_after_commit().await;
-        planned.map_err(|why| NotReplayed::Impossible { event_id: event_id(), why })
+        let event_id = replay.event_id.clone();
+        planned.map_err(|why| NotReplayed::Impossible { event_id, why })
+    }
+
+    /// Or why it cannot be.
+    async fn plan_again(
+        &self,
+        transaction: &mut PgConnection,
+        config: &Config,
+        replay: &Replay,
+        route: Option<&str>,
+    ) -> Result<Result<Planned, String>, StoreError> {
+        let there = sqlx::query_scalar!("select id from event where id = $1 for update", replay.id)
+            .fetch_optional(&mut *transaction)
+            .await
+            .doing(DOING)?;
+        let Some(id) = there else { return Ok(Err("it is not there any more".to_owned())) };
+        let event = read(transaction, id).await?;
+        if let Some(why) = refused(event.state, route) {
+            return Ok(Err(why.to_owned()));
+        }
+        let planning = Planning {
+            connection: transaction,
+            config,
+            now: self.now(),
+            only_route: route,
+            replayed: event.state == EventState::Planned,
+        };
+        planning.plan(event).await.map(Ok)
     }
 }
 

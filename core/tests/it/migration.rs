@@ -10,6 +10,7 @@ const DATA: &[(i64, &str)] = &[
     (2, ""),
     (3, include_str!("migration/0003.sql")),
     (4, ""),
+    (5, ""),
 ];
 
 #[sqlx::test(migrations = false)]
