@@ -169,6 +169,11 @@ pub(crate) struct Migrate {
     /// How long to wait for a database that cannot be reached yet
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) wait: Duration,
+    /// Also makes the roles afterrun_ingest, afterrun_worker and afterrun_reader, each with the
+    /// rights that it needs and no others. AFTERRUN_INGEST_PASSWORD and AFTERRUN_WORKER_PASSWORD
+    /// let the first two log in; else make logins in them
+    #[arg(long)]
+    pub(crate) roles: bool,
 }
 
 #[derive(Debug, clap::Args)]

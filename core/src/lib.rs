@@ -30,6 +30,7 @@ pub mod pool;
 pub mod readiness;
 pub mod refresh;
 pub mod retention;
+pub mod roles;
 pub mod route;
 pub mod shutdown;
 pub mod store;

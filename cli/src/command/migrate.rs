@@ -1,10 +1,11 @@
 //! `afterrun migrate`: brings the schema up to date, and says what that took.
 //!
-//! Several at once are safe: each waits for Postgres' lock and then finds nothing left to do.
+//! Several at once are safe: each waits for Postgres' lock and then finds nothing left to do. With
+//! `--roles` it also makes the database roles; their rights come with each migration.
 
 use std::time::{Duration, Instant};
 
-use afterrun_core::MIGRATOR;
+use afterrun_core::{MIGRATOR, env, roles};
 use anyhow::Context as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection as _, Error};
@@ -19,6 +20,9 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 pub(crate) async fn run(args: args::Migrate) -> anyhow::Result<()> {
     let options = database::required()?;
     let mut connection = connect(&options, args.wait).await?;
+    if args.roles {
+        make_roles(&mut connection).await?;
+    }
     let applied =
         migrate(&mut connection).await.context("could not bring the schema up to date")?;
     for migration in &applied {
@@ -31,6 +35,20 @@ pub(crate) async fn run(args: args::Migrate) -> anyhow::Result<()> {
         line(format!("the schema is up to date at {newest:04}"))?;
     }
     connection.close().await.context("could not end the connection in order")
+}
+
+/// Those that have a password may log in by it.
+async fn make_roles(connection: &mut PgConnection) -> anyhow::Result<()> {
+    roles::create(connection).await?;
+    for (role, variable) in
+        [(roles::INGEST, "AFTERRUN_INGEST_PASSWORD"), (roles::WORKER, "AFTERRUN_WORKER_PASSWORD")]
+    {
+        if let Some(password) = env::secret(variable)? {
+            roles::let_in(connection, role, &password).await?;
+            line(format!("{role} may log in by the password in {variable}"))?;
+        }
+    }
+    Ok(line("the roles afterrun_ingest, afterrun_worker and afterrun_reader are there")?)
 }
 
 /// Waits for a database that is not there yet, and for nothing else.

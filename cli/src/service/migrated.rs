@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afterrun_core::telemetry::Chain;
-use afterrun_core::{MIGRATOR, Store};
+use afterrun_core::{MIGRATOR, Store, roles};
 use anyhow::Context as _;
 use sqlx::Connection as _;
 use sqlx::migrate::Migrate as _;
@@ -72,15 +72,15 @@ pub(crate) async fn migrate_now(options: &PgConnectOptions) -> anyhow::Result<Ve
 }
 
 /// Applies what is missing and gives it as `0001 events and refreshes`. Several at once are safe:
-/// each waits for the lock, and then finds less to do.
-pub(crate) async fn migrate(
-    connection: &mut PgConnection,
-) -> Result<Vec<String>, sqlx::migrate::MigrateError> {
+/// each waits for the lock, and then finds less to do. Database roles get the rights that go with
+/// the schema.
+pub(crate) async fn migrate(connection: &mut PgConnection) -> anyhow::Result<Vec<String>> {
     // Held across the look and the work, so that each says only what it did itself.
     connection.lock().await?;
     connection.ensure_migrations_table(TABLE).await?;
     let before = connection.list_applied_migrations(TABLE).await?;
     MIGRATOR.run(&mut *connection).await?;
+    roles::grant(connection).await?;
     connection.unlock().await?;
     let applied = MIGRATOR
         .iter()

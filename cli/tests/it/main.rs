@@ -9,6 +9,7 @@ mod migrate;
 mod operate;
 mod reload;
 mod replay;
+mod roles;
 mod send;
 mod serve;
 mod up;

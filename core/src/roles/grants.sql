@@ -1,0 +1,40 @@
+-- What each role may do: all that its program does, and nothing else. Given anew by each migration,
+-- so that a new table is in it. Roles that were never made are left alone.
+do $$
+begin
+    -- Faces the world. It stores what was signed and counts repeats; what it has stored it can
+    -- neither read nor change.
+    if exists (select from pg_roles where rolname = 'afterrun_ingest') then
+        execute format('grant usage on schema %I to afterrun_ingest', current_schema());
+        execute format('revoke all on all tables in schema %I from afterrun_ingest', current_schema());
+        grant select on _sqlx_migrations to afterrun_ingest;
+        grant insert on event, event_conflict to afterrun_ingest;
+        grant select (id, source, event_key, body_sha256, received_at, last_delivery_at, deliveries, conflicts, xmax)
+            on event to afterrun_ingest;
+        grant update (last_delivery_at, deliveries, conflicts) on event to afterrun_ingest;
+    end if;
+
+    -- Plans, refreshes, forgets; operators' commands work as it too. It makes no events, changes
+    -- nothing that dbt said, and takes no line back of what was done.
+    if exists (select from pg_roles where rolname = 'afterrun_worker') then
+        execute format('grant usage on schema %I to afterrun_worker', current_schema());
+        execute format('revoke all on all tables in schema %I from afterrun_worker', current_schema());
+        grant select on _sqlx_migrations, delivery_history, attempt_history, target_freshness to afterrun_worker;
+        grant select, delete on event, event_conflict to afterrun_worker;
+        grant update (state, reason, planned_at, plan_due_at, plan_error, body) on event to afterrun_worker;
+        -- Locked while old ones are forgotten; its key is its hash.
+        grant update (received_at) on event_conflict to afterrun_worker;
+        grant select, insert, update, delete on refresh, refresh_cause, target_state, connection_state
+            to afterrun_worker;
+        grant select, insert, update, delete on fan_in, fan_in_job to afterrun_worker;
+        grant select, insert on attempt, operator_action to afterrun_worker;
+    end if;
+
+    -- Analysts: the views and nothing behind them.
+    if exists (select from pg_roles where rolname = 'afterrun_reader') then
+        execute format('grant usage on schema %I to afterrun_reader', current_schema());
+        execute format('revoke all on all tables in schema %I from afterrun_reader', current_schema());
+        grant select on delivery_history, attempt_history, target_freshness to afterrun_reader;
+    end if;
+end
+$$;
