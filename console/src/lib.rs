@@ -10,7 +10,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
@@ -33,7 +35,14 @@ pub fn serve(listener: TcpListener, health: Health) -> io::Result<Serving> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(health.clone())
-            .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
+            .wrap(
+                DefaultHeaders::new()
+                    .add((CACHE_CONTROL, "no-store"))
+                    .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                    .add((REFERRER_POLICY, "no-referrer"))
+                    // There are no pages here: whatever is shown may load and embed nothing.
+                    .add((CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'")),
+            )
             .route("/healthz", web::get().to(health::live))
             .route("/readyz", web::get().to(health::ready))
             .default_service(web::to(async || {

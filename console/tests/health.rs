@@ -45,7 +45,15 @@ async fn with_a_migrated_database_the_process_is_ready(pool: PgPool) {
     assert_eq!(ready.2["schema_found"], ready.2["schema_needed"]);
     assert_eq!(other.0, "404");
     for (_, head, _) in [live, ready, other] {
-        assert!(head.contains("cache-control: no-store"), "{head}");
+        for header in [
+            "cache-control: no-store",
+            "x-content-type-options: nosniff",
+            "referrer-policy: no-referrer",
+            "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        ] {
+            assert!(head.contains(header), "{head}");
+        }
+        assert!(!head.contains("\r\nserver:") && !head.contains("x-powered-by"), "{head}");
     }
 }
 
