@@ -16,6 +16,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // Memory holds secrets, and a core file would keep them. A machine that refuses has none to write.
+    let _ = nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_CORE, 0, 0);
     let args = args::Args::parse();
     // Hyper and sqlx are built without a provider of their own; a second call changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
