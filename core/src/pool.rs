@@ -5,12 +5,15 @@
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres};
+use tracing::{Level, Metadata, span};
 
 /// How long a step waits for a connection, a new one included.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -29,7 +32,44 @@ pub struct NotAnAddress(#[source] sqlx::Error);
 /// # Errors
 /// If it is no address; its text, which may hold a password, is not repeated.
 pub fn connect_options(url: &SecretString) -> Result<PgConnectOptions, NotAnAddress> {
-    PgConnectOptions::from_str(url.expose_secret()).map_err(NotAnAddress)
+    let read = || PgConnectOptions::from_str(url.expose_secret()).map_err(NotAnAddress);
+    // The driver warns of a parameter that it does not know by its value, which may be all or a part
+    // of a password.
+    let heard = Heard::default();
+    let options = tracing::subscriber::with_default(heard.clone(), read)?;
+    if heard.0.load(Ordering::Relaxed) {
+        tracing::warn!(
+            "DATABASE_URL has a parameter that is not known and is left out; a `?`, `&` or `#` in \
+             a password must be written as %3F, %26, %23"
+        );
+    }
+    Ok(options)
+}
+
+/// Whether anything was warned of; what it was is not taken down.
+#[derive(Clone, Default)]
+struct Heard(Arc<AtomicBool>);
+
+impl tracing::Subscriber for Heard {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
 }
 
 /// The pool of `ingest`: its statements are short, and its sender waits for ten seconds only.
