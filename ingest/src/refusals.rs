@@ -19,12 +19,12 @@ pub(crate) struct Refusals(Mutex<BTreeMap<&'static str, (Instant, u64)>>);
 
 impl Refusals {
     /// Logs the refusal, or counts it for the next line of its cause.
-    /// The source that the path names may be one that nobody configured: it is text from outside.
+    /// `source`: that of the path, if it is configured. Another name is text from outside, and may be
+    /// a secret that stands in the wrong place.
     pub(crate) fn note(&self, error: &IngestError, source: Option<&str>) {
         let Some(repeated) = self.tell(error.word()) else { return };
         let status = error.status_code().as_u16();
         let error = Chain(error);
-        let source = source.map(|name| name.chars().take(100).collect::<String>());
         if status == 401 || status >= 500 {
             tracing::warn!(status, source, %error, repeated, "request refused with {status}");
         } else {

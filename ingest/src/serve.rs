@@ -168,7 +168,8 @@ async fn healthy() -> HttpResponse {
 fn note_refusal<B>(ingest: &Ingest, answer: &ServiceResponse<B>) {
     let error = answer.response().error().and_then(|error| error.as_error::<IngestError>());
     if let Some(error) = error {
-        ingest.refusals.note(error, answer.request().match_info().get("source"));
+        let named = answer.request().match_info().get("source");
+        ingest.refusals.note(error, named.filter(|name| ingest.sources().knows(name)));
     }
 }
 

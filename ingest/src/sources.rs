@@ -82,6 +82,11 @@ impl Sources {
         found.map_or(("", &self.nobody), |(name, keys)| (name, keys))
     }
 
+    /// Whether the configuration names it.
+    pub(crate) fn knows(&self, source: &str) -> bool {
+        self.dbt.contains_key(source) || self.nudging.keys().any(|(_, name)| name == source)
+    }
+
     /// Whether a tool that calls under this source and token may nudge.
     pub(crate) fn may_nudge(&self, sender: Sender, source: &str, token: &str) -> bool {
         let known = self.nudging.get(&(sender, source.to_owned()));
