@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
 mod breaker;
+mod egress;
 mod fan_in;
 mod harness;
 mod history;
