@@ -32,6 +32,8 @@ const SPACING: [Duration; 5] = [
     Duration::from_secs(4),
     Duration::from_secs(8),
 ];
+/// A server ends what rests for long, perhaps just as the next request is on its way.
+const TRUSTED_FOR: Duration = Duration::from_secs(2);
 /// Of a hundred.
 const REPEATED: u32 = 20;
 const FORGED: u32 = 5;
@@ -91,8 +93,8 @@ pub(crate) struct Senders {
 
 struct Door {
     address: SocketAddr,
-    /// Connections that are kept alive.
-    idle: Mutex<Vec<Connection>>,
+    /// Connections that are kept alive, and since when they have rested.
+    idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
 #[derive(Default)]
@@ -332,15 +334,15 @@ fn delivery(event: &Event, body: &[u8], forged: Option<Forgery>) -> Delivery {
 impl Door {
     async fn exchange(&self, request: &[u8]) -> std::io::Result<Answer> {
         let idle = lock(&self.idle).pop();
-        let mut connection = match idle {
-            Some(connection) => connection,
+        let mut connection = match idle.filter(|(_, since)| since.elapsed() < TRUSTED_FOR) {
+            Some((connection, _)) => connection,
             None => Connection::open(self.address).await?,
         };
         let answer = connection.exchange(request).await?;
         let mut idle = lock(&self.idle);
         // An answer that refuses may be the last on its connection.
         if answer.status == 200 && idle.len() < 64 {
-            idle.push(connection);
+            idle.push((connection, Instant::now()));
         }
         Ok(answer)
     }
