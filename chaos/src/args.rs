@@ -21,6 +21,8 @@ pub(crate) struct Asked {
 pub(crate) enum What {
     /// Prints every fault: its name, its number in the list of faults, what it does.
     List,
+    /// Judges a run once more by the history.json that it left.
+    Check { file: PathBuf },
     /// Freezes workers for longer than their lease: nothing that they write late may count.
     Freeze {
         /// How many are frozen in all.

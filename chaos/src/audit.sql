@@ -1,4 +1,4 @@
--- Notes every change of a refresh in the same transaction as the change, on the database's clock.
+-- Notes every refresh that is made or changed, in the same transaction, on the database's clock.
 create table if not exists chaos_change (
     number bigint generated always as identity primary key,
     at timestamptz not null,
@@ -37,3 +37,6 @@ create or replace trigger chaos_note_change
         is distinct from (new.state, new.fence, new.worker, new.lease_until, new.remote_id)
     )
     execute function chaos_note();
+
+create or replace trigger chaos_note_birth
+    after insert on refresh for each row execute function chaos_note();

@@ -49,6 +49,9 @@ pub struct Bounds {
     pub lost_leases: usize,
     /// How long the tries of one refresh may last.
     pub give_up_after: Duration,
+    /// How long after its claim a call may still reach the tool: its worker may have been frozen in
+    /// the middle of it.
+    pub late_call: Duration,
     /// By how many bytes a process may grow over a run.
     pub growth: u64,
 }
@@ -61,6 +64,7 @@ impl Default for Bounds {
             sweep: Duration::from_secs(15),
             lost_leases: 5,
             give_up_after: Duration::from_secs(12 * 60 * 60),
+            late_call: Duration::from_secs(180),
             growth: 16 * 1024 * 1024,
         }
     }
@@ -107,6 +111,11 @@ pub struct Try {
 }
 
 impl Try {
+    /// It was told that the event is safe: any 2xx says so.
+    pub fn took(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+
     /// When its answer was there, or was given up.
     pub fn ended(&self) -> DateTime<Utc> {
         self.at + self.took
@@ -116,7 +125,7 @@ impl Try {
 impl Delivery {
     /// The sender was told that the event is safe.
     pub fn acknowledged(&self) -> bool {
-        self.forged.is_none() && self.tries.iter().any(|one| one.status == Some(200))
+        self.forged.is_none() && self.tries.iter().any(Try::took)
     }
 }
 
@@ -193,7 +202,7 @@ pub struct Attempt {
     pub worker: String,
 }
 
-/// One change of a row of `refresh`, noted by the database itself in the same transaction.
+/// A row of `refresh` made or changed, as the database itself noted it in the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub at: DateTime<Utc>,

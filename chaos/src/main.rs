@@ -25,6 +25,7 @@ mod settle;
 mod tools;
 mod world;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -44,6 +45,7 @@ async fn main() -> ExitCode {
                 list();
                 Ok(true)
             }
+            Some(What::Check { file }) => check(file),
             Some(What::Freeze { workers, at_once, common }) => {
                 freeze::measure(*workers, *at_once, common).await
             }
@@ -63,6 +65,12 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn check(file: &Path) -> anyhow::Result<bool> {
+    let report = afterrun_chaos::judge(&afterrun_chaos::History::load(file)?);
+    print!("{report}");
+    Ok(report.is_clean())
 }
 
 fn list() {

@@ -1,6 +1,9 @@
 //! I7, I8 and I10: what the tools saw against what the attempts tell of it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 
 use super::Found;
 use super::Invariant::{CallsAreExplained, SuccessIsFresh, TriesKeepToThePolicy};
@@ -22,38 +25,24 @@ pub struct Called {
 
 pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) -> Called {
     let known = known(history);
-    let mut starts: HashMap<&str, Vec<&Attempt>> = HashMap::new();
-    for attempt in history.attempts.iter().filter(|it| may_have_started(it)) {
-        if let Some(refresh) = index.refresh.get(&attempt.refresh_id) {
-            starts.entry(&refresh.target).or_default().push(attempt);
-        }
-    }
     let mut called = Called::default();
-    let mut ours: HashMap<&str, Vec<&RemoteRun>> = HashMap::new();
-    for run in history.remote_runs.iter().filter(|run| run.by_us) {
-        ours.entry(&run.target).or_default().push(run);
-    }
-    for (target, mut runs) in ours {
-        runs.sort_by_key(|run| run.created_at);
-        let mut starts = starts.remove(target).unwrap_or_default();
-        starts.sort_by_key(|attempt| attempt.started_at);
-        called.started += runs.len();
-        for run in runs {
-            // The latest that began before the tool heard of it: a worker that was frozen in between
-            // may have been late.
-            let place = starts.iter().rposition(|attempt| attempt.started_at <= run.created_at);
-            if let Some(place) = place {
-                starts.remove(place);
-                called.explained += 1;
-                called.extra += usize::from(!known.contains(&(target, &*run.id)));
-            } else {
-                called.unexplained += 1;
-                let what = format!(
-                    "run {} of {target}, made at {}, has no attempt that tells of it",
-                    run.id, run.created_at
-                );
-                found.wrong(CallsAreExplained, what);
-            }
+    let mut starts = Starts::of(history, index);
+    let mut ours: Vec<&RemoteRun> = history.remote_runs.iter().filter(|run| run.by_us).collect();
+    ours.sort_by_key(|run| run.created_at);
+    called.started = ours.len();
+    for run in ours {
+        let refresh = known.get(&(&*run.target, &*run.id));
+        let told = refresh.is_some_and(|refresh| starts.told(*refresh, run));
+        if told || starts.lost(run, history.bounds.late_call) {
+            called.explained += 1;
+            called.extra += usize::from(refresh.is_none());
+        } else {
+            called.unexplained += 1;
+            let what = format!(
+                "run {} of {}, made at {}, has no attempt that tells of it",
+                run.id, run.target, run.created_at
+            );
+            found.wrong(CallsAreExplained, what);
         }
     }
     for refresh in &history.refreshes {
@@ -67,21 +56,72 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) -> 
     called
 }
 
-/// Every run that a row has ever named.
-fn known(history: &History) -> HashSet<(&str, &str)> {
+/// Which refresh named a run first.
+fn known(history: &History) -> HashMap<(&str, &str), i64> {
     let targets: HashMap<i64, &str> =
         history.refreshes.iter().map(|it| (it.id, &*it.target)).collect();
-    let noted = history.changes.iter().filter_map(|change| {
-        Some((*targets.get(&change.refresh_id)?, change.after.remote_id.as_deref()?))
-    });
-    let now =
-        history.refreshes.iter().filter_map(|it| Some((&*it.target, it.remote_id.as_deref()?)));
-    noted.chain(now).collect()
+    let mut known = HashMap::new();
+    for change in &history.changes {
+        let named = targets.get(&change.refresh_id).copied().zip(change.after.remote_id.as_deref());
+        if let Some(named) = named {
+            known.entry(named).or_insert(change.refresh_id);
+        }
+    }
+    known
 }
 
-/// `retry` and `fail` as well: an answer that was not understood may hide a start.
-fn may_have_started(attempt: &Attempt) -> bool {
-    attempt.kind == "trigger" && attempt.outcome != "wait"
+/// When it was claimed, which refresh it is, and its fence.
+type Claim = (DateTime<Utc>, i64, i64);
+
+/// The attempts by which something may have been started, each of which explains one run.
+struct Starts<'a> {
+    /// Those that tell of a start: by their refresh.
+    told: HashMap<i64, Vec<&'a Attempt>>,
+    /// Those that do not know: by their target, in the order of their claims.
+    lost: HashMap<&'a str, BTreeSet<Claim>>,
+}
+
+impl<'a> Starts<'a> {
+    fn of(history: &'a History, index: &Index<'a>) -> Self {
+        let mut starts = Self { told: HashMap::new(), lost: HashMap::new() };
+        for attempt in history.attempts.iter().filter(|it| it.kind == "trigger") {
+            let Some(refresh) = index.refresh.get(&attempt.refresh_id) else { continue };
+            match &*attempt.outcome {
+                "ok" => starts.told.entry(refresh.id).or_default().push(attempt),
+                "wait" => {}
+                // An answer that was not understood may hide a start as well.
+                _ => {
+                    let key = (attempt.started_at, refresh.id, attempt.call);
+                    starts.lost.entry(&refresh.target).or_default().insert(key);
+                }
+            }
+        }
+        starts
+    }
+
+    /// Whether the refresh that named this run has an attempt during which it was made.
+    fn told(&mut self, refresh: i64, run: &RemoteRun) -> bool {
+        let Some(told) = self.told.get_mut(&refresh) else { return false };
+        let during = |attempt: &Attempt| {
+            (attempt.started_at..=attempt.finished_at).contains(&run.created_at)
+        };
+        let Some(place) = told.iter().position(|attempt| during(attempt)) else { return false };
+        told.swap_remove(place);
+        true
+    }
+
+    /// Whether an attempt that does not know what it started was claimed before this run was made,
+    /// and not too long before.
+    fn lost(&mut self, run: &RemoteRun, late: Duration) -> bool {
+        let Some(lost) = self.lost.get_mut(&*run.target) else { return false };
+        let until = (run.created_at, i64::MAX, i64::MAX);
+        let Some(&key) = lost.range(..=until).next_back() else { return false };
+        if (run.created_at - key.0).to_std().is_ok_and(|since| since > late) {
+            return false;
+        }
+        lost.remove(&key);
+        true
+    }
 }
 
 fn nothing_is_started_twice_without_need(
@@ -156,7 +196,7 @@ fn success_is_fresh(refresh: &Refresh, index: &Index<'_>, found: &mut Found) {
         found.wrong(SuccessIsFresh, what);
         return;
     };
-    if !run.succeeded {
+    if !run.succeeded || run.ended_at.is_none() {
         let what = format!("refresh {} succeeded by run {id}, which did not", refresh.id);
         found.wrong(SuccessIsFresh, what);
     }

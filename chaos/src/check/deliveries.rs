@@ -47,7 +47,7 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) -> 
         }
         if let Some(how) = &delivery.forged {
             delivered.forged += 1;
-            let taken = delivery.tries.iter().find(|one| one.status == Some(200));
+            let taken = delivery.tries.iter().find(|one| one.took());
             if let Some(taken) = taken {
                 let what = format!("{} took a forged delivery ({how}) of {id}", taken.to);
                 found.wrong(StoredIsSigned, what);
@@ -59,7 +59,7 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) -> 
         let same = rows.is_some_and(|rows| rows.iter().any(|it| it.sha256 == delivery.sha256));
         if delivery.acknowledged() {
             delivered.acknowledged += 1;
-            delivered.recovered += usize::from(delivery.tries[0].status != Some(200));
+            delivered.recovered += usize::from(!delivery.tries[0].took());
             if rows.is_none() {
                 delivered.lost += 1;
                 found.wrong(AcknowledgedIsStored, format!("event {id} of {source} is lost"));
@@ -71,7 +71,7 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) -> 
         } else if rows.is_some() {
             delivered.unacknowledged += 1;
         }
-        let first = |one: &&crate::history::Try| one.status == Some(200) && one.word == "stored";
+        let first = |one: &&crate::history::Try| one.took() && one.word == "stored";
         let firsts = delivery.tries.iter().filter(first).count();
         if firsts > 1 {
             let what = format!("event {id} of {source} was called new {firsts} times");
@@ -92,6 +92,9 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) -> 
                 found.wrong(StoredIsSigned, what);
             }
         }
+    }
+    if delivered.acknowledged == 0 {
+        found.wrong(AllEnds, "nothing was seen: no event was acknowledged".to_owned());
     }
     delivered.answered = Times::new(took);
     delivered

@@ -9,6 +9,7 @@ use crate::History;
 use crate::history::Delivery;
 
 pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) {
+    causes_hang_together(history, index, found);
     for event in &history.events {
         if event.state == "stored" {
             let what = format!("event row {} ({}) was never planned", event.id, event.event_key);
@@ -19,8 +20,8 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) {
         let led: BTreeSet<(&str, &str)> =
             causes.iter().map(|cause| (&*cause.route, &*cause.target)).collect();
         let wanted = match index.delivery(event) {
-            Some(delivery) if event.state == "planned" => wanted(history, delivery),
-            _ => BTreeSet::new(),
+            Some(delivery) => wanted(history, delivery),
+            None => BTreeSet::new(),
         };
         for (route, target) in wanted.difference(&led) {
             let what = format!(
@@ -38,6 +39,33 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) {
         }
         if led.is_empty() && event.reason.is_none() {
             let what = format!("event row {} led to nothing and does not say why", event.id);
+            found.wrong(PlannedByTheRoutes, what);
+        }
+    }
+}
+
+/// Each cause belongs to a refresh of its target, and each refresh has a cause.
+fn causes_hang_together(history: &History, index: &Index<'_>, found: &mut Found) {
+    for cause in &history.causes {
+        let Some(id) = cause.refresh_id else {
+            let what = format!("event row {} is held, and no route is a fan-in", cause.event_id);
+            found.wrong(PlannedByTheRoutes, what);
+            continue;
+        };
+        let target = index.refresh.get(&id).map(|refresh| &refresh.target);
+        if target != Some(&cause.target) {
+            let what = format!(
+                "event row {} is a cause of refresh {id} of {}, which is of {target:?}",
+                cause.event_id, cause.target
+            );
+            found.wrong(PlannedByTheRoutes, what);
+        }
+    }
+    for refresh in &history.refreshes {
+        // The events of one that was coalesced have gone on with another.
+        let caused = index.causes_of_refresh.contains_key(&refresh.id);
+        if !caused && refresh.state != "skipped" {
+            let what = format!("refresh {} of {} has no cause", refresh.id, refresh.target);
             found.wrong(PlannedByTheRoutes, what);
         }
     }

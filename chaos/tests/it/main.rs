@@ -2,4 +2,5 @@
 
 mod rows;
 mod sound;
+mod subtle;
 mod wrong;

@@ -34,8 +34,9 @@ async fn every_row_is_read_and_every_change_of_a_refresh_was_noted(pool: PgPool)
     assert_eq!((&*event.event_key, &*event.state), ("wev_1", "stored"));
     assert_eq!(history.causes[0].refresh_id, Some(history.refreshes[0].id));
     assert_eq!(history.attempts[0].call, history.refreshes[0].fence);
-    let [change] = &history.changes[..] else { panic!("{:#?}", history.changes) };
+    let [made, change] = &history.changes[..] else { panic!("{:#?}", history.changes) };
     let queued = Owned { state: "queued".into(), ..Owned::default() };
+    assert_eq!((&made.before, &made.after), (&None, &queued));
     assert_eq!(change.before, Some(queued));
     assert_eq!((&*change.after.state, change.after.fence), ("running", 1));
     assert_eq!(change.after.worker.as_deref(), Some("w"));

@@ -146,6 +146,24 @@ pub(crate) fn sound() -> History {
     history
 }
 
+impl Sound for History {
+    fn end(&mut self, id: i64, state: &str, reason: Option<&str>) {
+        let refresh =
+            self.refreshes.iter_mut().find(|refresh| refresh.id == id).expect("it is there");
+        refresh.state = state.into();
+        refresh.reason = reason.map(Into::into);
+        let noted =
+            self.changes.iter_mut().rfind(|change| change.refresh_id == id).expect("it was noted");
+        noted.after.state = state.into();
+    }
+}
+
+/// Changes that leave a history sound in all else.
+pub(crate) trait Sound {
+    /// The last change of a refresh led to another state.
+    fn end(&mut self, id: i64, state: &str, reason: Option<&str>);
+}
+
 #[test]
 fn a_sound_history_is_clean_and_its_figures_are_right() {
     let report = judge(&sound());

@@ -7,10 +7,10 @@ use afterrun_chaos::history::{Cause, Change, Delivery, RemoteRun};
 use afterrun_chaos::{History, judge};
 use proptest::prelude::*;
 
-use crate::sound::{answered, at, delivery, event, sound};
+use crate::sound::{Sound as _, answered, at, delivery, event, sound};
 
 /// A sound history after one change to the worse breaks this, and nothing else; gives what is said.
-fn breaks(invariant: Invariant, spoil: impl FnOnce(&mut History)) -> String {
+pub(crate) fn breaks(invariant: Invariant, spoil: impl FnOnce(&mut History)) -> String {
     let mut history = sound();
     spoil(&mut history);
     let report = judge(&history);
@@ -22,7 +22,7 @@ fn breaks(invariant: Invariant, spoil: impl FnOnce(&mut History)) -> String {
 }
 
 /// The same where one wrong thing makes others.
-fn breaks_also(invariant: Invariant, spoil: impl FnOnce(&mut History)) {
+pub(crate) fn breaks_also(invariant: Invariant, spoil: impl FnOnce(&mut History)) {
     let mut history = sound();
     spoil(&mut history);
     let report = judge(&history);
@@ -69,7 +69,7 @@ fn an_event_whose_refresh_is_missing() {
         history.events[0].reason = Some("no route".into());
         history.causes.remove(0);
     });
-    assert!(what.contains("nightly"), "{what}");
+    assert!(what.contains("refresh 1 of report"), "{what}");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_fence_that_falls_or_is_passed_over() {
 #[test]
 fn a_result_that_somebody_wrote_who_was_no_owner() {
     let what = breaks(OneOwner, |history| history.attempts[2].worker = "w1".into());
-    assert!(what.contains("an attempt of w1 under fence 3"), "{what}");
+    assert!(what.contains("w1 recorded a call of refresh 1 under fence 3"), "{what}");
 }
 
 #[test]
@@ -119,6 +119,7 @@ fn a_refresh_that_changed_after_its_end() {
         let mut after = last.clone();
         after.state = "failed".into();
         history.changes.push(Change { at: at(190), refresh_id: 1, before: Some(last), after });
+        history.end(1, "failed", Some("no reason that counts"));
     });
 }
 
@@ -146,8 +147,10 @@ fn more_calls_than_attempts() {
 #[test]
 fn a_call_of_a_lost_attempt_is_explained_and_counted_as_not_needed() {
     let mut history = sound();
-    let run = RemoteRun { id: "late".into(), ..history.remote_runs[0].clone() };
-    history.remote_runs.push(RemoteRun { created_at: at(135), ..run });
+    // The second worker started one itself, and the call of the first arrived as well.
+    let late = RemoteRun { id: "late".into(), ..history.remote_runs[0].clone() };
+    history.remote_runs[0].created_at = at(133);
+    history.remote_runs.push(late);
     let report = judge(&history);
     assert!(report.is_clean(), "{report}");
     assert_eq!((report.called.explained, report.called.extra), (6, 1));
@@ -173,7 +176,8 @@ fn a_success_that_began_before_the_run_had_ended() {
 fn a_success_of_which_the_tool_knows_nothing_or_something_else() {
     breaks(SuccessIsFresh, |history| history.remote_runs[0].succeeded = false);
     breaks(SuccessIsFresh, |history| drop(history.remote_runs.remove(0)));
-    breaks(SuccessIsFresh, |history| history.refreshes[0].remote_id = None);
+    breaks(SuccessIsFresh, |history| history.remote_runs[0].ended_at = None);
+    breaks_also(SuccessIsFresh, |history| history.refreshes[0].remote_id = None);
     breaks(SuccessIsFresh, |history| history.remote_runs[0].started_at = None);
 }
 
@@ -193,11 +197,8 @@ fn tries_beyond_the_policy() {
 
 #[test]
 fn a_failure_without_a_reason() {
-    breaks(TriesKeepToThePolicy, |history| history.refreshes[0].state = "failed".into());
-    breaks(TriesKeepToThePolicy, |history| {
-        history.refreshes[0].state = "cancelled".into();
-        history.refreshes[0].reason = Some(" ".into());
-    });
+    breaks(TriesKeepToThePolicy, |history| history.end(1, "failed", None));
+    breaks(TriesKeepToThePolicy, |history| history.end(1, "cancelled", Some(" ")));
 }
 
 #[test]
@@ -208,12 +209,11 @@ fn a_secret_that_shows() {
 
 #[test]
 fn work_that_never_ends() {
-    breaks(AllEnds, |history| history.refreshes[0].state = "queued".into());
-    breaks(AllEnds, |history| history.refreshes[0].state = "waiting".into());
+    breaks(AllEnds, |history| history.end(1, "queued", None));
+    breaks(AllEnds, |history| history.end(1, "waiting", None));
     breaks(AllEnds, |history| history.events[0].state = "stored".into());
     let mut held = sound();
-    held.refreshes[0].state = "waiting".into();
-    held.refreshes[0].reason = Some("paused".into());
+    held.end(1, "waiting", Some("paused"));
     assert!(judge(&held).is_clean());
 }
 
