@@ -17,7 +17,7 @@ use anyhow::Context as _;
 
 pub(crate) use self::both::{Listeners, serve_both};
 pub(crate) use self::ingest::IngestService;
-pub(crate) use self::migrated::{migrate, migrate_now};
+pub(crate) use self::migrated::migrate_now;
 use self::migrated::{migrate_when_reachable, wait_until_ready};
 pub(crate) use self::worker::WorkerService;
 use crate::exit::Wrong;

@@ -36,6 +36,11 @@ pub async fn let_in(
 ) -> Result<(), StoreError> {
     const DOING: &str = "set the password of a database role";
     let mut transaction = connection.begin().await.doing(DOING)?;
+    // Two that change a role at once are refused by the server; here they take turns.
+    sqlx::raw_sql("select pg_advisory_xact_lock(hashtext('afterrun roles'))")
+        .execute(&mut *transaction)
+        .await
+        .doing(DOING)?;
     // `alter role` takes no parameters: both go by way of settings, and are quoted by the server.
     sqlx::query!(
         "select set_config('afterrun.role', $1, true) as role, set_config('afterrun.password', $2, true) as word",

@@ -5,6 +5,8 @@
 
 use std::time::{Duration, Instant};
 
+use afterrun_core::migration::{Step, migrate};
+use afterrun_core::telemetry::Chain;
 use afterrun_core::{MIGRATOR, env, roles};
 use anyhow::Context as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -13,28 +15,67 @@ use sqlx::{Connection as _, Error};
 use crate::args;
 use crate::database;
 use crate::output::{line, progress};
-use crate::service::migrate;
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
 
+/// How often it begins again: what loses the connection each time is not the network.
+const TRIES: u32 = 4;
+
 pub(crate) async fn run(args: args::Migrate) -> anyhow::Result<()> {
     let options = database::required()?;
-    let mut connection = connect(&options, args.wait).await?;
-    if args.roles {
-        make_roles(&mut connection).await?;
-    }
-    let applied =
-        migrate(&mut connection).await.context("could not bring the schema up to date")?;
-    for migration in &applied {
-        line(format!("applied {migration}"))?;
-    }
+    let (mut applied, mut tried) = (0, 0);
+    let found = loop {
+        let mut connection = connect(&options, args.wait).await?;
+        tried += 1;
+        match work(&mut connection, args.roles, &mut applied).await {
+            Ok(found) => {
+                connection.close().await.context("could not end the connection in order")?;
+                break found;
+            }
+            // What was under way is undone, and nobody but us may be there to do it.
+            Err(error) if is_lost(&error) && tried < TRIES => {
+                let error = Chain(error.as_ref());
+                drop(progress(format!("the database went away, beginning again: {error}")));
+            }
+            Err(error) => return Err(error),
+        }
+    };
     let newest = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
-    if applied.is_empty() {
-        line(format!("nothing to do: the schema is up to date at {newest:04}"))?;
-    } else {
-        line(format!("the schema is up to date at {newest:04}"))?;
+    Ok(line(match applied {
+        _ if found > newest => {
+            format!("nothing to do: the schema is at {found:04}, of a newer version of afterrun")
+        }
+        0 => format!("nothing to do: the schema is up to date at {newest:04}"),
+        _ => format!("the schema is up to date at {newest:04}"),
+    })?)
+}
+
+/// Gives the migration that the schema is at, and counts those that it applied.
+async fn work(
+    connection: &mut PgConnection,
+    roles: bool,
+    applied: &mut usize,
+) -> anyhow::Result<i64> {
+    if roles {
+        make_roles(connection).await?;
     }
-    connection.close().await.context("could not end the connection in order")
+    let (mut told, mut waiting) = (Ok(()), None);
+    let tell = |step: Step<'_>| match step {
+        Step::Applied(_) => {
+            *applied += 1;
+            waiting = None;
+            // Nobody may be reading, which does not stop a migration half-way.
+            told = line(&step);
+        }
+        Step::Waits(..) => waiting = Some(progress(&step)),
+    };
+    let found = migrate(connection, tell).await.context("could not bring the schema up to date")?;
+    told?;
+    Ok(found)
+}
+
+fn is_lost(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(is_not_there_yet)
 }
 
 /// Those that have a password may log in by it.

@@ -69,8 +69,6 @@ async fn serve_own(
     stop: &CancellationToken,
     look: &Look,
 ) -> anyhow::Result<()> {
-    for migration in migrate_now(&database).await? {
-        tracing::info!("applied migration {migration}");
-    }
+    migrate_now(&database).await?;
     serve_both(path, config, database, listeners, stop, || look::tell(look)).await
 }

@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
+use afterrun_core::Store;
+use afterrun_core::migration::{self, Step};
 use afterrun_core::telemetry::Chain;
-use afterrun_core::{MIGRATOR, Store, roles};
 use anyhow::Context as _;
 use sqlx::Connection as _;
-use sqlx::migrate::Migrate as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use tokio_util::sync::CancellationToken;
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-
-/// Where sqlx notes what it applied.
-const TABLE: &str = "_sqlx_migrations";
 
 /// Waits until the database can be worked on, logging why not each time that this changes.
 /// Whether it can; not if told to stop first.
@@ -42,12 +39,7 @@ pub(crate) async fn migrate_when_reachable(options: &PgConnectOptions, stop: &Ca
         let mut said = String::new();
         loop {
             match migrate_now(options).await {
-                Ok(applied) => {
-                    for migration in applied {
-                        tracing::info!("applied migration {migration}");
-                    }
-                    return;
-                }
+                Ok(()) => return,
                 Err(error) => {
                     let error = Chain(error.as_ref()).to_string();
                     if said != error {
@@ -62,29 +54,14 @@ pub(crate) async fn migrate_when_reachable(options: &PgConnectOptions, stop: &Ca
     stop.run_until_cancelled(migrating).await;
 }
 
-/// Brings the schema of a database that is there up to date.
-pub(crate) async fn migrate_now(options: &PgConnectOptions) -> anyhow::Result<Vec<String>> {
+/// Brings the schema of a database that is there up to date, and logs what that took.
+pub(crate) async fn migrate_now(options: &PgConnectOptions) -> anyhow::Result<()> {
     const DOING: &str = "could not bring the schema up to date";
     let mut connection = PgConnection::connect_with(options).await.context(DOING)?;
-    let applied = migrate(&mut connection).await.context(DOING)?;
-    connection.close().await.context(DOING)?;
-    Ok(applied)
-}
-
-/// Applies what is missing and gives it as `0001 events and refreshes`. Several at once are safe:
-/// each waits for the lock, and then finds less to do. Database roles get the rights that go with
-/// the schema.
-pub(crate) async fn migrate(connection: &mut PgConnection) -> anyhow::Result<Vec<String>> {
-    // Held across the look and the work, so that each says only what it did itself.
-    connection.lock().await?;
-    connection.ensure_migrations_table(TABLE).await?;
-    let before = connection.list_applied_migrations(TABLE).await?;
-    MIGRATOR.run(&mut *connection).await?;
-    roles::grant(connection).await?;
-    connection.unlock().await?;
-    let applied = MIGRATOR
-        .iter()
-        .filter(|migration| before.iter().all(|known| known.version != migration.version))
-        .map(|migration| format!("{:04} {}", migration.version, migration.description));
-    Ok(applied.collect())
+    let tell = |step: Step<'_>| match step {
+        Step::Applied(_) => tracing::info!("{step}"),
+        Step::Waits(..) => tracing::warn!("{step}"),
+    };
+    migration::migrate(&mut connection, tell).await.context(DOING)?;
+    connection.close().await.context(DOING)
 }

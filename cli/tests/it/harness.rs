@@ -224,11 +224,17 @@ impl Running {
 
     /// Sends the signal, and waits for the end.
     #[track_caller]
-    pub(crate) fn ends_on(mut self, signal: &str) -> Option<i32> {
+    pub(crate) fn ends_on(self, signal: &str) -> Option<i32> {
         self.signal(signal);
+        self.ends().0
+    }
+
+    /// Waits for the end; gives its code, and all that it said.
+    #[track_caller]
+    pub(crate) fn ends(mut self) -> (Option<i32>, String) {
         // Both of its streams end with it.
-        self.wait(&format!("it did not end on {signal}"), |_, ended| (ended == 2).then_some(()));
-        self.child.wait().unwrap().code()
+        self.wait("it did not end", |_, ended| (ended == 2).then_some(()));
+        (self.child.wait().unwrap().code(), self.said())
     }
 }
 
@@ -237,6 +243,13 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Ends the whole server behind the pool, as a machine without memory does.
+pub(crate) async fn kill_server(pool: &PgPool) {
+    let pid = "select split_part(pg_read_file('postmaster.pid'), chr(10), 1)";
+    let pid: String = sqlx::query_scalar(pid).fetch_one(pool).await.unwrap();
+    assert!(Command::new("kill").args(["-s", "KILL", &pid]).status().unwrap().success());
 }
 
 /// Runs what looks until it has seen it.

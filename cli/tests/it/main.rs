@@ -7,6 +7,7 @@ mod demo;
 mod harness;
 mod history;
 mod migrate;
+mod migrate_killed;
 mod operate;
 mod reload;
 mod replay;

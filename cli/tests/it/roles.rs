@@ -283,7 +283,9 @@ async fn a_role_with_a_password_may_log_in_by_it_and_rights_come_with_each_migra
     let home = Home::with_database(&pool)
         .with("AFTERRUN_INGEST_PASSWORD", "CANARY'; drop table event; --")
         .with("AFTERRUN_WORKER_PASSWORD", "CANARY-of-the-worker");
-    home.run(&["migrate", "--roles"]).exits(0);
+    for told in home.run_at_once(&["migrate", "--roles"], 4) {
+        told.exits(0);
+    }
     let told = home.run(&["migrate", "--roles"]).exits(0);
     assert!(told.out.contains("afterrun_ingest may log in"), "{told}");
     assert!(!told.all().contains("CANARY"), "{told}");
