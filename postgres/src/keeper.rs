@@ -8,8 +8,9 @@ use crate::start::Started;
 
 /// How often the server is looked at.
 const LOOK: Duration = Duration::from_millis(500);
-/// The longest pause between two tries to bring back a server that died.
-const PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause between two tries to bring back a server that died: it is to be back within ten
+/// seconds of the end of what kept it away.
+const PAUSE: Duration = Duration::from_secs(4);
 
 /// Watches the server until the channel closes, and brings it back whenever it dies: a machine that
 /// is short of memory kills big processes first.

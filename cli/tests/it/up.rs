@@ -1,10 +1,12 @@
 //! `afterrun up`: the main job in one process.
 
+use std::time::{Duration, Instant};
+
 use afterrun_simulators::mode::Report;
 use afterrun_simulators::{Mode, ModeOptions, Pace};
 use sqlx::PgPool;
 
-use crate::harness::{Home, SECRET, eventually, source};
+use crate::harness::{Home, SECRET, eventually, kill_server, source};
 
 const UP: [&str; 5] = ["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
@@ -89,6 +91,41 @@ async fn without_a_database_url_it_brings_its_own_and_keeps_what_it_took() {
     let events = home.run(&["events", "--output", "json"]).exits(0).json();
     assert_eq!(events[0]["event_id"], "wev_kept");
     assert_eq!(up.ends_on("TERM"), Some(0));
+}
+
+/// Short of memory, a machine kills big processes first. Here something keeps the server away for a
+/// while besides.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_own_database_is_brought_back_when_it_is_killed() {
+    let home = Home::new();
+    home.configure_source();
+    let up = home.start(&UP);
+    let url = up.webhooks();
+    let send = |id| home.run(&["send", "--url", &url, "--event-id", id]);
+    send("wev_before").exits(0);
+
+    let note = std::fs::read_to_string(home.path().join(".afterrun/database-url")).unwrap();
+    let pool = PgPool::connect(note.trim()).await.unwrap();
+    let data: String = sqlx::query_scalar("select current_setting('data_directory')")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let away = format!("{data}.away");
+    std::fs::rename(&data, &away).unwrap();
+    kill_server(&pool).await;
+    up.says("the database server ended by itself (signal: 9 (SIGKILL)); starting it again");
+    up.says("the database server ended by itself (exit status");
+    let refused = send("wev_meanwhile").exits(1);
+    assert!(refused.out.contains("503"), "{refused}");
+
+    std::fs::rename(&away, &data).unwrap();
+    let back = Instant::now();
+    eventually("events are taken again", || (send("wev_after").code == Some(0)).then_some(()));
+    assert!(back.elapsed() < Duration::from_secs(10), "it took {:?}", back.elapsed());
+    let events = home.run(&["events", "--output", "json"]).exits(0).json();
+    let ids: Vec<_> = events.as_array().unwrap().iter().map(|event| &event["event_id"]).collect();
+    assert_eq!(ids, ["wev_after", "wev_before"]);
+    assert_eq!(up.ends_on("INT"), Some(0));
 }
 
 #[test]
