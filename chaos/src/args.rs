@@ -42,6 +42,17 @@ pub(crate) enum What {
         #[command(flatten)]
         common: Common,
     },
+    /// Restarts two instances of ingest on one port in turns, while events come.
+    Rolling {
+        /// How many restarts.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+        rounds: u16,
+        /// Events a second.
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
+        rate: u32,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Sends each event on 16 connections to each of two ingest processes at the same moment.
     Same {
         /// How many events.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afterrun_chaos::check::Invariant;
+use afterrun_simulators::network::Way;
 use futures_util::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,7 +14,6 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::Chance;
 use crate::args::Common;
 use crate::estate::Tool;
-use crate::network::Way;
 use crate::run::{Started, keep};
 use crate::world::{Size, Worker, World};
 

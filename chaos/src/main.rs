@@ -11,12 +11,12 @@ mod fault;
 mod forge;
 mod freeze;
 mod journal;
-mod network;
 mod outage;
 mod output;
 mod plan;
 mod ports;
 mod record;
+mod rolling;
 mod run;
 mod same;
 mod senders;
@@ -51,6 +51,9 @@ async fn main() -> ExitCode {
             }
             Some(What::Outage { times, common }) => outage::measure(*times, common).await,
             Some(What::Same { events, common }) => same::measure(*events, common).await,
+            Some(What::Rolling { rounds, rate, common }) => {
+                rolling::measure(*rounds, *rate, common).await
+            }
         }
     };
     let ended = tokio::select! {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use afterrun_simulators::network::Trouble;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rand::{RngExt as _, SeedableRng as _};
@@ -11,7 +12,6 @@ use tokio::task::JoinSet;
 
 use crate::Chance;
 use crate::args::Common;
-use crate::network::Trouble;
 use crate::run::{Started, keep};
 use crate::senders::Senders;
 use crate::world::{Size, World};

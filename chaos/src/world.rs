@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use afterrun_simulators::network::Road;
 use anyhow::Context as _;
 use rand::seq::IndexedRandom as _;
 use tokio::task::JoinSet;
@@ -18,7 +19,6 @@ use crate::Chance;
 use crate::database::Database;
 use crate::estate::{self, Secrets, Tool};
 use crate::journal::Journal;
-use crate::network::Road;
 use crate::senders::Senders;
 use crate::service::{Kind, Launch, Service};
 use crate::tools::Tools;

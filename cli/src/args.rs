@@ -41,9 +41,9 @@ ingest, worker and migrate need DATABASE_URL. What looks at the history or acts 
 without it, it finds an up that runs here.
 
 Environment: DATABASE_URL, AFTERRUN_CONFIG, AFTERRUN_LISTEN, AFTERRUN_ADMIN_LISTEN,
-  AFTERRUN_ADMIN_TOKEN, AFTERRUN_LOG (pretty, json), RUST_LOG (a filter), NO_COLOR,
-  AFTERRUN_SEND_SECRET (what send signs with), AFTERRUN_PG_BIN (the programs of a Postgres of
-  its own, for up and demo).
+  AFTERRUN_ADMIN_TOKEN, AFTERRUN_SHARE_PORT, AFTERRUN_DRAIN, AFTERRUN_LOG (pretty, json),
+  RUST_LOG (a filter), NO_COLOR, AFTERRUN_SEND_SECRET (what send signs with), AFTERRUN_PG_BIN
+  (the programs of a Postgres of its own, for up and demo).
 Exit codes: 0 done, 1 failed, 2 wrong usage or wrong configuration.")]
 pub(crate) struct Args {
     /// The configuration file

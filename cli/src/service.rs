@@ -35,9 +35,21 @@ pub(crate) fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpLi
         listener.set_nonblocking(true)?;
         Ok::<_, std::io::Error>(listener)
     };
-    bind().with_context(|| {
-        format!("could not listen on {address}; {setting} can name another address")
-    })
+    bind().with_context(|| unable(address, setting))
+}
+
+/// The same for an address on which other instances may listen too.
+pub(crate) fn listen_beside(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    let share = || {
+        let listener = afterrun_ingest::share(address)?;
+        listener.set_nonblocking(true)?;
+        Ok::<_, std::io::Error>(listener)
+    };
+    share().with_context(|| unable(address, setting))
+}
+
+fn unable(address: SocketAddr, setting: &str) -> String {
+    format!("could not listen on {address}; {setting} can name another address")
 }
 
 /// Ends the connections in order. One that does not end must not hold the process up.

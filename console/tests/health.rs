@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 /// Asks a listener on this pool for each path; gives status line, head and body.
 async fn ask<const N: usize>(pool: PgPool, paths: [&str; N]) -> [(String, String, Value); N] {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let serving = serve(listener, Health::new(Store::new(pool, Clock::Database))).unwrap();
+    let health = Health::new(Store::new(pool, Clock::Database), CancellationToken::new());
+    let serving = serve(listener, health).unwrap();
     let (address, stop) = (serving.address(), CancellationToken::new());
     let mut served = JoinSet::new();
     served.spawn(serving.run(stop.clone()));

@@ -24,6 +24,7 @@ pub mod env;
 pub mod event;
 pub mod fan_in;
 pub mod history;
+pub mod listen;
 pub mod migration;
 pub mod operator;
 pub mod plan;

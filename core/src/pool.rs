@@ -1,13 +1,14 @@
 //! How the program connects: pools that start without a database and notice a dead connection.
 //!
 //! Invariant: no step on a pooled connection outlasts its limits, whatever the server or the
-//! network does, and a connection whose step was given up never goes back to the pool.
+//! network does, a connection whose step was given up never goes back to the pool, and after a silence
+//! nobody waits for more than one of the connections that fell silent.
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::pool::{PoolConnection, PoolOptions};
@@ -80,8 +81,14 @@ pub fn ingest_pool(options: PgConnectOptions, connections: u32) -> PgPool {
 
 /// The pool of `worker`: planning and upkeep may take longer than storing an event.
 pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
-    let options = settings(options, "afterrun worker").options([("statement_timeout", "10000")]);
+    let options = settings(options, "afterrun worker").options([("statement_timeout", "7000")]);
     resilient(connections).connect_lazy_with(options)
+}
+
+/// A pool of one connection to the same database, for what keeps it: LISTEN.
+pub(crate) fn one_beside(pool: &PgPool) -> PgPool {
+    let options = pool.connect_options().as_ref().clone();
+    resilient(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(options)
 }
 
 /// The pool of a command by which an operator changes something, and waits for it. Who that is
@@ -108,6 +115,7 @@ fn settings(options: PgConnectOptions, name: &str) -> PgConnectOptions {
 
 /// A pool that opens connections when they are needed and drops those that no longer serve.
 fn resilient(connections: u32) -> PoolOptions<Postgres> {
+    let silence = Silence::default();
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
@@ -115,12 +123,25 @@ fn resilient(connections: u32) -> PoolOptions<Postgres> {
         .max_lifetime(Duration::from_secs(30 * 60))
         // The ping of every acquire would double the round trips of storing an event.
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < TRUSTED_FOR || serves(connection).await) })
+        .before_acquire(move |connection, meta| {
+            let silence = silence.clone();
+            Box::pin(async move {
+                if silence.befell(meta.age) {
+                    return Ok(false);
+                }
+                if meta.idle_for < TRUSTED_FOR {
+                    return Ok(true);
+                }
+                let answer = ask(connection).await;
+                if matches!(answer, Answer::None) {
+                    silence.note();
+                }
+                Ok(matches!(answer, Answer::Serves))
+            })
         })
         .after_connect(|connection, _| {
             Box::pin(async move {
-                if serves(connection).await {
+                if matches!(ask(connection).await, Answer::Serves) {
                     return Ok(());
                 }
                 // Retried by the pool until the acquire's limit.
@@ -129,11 +150,41 @@ fn resilient(connections: u32) -> PoolOptions<Postgres> {
         })
 }
 
-/// Whether the server answers and takes writes: after a failover the old primary may be a standby.
-async fn serves(connection: &mut PgConnection) -> bool {
+/// When a connection was last found to be silent. Others of before are as dead, and a wait for each
+/// would keep the pool from connecting anew for seconds.
+#[derive(Clone, Default)]
+struct Silence(Arc<Mutex<Option<Instant>>>);
+
+impl Silence {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection of that age is one of before.
+    fn befell(&self, age: Duration) -> bool {
+        let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.is_some_and(|noted| noted.elapsed() < age)
+    }
+}
+
+/// What a server says when it is asked whether it can be worked with.
+enum Answer {
+    /// It takes writes.
+    Serves,
+    /// It does not, or is gone: after a failover the old primary may be a standby.
+    Refuses,
+    /// Nothing, which is how a dead connection looks that nobody closed.
+    None,
+}
+
+async fn ask(connection: &mut PgConnection) -> Answer {
     let question =
         sqlx::query_scalar!(r#"select pg_is_in_recovery() as "standby!""#).fetch_one(connection);
-    matches!(tokio::time::timeout(ANSWERS_WITHIN, question).await, Ok(Ok(false)))
+    match tokio::time::timeout(ANSWERS_WITHIN, question).await {
+        Ok(Ok(false)) => Answer::Serves,
+        Ok(Ok(true) | Err(_)) => Answer::Refuses,
+        Err(_elapsed) => Answer::None,
+    }
 }
 
 /// A connection that goes back to the pool only if the step on it ended well.

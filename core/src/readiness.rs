@@ -81,7 +81,10 @@ impl Store {
         .doing("look at the database")?;
         let applied =
             if settings.migrations { applied(&mut connection).await? } else { Vec::new() };
-        connection.give_back();
+        // A session on a server that was promoted stays read-only; a new one is not.
+        if !settings.read_only {
+            connection.give_back();
+        }
         let missing = MIGRATOR.iter().filter(|m| !applied.contains(&m.version)).count();
         let reason = if settings.read_only {
             Some("the database is read-only, a standby perhaps".to_owned())

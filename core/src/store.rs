@@ -35,7 +35,7 @@ impl<T> Doing<T> for Result<T, sqlx::Error> {
 
 /// No step of a worker takes longer. The server's own limits come first, but one that is frozen or
 /// cut off keeps none.
-const STEP: Duration = Duration::from_secs(12);
+const STEP: Duration = Duration::from_millis(8500);
 
 /// Ends a step that the server neither does nor refuses. Its connection must be a `Lent` one, so
 /// that it does not go back to the pool.

@@ -13,6 +13,7 @@ mod error;
 pub mod fuzzing;
 mod limits;
 mod nudge;
+mod port;
 mod receive;
 mod refusals;
 mod serve;
@@ -28,10 +29,12 @@ use afterrun_core::event::{Delivery, Stored};
 use afterrun_core::{Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::IngestError;
 pub use limits::Limits;
+pub use port::share;
 pub use serve::{Serving, serve};
 
 use nudge::Nudge;
@@ -50,6 +53,8 @@ pub struct Ingest {
     wake: Wake,
     refusals: Refusals,
     tasks: TaskTracker,
+    /// The service is about to stop: each answer is the last of its connection.
+    closing: CancellationToken,
     /// The runtime of the database's connections, which outlives actix' workers.
     runtime: Handle,
 }
@@ -73,6 +78,7 @@ impl Ingest {
             wake: Wake::default(),
             refusals: Refusals::default(),
             tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
             runtime: Handle::current(),
         }
     }

@@ -25,6 +25,9 @@ pub struct Limits {
     pub connections: usize,
     /// Threads that serve.
     pub workers: usize,
+    /// How long it serves on after it was told to stop, with health saying so already: until whoever
+    /// hands out connections has looked there.
+    pub drain: Duration,
     /// How long requests under way may take when the service stops, in whole seconds.
     pub shutdown: Duration,
 }
@@ -41,6 +44,7 @@ impl Default for Limits {
             in_flight: 256,
             connections: 2048,
             workers: 2,
+            drain: Duration::ZERO,
             shutdown: Duration::from_secs(9),
         }
     }

@@ -18,6 +18,7 @@ use actix_web::{App, HttpResponse};
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Watch, Watched};
+use crate::port::Port;
 use crate::{Ingest, IngestError, nudge, receive};
 
 /// How often the database is looked at, so that the log says when it goes and when it is back.
@@ -26,6 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A service that listens; clients are served while [`Serving::run`] does.
 pub struct Serving {
     address: SocketAddr,
+    port: Port,
     server: Server,
     ingest: Arc<Ingest>,
 }
@@ -39,6 +41,7 @@ pub struct Serving {
 /// If the socket cannot be used.
 pub fn serve(listener: TcpListener, ingest: Arc<Ingest>) -> io::Result<Serving> {
     let address = listener.local_addr()?;
+    let port = Port::of(&listener)?;
     let limits = *ingest.limits();
     let server = Server::build()
         .workers(limits.workers)
@@ -60,9 +63,13 @@ pub fn serve(listener: TcpListener, ingest: Arc<Ingest>) -> io::Result<Serving> 
                 }
                 let answer = routes.call(request);
                 async move {
-                    let answer = answer.await?;
+                    let mut answer = answer.await?;
                     if let Some(ingest) = ingest {
                         note_refusal(&ingest, &answer);
+                        if ingest.closing.is_cancelled() {
+                            let head = answer.response_mut().head_mut();
+                            head.set_connection_type(ConnectionType::Close);
+                        }
                     }
                     if let Some(watch) = watch {
                         watch.answered(closes(&answer));
@@ -97,7 +104,7 @@ pub fn serve(listener: TcpListener, ingest: Arc<Ingest>) -> io::Result<Serving> 
         })
         .and_then(http)
     })?;
-    Ok(Serving { address, server: server.run(), ingest })
+    Ok(Serving { address, port, server: server.run(), ingest })
 }
 
 impl Serving {
@@ -106,12 +113,13 @@ impl Serving {
         self.address
     }
 
-    /// Serves until told to stop, then finishes what is under way within the limit.
+    /// Serves until told to stop, then finishes what is under way within the limit. A client that
+    /// can find another instance by then is not refused by this one.
     ///
     /// # Errors
     /// If the server cannot go on.
     pub async fn run(self, stop: CancellationToken) -> io::Result<()> {
-        let Self { address, mut server, ingest } = self;
+        let Self { address, port, mut server, ingest } = self;
         tracing::info!(%address, "taking webhooks on {address}");
         let served = CancellationToken::new();
         let wake = ingest.wake.clone().run(ingest.store.clone());
@@ -123,7 +131,15 @@ impl Serving {
         let handle = server.handle();
         let ended = tokio::select! {
             ended = &mut server => ended,
-            () = stop.cancelled() => tokio::join!(&mut server, handle.stop(true)).0,
+            () = stop.cancelled() => {
+                ingest.closing.cancel();
+                let leaving = async {
+                    tokio::time::sleep(ingest.limits().drain).await;
+                    port.leave().await;
+                    handle.stop(true).await;
+                };
+                tokio::join!(&mut server, leaving).0
+            }
         };
         served.cancel();
         ingest.tasks.close();

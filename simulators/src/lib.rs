@@ -4,7 +4,8 @@
 //! as the contracts know them: what the real service refuses is refused here, and what it makes
 //! awkward is awkward here. Their state is plain structs that a test may change and assert on;
 //! HTTP only translates. Runs and jobs move on by a [`SimClock`] or by hand, as [`Pace`] says.
-//! [`Faults`] put trouble in front of any of them, on the real socket.
+//! [`Faults`] put trouble in front of any of them, on the real socket; a [`network::Road`] puts it
+//! between any two processes.
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -21,6 +22,7 @@
 
 pub mod dbt;
 pub mod mode;
+pub mod network;
 pub mod nudges;
 pub mod tableau;
 

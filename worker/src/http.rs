@@ -27,6 +27,10 @@ pub use text::clean;
 /// No answer is read beyond this.
 const MOST_BYTES: usize = 1024 * 1024;
 
+/// A connection that rested longer is not used again: a network that lost it says nothing, and the
+/// call's answer would be waited for in vain.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -71,6 +75,10 @@ impl Http {
                 .redirect(redirect::Policy::none())
                 .connect_timeout(limits.connect)
                 .timeout(limits.operation)
+                .pool_idle_timeout(TRUSTED_FOR)
+                .tcp_user_timeout(limits.operation / 2)
+                .http2_keep_alive_interval(TRUSTED_FOR)
+                .http2_keep_alive_timeout(TRUSTED_FOR)
                 .user_agent(concat!("afterrun/", env!("CARGO_PKG_VERSION")))
         };
         let built = match client().build() {

@@ -2,25 +2,19 @@
 //!
 //! Invariant: polling is the truth. Notifications shorten the wait and may all be lost.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterrun_core::Store;
-use afterrun_core::event::WAKE_CHANNEL;
+use afterrun_core::telemetry::Chain;
+use afterrun_core::{Store, StoreError};
 use rand::RngExt as _;
-use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Without a notification, this long; spread so that workers do not march in step.
 const POLL: Duration = Duration::from_secs(1);
-
-/// A server that is silent is tried again.
-const LISTENS_WITHIN: Duration = Duration::from_secs(5);
-
-/// A connection that is dead but not closed is found out by this.
-const LISTENER_LIFE: Duration = Duration::from_secs(30);
 
 /// Something may be due.
 #[derive(Clone, Default)]
@@ -38,30 +32,21 @@ impl Wake {
     pub(crate) async fn listen(self, store: Store, stop: CancellationToken) {
         let ended = stop.run_until_cancelled(async {
             loop {
-                if let Err(error) = self.hear(&store).await {
-                    tracing::debug!(error = %error, "not listening for notifications, polling only");
-                }
+                let Err(error) = self.hear(&store).await;
+                tracing::debug!(error = %Chain(&error), "not hearing notifications, polling only");
                 sleep(POLL).await;
             }
         });
         ended.await;
     }
 
-    async fn hear(&self, store: &Store) -> Result<(), sqlx::Error> {
-        let listening = async {
-            let mut listener = PgListener::connect_with(store.pool()).await?;
-            listener.listen(WAKE_CHANNEL).await.map(|()| listener)
-        };
-        let Ok(listener) = timeout(LISTENS_WITHIN, listening).await else { return Ok(()) };
-        let mut listener = listener?;
+    async fn hear(&self, store: &Store) -> Result<Infallible, StoreError> {
+        let mut listener = store.listen().await?;
         // What came before we listened was not heard.
         self.0.notify_one();
-        while let Ok(heard) = timeout(LISTENER_LIFE, listener.try_recv()).await {
-            if heard?.is_none() {
-                break;
-            }
+        loop {
+            listener.heard().await?;
             self.0.notify_one();
         }
-        Ok(())
     }
 }

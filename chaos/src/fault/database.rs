@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use afterrun_simulators::network::Way;
 use rand::RngExt as _;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::{Fault, Share};
-use crate::network::Way;
 use crate::world::World;
 
 pub(super) const FAULTS: &[Fault] = &[

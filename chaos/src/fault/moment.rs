@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use afterrun_simulators::network::Way;
 use nix::sys::signal::Signal;
 use rand::seq::IndexedRandom as _;
 
@@ -10,7 +11,6 @@ use super::{Fault, Share};
 use crate::Chance;
 use crate::estate::Tool;
 use crate::journal::Killed;
-use crate::network::Way;
 use crate::world::World;
 
 pub(super) const FAULTS: &[Fault] = &[

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use afterrun_simulators::network::{Road, Trouble};
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 
 use super::{Fault, Share};
 use crate::Chance;
 use crate::estate::Tool;
-use crate::network::{Road, Trouble};
 use crate::world::World;
 
 #[derive(Clone, Copy)]

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::DATA_DIR;
+use clap::builder::FalseyValueParser;
+
+use super::{DATA_DIR, duration};
 use crate::local;
 
 #[derive(Debug, clap::Args)]
@@ -14,6 +17,16 @@ pub(crate) struct Ingest {
     #[arg(long, env = "AFTERRUN_ADMIN_LISTEN", hide_env_values = true, value_name = "ADDRESS")]
     #[arg(default_value = "127.0.0.1:8082", value_parser = private)]
     pub(crate) admin_listen: SocketAddr,
+    /// Shares the address with other instances, so that one can be restarted while another takes
+    /// what comes (Linux)
+    #[arg(long, env = "AFTERRUN_SHARE_PORT", hide_env_values = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub(crate) share_port: bool,
+    /// How long to serve on after SIGTERM, while /readyz says 503 already: as long as a load
+    /// balancer needs to notice
+    #[arg(long, env = "AFTERRUN_DRAIN", hide_env_values = true, value_name = "TIME")]
+    #[arg(default_value = "0s", value_parser = duration)]
+    pub(crate) drain: Duration,
 }
 
 #[derive(Debug, clap::Args)]

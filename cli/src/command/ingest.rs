@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
-use crate::service::{IngestService, listen};
+use crate::service::{IngestService, listen, listen_beside};
 use crate::{database, logs, reload};
 
 pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()> {
@@ -19,12 +19,14 @@ pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()>
     let hangups = shutdown::hangups().context("could not listen for signals")?;
     let (sources, retention) = Config::load_sources(config, &env::var)?;
     let database = database::required()?;
-    let public = listen(args.public.listen, "AFTERRUN_LISTEN")?;
+    let listen_public = if args.share_port { listen_beside } else { listen };
+    let public = listen_public(args.public.listen, "AFTERRUN_LISTEN")?;
     let private = listen(args.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
 
-    let service = IngestService::new(database, &sources, &retention, public)?;
-    let health = afterrun_console::serve(private, Health::new(service.store().clone()))
-        .context("could not serve the private listener")?;
+    let service = IngestService::new(database, &sources, &retention, public, args.drain)?;
+    let health =
+        afterrun_console::serve(private, Health::new(service.store().clone(), stop.clone()))
+            .context("could not serve the private listener")?;
     let ingest = service.handle();
     let reload = reload::on_hangup(hangups, &stop, config, || {
         let (sources, retention) = Config::load_sources(config, &env::var)?;

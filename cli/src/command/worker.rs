@@ -20,8 +20,9 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     let database = database::required()?;
     let service = WorkerService::new(database, configuration(config)?)?;
     let private = listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
-    let health = afterrun_console::serve(private, Health::new(service.store().clone()))
-        .context("could not serve the private listener")?;
+    let health =
+        afterrun_console::serve(private, Health::new(service.store().clone(), stop.clone()))
+            .context("could not serve the private listener")?;
 
     let put_in_force = service.handle();
     let reload =

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use afterrun_console::Health;
 use afterrun_core::config::Config;
@@ -31,10 +32,19 @@ pub(crate) async fn serve_both(
     working: impl FnOnce(),
 ) -> anyhow::Result<()> {
     let (sources, retention) = (config.sources.clone(), config.retention);
-    let ingest = IngestService::new(database.clone(), &sources, &retention, listeners.public)?;
+    let ingest = IngestService::new(
+        database.clone(),
+        &sources,
+        &retention,
+        listeners.public,
+        Duration::ZERO,
+    )?;
     let worker = WorkerService::new(database.clone(), config)?;
-    let health = afterrun_console::serve(listeners.private, Health::new(worker.store().clone()))
-        .context("could not serve the private listener")?;
+    let health = afterrun_console::serve(
+        listeners.private,
+        Health::new(worker.store().clone(), stop.clone()),
+    )
+    .context("could not serve the private listener")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;
 
     let (receiving, put_in_force) = (ingest.handle(), worker.handle());

@@ -196,7 +196,13 @@ impl Running {
     /// Where webhooks come in.
     #[track_caller]
     pub(crate) fn webhooks(&self) -> String {
-        format!("http://{}/webhooks/dbt/prod", self.address("taking webhooks on "))
+        format!("http://{}/webhooks/dbt/prod", self.public())
+    }
+
+    /// The address of the public listener.
+    #[track_caller]
+    pub(crate) fn public(&self) -> String {
+        self.address("taking webhooks on ")
     }
 
     /// Where health is told.

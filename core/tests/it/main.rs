@@ -4,7 +4,6 @@
 mod audit;
 mod claim;
 mod doubt;
-mod frozen;
 mod migration;
 mod plan;
 mod readiness;

@@ -127,3 +127,21 @@ async fn stopping_does_not_wait_for_clients_that_dawdle(pool: PgPool) {
     front.stop().await;
     assert!(idle.is_closed().await);
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn stopping_waits_for_twenty_who_drip_only_until_their_time_is_up(pool: PgPool) {
+    let front = start(pool).await;
+    let mut clients = Vec::new();
+    for _ in 0..20 {
+        let mut client = front.connect().await;
+        client
+            .send("POST /webhooks/dbt/prod HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{")
+            .await;
+        clients.push(client);
+    }
+    front.stop().await;
+    for mut client in clients {
+        // One whose request was not read yet is closed on without an answer.
+        assert!(client.answer().await.is_none_or(|answer| answer.status == 408));
+    }
+}

@@ -1,0 +1,119 @@
+//! One direction of a connection: forwards bytes under the trouble of the hour.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::oneshot;
+
+use super::{Held, Line, Shared, Trouble, Watch, Way};
+
+/// One direction of a connection.
+pub(super) struct Pump<'a> {
+    shared: &'a Shared,
+    line: &'a Line,
+    way: Way,
+    pub(super) read: OwnedReadHalf,
+    pub(super) write: OwnedWriteHalf,
+    passed: usize,
+    /// The end of what has passed, in which the beginning of the watched bytes may be.
+    tail: Vec<u8>,
+}
+
+/// Makes a whole connection of its halves.
+pub(super) trait Reunite {
+    fn reunite_with(self, read: OwnedReadHalf) -> io::Result<TcpStream>;
+}
+
+impl Reunite for OwnedWriteHalf {
+    fn reunite_with(self, read: OwnedReadHalf) -> io::Result<TcpStream> {
+        read.reunite(self).map_err(io::Error::other)
+    }
+}
+
+impl<'a> Pump<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        line: &'a Line,
+        way: Way,
+        read: OwnedReadHalf,
+        write: OwnedWriteHalf,
+    ) -> Self {
+        Self { shared, line, way, read, write, passed: 0, tail: Vec::new() }
+    }
+
+    pub(super) async fn run(&mut self) {
+        // How it ended does not matter: the other end is told that it did.
+        let _ = self.forward().await;
+        let _ = self.write.shutdown().await;
+    }
+
+    async fn forward(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let count = self.read.read(&mut buffer).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            let bytes = &buffer[..count];
+            if let Some(watch) = self.seen(bytes) {
+                let (passes, when_it_may) = oneshot::channel();
+                let line = self
+                    .shared
+                    .state()
+                    .open
+                    .iter()
+                    .find(|line| std::ptr::eq(&***line, self.line))
+                    .cloned();
+                if let Some(line) = line
+                    && watch.found.send(Held { line, passes: Some(passes) }).is_ok()
+                {
+                    // Dropping is leave to go on.
+                    let _ = when_it_may.await;
+                }
+            }
+            match self.shared.trouble() {
+                Trouble::None | Trouble::Silence | Trouble::Refuse => {
+                    self.write.write_all(bytes).await?
+                }
+                Trouble::Delay(by) => {
+                    tokio::time::sleep(by).await;
+                    self.write.write_all(bytes).await?;
+                }
+                Trouble::Drip(pause) => {
+                    for byte in bytes {
+                        self.write.write_all(std::slice::from_ref(byte)).await?;
+                        tokio::time::sleep(pause).await;
+                    }
+                }
+                Trouble::CutAfter(most) => {
+                    let left = most.saturating_sub(self.passed).min(count);
+                    self.write.write_all(&bytes[..left]).await?;
+                    if left < count {
+                        self.line.cut(true);
+                    }
+                }
+            }
+            self.passed += count;
+        }
+    }
+
+    /// The watch that these bytes end.
+    fn seen(&mut self, bytes: &[u8]) -> Option<Watch> {
+        let mut state = self.shared.state();
+        let Some(watch) = state.watch.as_ref().filter(|watch| watch.way == self.way) else {
+            self.tail.clear();
+            return None;
+        };
+        self.tail.extend_from_slice(bytes);
+        let length = watch.bytes.len();
+        if self.tail.windows(length).any(|window| window == watch.bytes) {
+            self.tail.clear();
+            return state.watch.take();
+        }
+        let keep = self.tail.len().min(length.saturating_sub(1));
+        self.tail.drain(..self.tail.len() - keep);
+        None
+    }
+}
