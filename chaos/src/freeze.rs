@@ -40,7 +40,6 @@ pub(crate) async fn measure(workers: u16, at_once: u16, common: &Common) -> anyh
             anyhow::bail!("the workers have too little to do to be frozen at it");
         }
     }
-    let folder = started.folder.clone();
     let history = started.conclude().await?;
     let report = afterrun_chaos::judge(&history);
     let stale = report.violations.iter().filter(|violation| {
@@ -61,7 +60,7 @@ pub(crate) async fn measure(workers: u16, at_once: u16, common: &Common) -> anyh
         seconds(1.0),
     );
     let clean = report.is_clean() && world.journal.findings().is_empty();
-    keep(common, &folder, &history, clean)?;
+    keep(common, world, &history, clean)?;
     println!("{}", if clean { "clean" } else { "NOT CLEAN" });
     Ok(clean)
 }

@@ -75,7 +75,6 @@ pub(crate) async fn measure(times: u16, common: &Common) -> anyhow::Result<bool>
     }
     stop.store(true, Ordering::Relaxed);
     let answers: Vec<Answered> = probes.join_all().await.into_iter().flatten().collect();
-    let folder = started.folder.clone();
     let history = started.conclude().await?;
 
     let (mut during, mut wrong, mut slowest) = (0_u64, 0_u64, Duration::ZERO);
@@ -110,7 +109,7 @@ pub(crate) async fn measure(times: u16, common: &Common) -> anyhow::Result<bool>
         && last <= BACK_WITHIN
         && report.is_clean()
         && world.journal.findings().is_empty();
-    keep(common, &folder, &history, clean)?;
+    keep(common, world, &history, clean)?;
     println!("{}", if clean { "clean" } else { "NOT CLEAN" });
     Ok(clean)
 }

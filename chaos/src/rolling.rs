@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::Common;
 use crate::estate;
-use crate::run::folder;
+use crate::run::{folder, remove};
 use crate::senders::{LIMIT, request};
 use crate::service::{Dress, Service};
 use crate::world::{Size, World};
@@ -78,6 +78,9 @@ pub(crate) async fn measure(rounds: u16, rate: u32, common: &Common) -> anyhow::
         && findings.is_empty()
         && told.taken > 0
         && rows.cast_unsigned() == told.taken;
+    if clean && !common.keep {
+        remove(world);
+    }
     println!("{}", if clean { "clean" } else { "NOT CLEAN" });
     Ok(clean)
 }

@@ -1,7 +1,7 @@
 //! A fault run from its beginning to its verdict.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -45,14 +45,14 @@ pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
     let deliveries = asked.deliveries.unwrap_or(asked.seconds * u64::from(asked.rate));
     let size = Size { ingests: 2, workers: 3, disk_mib: 384 + deliveries / 64 };
     let started = Started::start(&asked.common, seed, size, asked.rate).await?;
-    println!("seed {seed}; {} faults; {}", faults.len(), started.folder.display());
+    println!("seed {seed}; {} faults; {}", faults.len(), started.world.folder.display());
     let begun = Instant::now();
     strike(asked, &started.world, &faults, seed).await?;
     let struck = begun.elapsed();
-    let (world, folder) = (Arc::clone(&started.world), started.folder.clone());
+    let world = Arc::clone(&started.world);
     let history = started.conclude().await?;
     let clean = output::report(&world, &history, struck);
-    keep(&asked.common, &folder, &history, clean)?;
+    keep(&asked.common, world, &history, clean)?;
     if !clean {
         println!("again: {}", again(asked, seed));
     }
@@ -62,7 +62,6 @@ pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
 /// A world under load.
 pub(crate) struct Started {
     pub(crate) world: Arc<World>,
-    pub(crate) folder: PathBuf,
     supervisors: Supervisors,
     senders: JoinSet<()>,
     before: HashMap<String, settle::Has>,
@@ -84,7 +83,7 @@ impl Started {
         // What a process has once it works, before anything has happened to it.
         tokio::time::sleep(WARM).await;
         let before = settle::measure(&world);
-        Ok(Self { world, folder, supervisors, senders, before })
+        Ok(Self { world, supervisors, senders, before })
     }
 
     /// Lets everything come to its end, and gives the history of it all.
@@ -105,22 +104,31 @@ impl Started {
     }
 }
 
-/// Leaves what was found for whoever looks into it, or nothing if all was well.
+/// Leaves what was found for whoever looks into it, or nothing if all was well. The world has ended.
 pub(crate) fn keep(
     common: &Common,
-    folder: &Path,
+    world: Arc<World>,
     history: &History,
     clean: bool,
 ) -> anyhow::Result<()> {
     if clean && !common.keep {
-        // The database's disk goes with its world, a moment later; the rest is only tidiness.
-        drop(std::fs::remove_dir_all(folder.join("logs")));
+        remove(world);
         return Ok(());
     }
-    let file = folder.join("history.json");
+    let file = world.folder.join("history.json");
     history.save(&file)?;
     println!("kept: {}, logs beside it", file.display());
     Ok(())
+}
+
+/// Takes a world that has ended away, with its folder.
+pub(crate) fn remove(world: Arc<World>) {
+    let folder = world.folder.clone();
+    // With it goes the disk that is mounted in there.
+    drop(world);
+    if let Err(error) = std::fs::remove_dir_all(&folder) {
+        eprintln!("chaos: could not remove {}: {error}", folder.display());
+    }
 }
 
 /// The command that makes the same plan again.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::args::Common;
 use crate::estate;
-use crate::run::folder;
+use crate::run::{folder, remove};
 use crate::senders::request;
 use crate::world::{Size, World};
 
@@ -90,6 +90,9 @@ pub(crate) async fn measure(events: u16, common: &Common) -> anyhow::Result<bool
         && deliveries.cast_unsigned() == wanted * each
         && once
         && findings.is_empty();
+    if clean && !common.keep {
+        remove(world);
+    }
     println!("{}", if clean { "clean" } else { "NOT CLEAN" });
     Ok(clean)
 }
