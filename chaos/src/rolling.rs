@@ -24,6 +24,10 @@ use crate::world::{Size, World};
 /// An instance stops within ten seconds, and needs a moment to start.
 const RESTARTS_WITHIN: Duration = Duration::from_secs(20);
 
+/// Whoever restarts instances lets one settle before the next: a client that knocked in vain at the
+/// one should not meet the other as it goes.
+const SETTLES: Duration = Duration::from_secs(2);
+
 /// What senders were told.
 #[derive(Default)]
 struct Told {
@@ -52,6 +56,7 @@ pub(crate) async fn measure(rounds: u16, rate: u32, common: &Common) -> anyhow::
             let pid = instance.end(Signal::SIGTERM).context("an instance was gone already")?;
             instance.another_than(pid, RESTARTS_WITHIN).await?;
             instance.ready(RESTARTS_WITHIN).await?;
+            tokio::time::sleep(SETTLES).await;
             eprintln!("{} of {rounds} restarts", round + 1);
         }
         anyhow::Ok(())

@@ -87,6 +87,8 @@ struct State {
     pid: Option<i32>,
     started: Option<Instant>,
     starts: u32,
+    /// It has answered, and so listens for signals.
+    hears: bool,
     /// What it was told to do, if that ends it.
     told: Option<Signal>,
     dress: Dress,
@@ -151,6 +153,7 @@ impl Service {
         if state.told != Some(Signal::SIGKILL) {
             // One that has only just been started may not hear signals yet, and ends by them.
             let young = state.started.is_some_and(|started| started.elapsed() < DEAF_FOR);
+            let young = young && !state.hears;
             state.told = Some(if young { Signal::SIGKILL } else { signal });
         }
         kill(Pid::from_raw(pid), signal).ok().map(|()| pid)
@@ -168,6 +171,7 @@ impl Service {
         let begun = Instant::now();
         while begun.elapsed() < within {
             if self.page("/readyz").await.is_ok_and(|answer| answer.status == 200) {
+                self.state().hears = true;
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
@@ -260,6 +264,7 @@ impl Service {
         state.pid = child.id().map(u32::cast_signed);
         state.started = Some(Instant::now());
         state.starts += 1;
+        state.hears = false;
         Ok(child)
     }
 

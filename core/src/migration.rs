@@ -44,19 +44,16 @@ pub enum MigrationError {
 }
 
 impl MigrationError {
-    fn cause(&self) -> Option<&sqlx::Error> {
-        match self {
-            Self::Schema(MigrateError::Execute(cause)) => Some(cause),
-            Self::Schema(MigrateError::ExecuteMigration(cause, _)) => Some(cause),
-            Self::Schema(_) => None,
-            Self::Store(error) => Some(&error.source),
-        }
-    }
-
     /// Whether somebody else held what a migration wanted to lock.
     fn is_in_the_way(&self) -> bool {
-        let told = self.cause().and_then(sqlx::Error::as_database_error);
-        matches!(told.and_then(|told| told.code()).as_deref(), Some("55P03" | "40P01"))
+        let cause = match self {
+            Self::Schema(
+                MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _),
+            ) => cause,
+            Self::Schema(_) | Self::Store(_) => return false,
+        };
+        let code = cause.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        matches!(code.as_deref(), Some("55P03" | "40P01"))
     }
 }
 
@@ -78,7 +75,10 @@ impl fmt::Display for Step<'_> {
             }
             Self::Waits(Migration { version, .. }, holder) => {
                 let holder = holder.as_deref().unwrap_or("somebody");
-                write!(f, "migration {version:04} waits for a table that {holder} is at work on")
+                write!(
+                    f,
+                    "migration {version:04} waits for a table; perhaps {holder} is at work on it"
+                )
             }
         }
     }
@@ -103,7 +103,10 @@ pub async fn migrate(
     let is_known = |version| known.iter().any(|applied| applied.version == version);
     let newest = MIGRATOR.iter().map(|ours| ours.version).max().unwrap_or_default();
     let found = known.iter().map(|applied| applied.version).max().unwrap_or_default();
-    if found > newest && MIGRATOR.iter().all(|ours| is_known(ours.version)) {
+    let is_ours = |ours: &Migration| {
+        known.iter().any(|it| it.version == ours.version && it.checksum == ours.checksum)
+    };
+    if found > newest && MIGRATOR.iter().all(is_ours) {
         // Our roles' rights would take back those on what is new.
         connection.unlock().await?;
         return Ok(found);
@@ -149,7 +152,7 @@ async fn apply(
     }
 }
 
-/// Whose transaction has held a table of this database for the longest.
+/// Who has held a table of ours for the longest, as far as we may see: it is probably the one.
 async fn holder(connection: &mut PgConnection) -> Result<Option<String>, StoreError> {
     sqlx::query_scalar!(
         r#"
@@ -157,9 +160,13 @@ async fn holder(connection: &mut PgConnection) -> Result<Option<String>, StoreEr
         from pg_stat_activity
         where pid <> pg_backend_pid() and datname = current_database() and exists (
             select from pg_locks
-            where pg_locks.pid = pg_stat_activity.pid and locktype = 'relation' and granted
+            where
+                pg_locks.pid = pg_stat_activity.pid and granted
+                -- Below are the system's own.
+                and locktype = 'relation' and relation::bigint >= 16384
         )
-        order by xact_start
+        -- Of others' sessions we may not be told since when.
+        order by xact_start nulls first
         limit 1
         "#,
     )

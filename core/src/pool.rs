@@ -1,8 +1,8 @@
 //! How the program connects: pools that start without a database and notice a dead connection.
 //!
 //! Invariant: no step on a pooled connection outlasts its limits, whatever the server or the
-//! network does, a connection whose step was given up never goes back to the pool, and after a silence
-//! nobody waits for more than one of the connections that fell silent.
+//! network does, a connection whose step was given up never goes back to the pool, and of those that
+//! fell silent one is waited for, and the others of its time are not asked.
 
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
@@ -87,7 +87,8 @@ pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
 
 /// A pool of one connection to the same database, for what keeps it: LISTEN.
 pub(crate) fn one_beside(pool: &PgPool) -> PgPool {
-    let options = pool.connect_options().as_ref().clone();
+    // Its last statement says little of what it is there for.
+    let options = pool.connect_options().as_ref().clone().application_name("afterrun listener");
     resilient(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(options)
 }
 

@@ -83,7 +83,7 @@ impl Store {
         Self { pool, clock }
     }
 
-    /// The pool, for what has no statement of its own: migrations and LISTEN.
+    /// The pool, for whoever closes it, and for statements of tests.
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }

@@ -128,18 +128,16 @@ impl Serving {
         let (store, looking) = (ingest.store.clone(), served.clone());
         ingest.tasks.spawn(async move { store.watch_readiness(LOOK_EVERY, looking).await });
 
+        let leaving = async {
+            stop.cancelled().await;
+            ingest.closing.cancel();
+            tokio::time::sleep(ingest.limits().drain).await;
+            port.leave().await;
+        };
         let handle = server.handle();
         let ended = tokio::select! {
             ended = &mut server => ended,
-            () = stop.cancelled() => {
-                ingest.closing.cancel();
-                let leaving = async {
-                    tokio::time::sleep(ingest.limits().drain).await;
-                    port.leave().await;
-                    handle.stop(true).await;
-                };
-                tokio::join!(&mut server, leaving).0
-            }
+            () = leaving => tokio::join!(&mut server, handle.stop(true)).0,
         };
         served.cancel();
         ingest.tasks.close();

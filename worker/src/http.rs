@@ -76,7 +76,6 @@ impl Http {
                 .connect_timeout(limits.connect)
                 .timeout(limits.operation)
                 .pool_idle_timeout(TRUSTED_FOR)
-                .tcp_user_timeout(limits.operation / 2)
                 .http2_keep_alive_interval(TRUSTED_FOR)
                 .http2_keep_alive_timeout(TRUSTED_FOR)
                 .user_agent(concat!("afterrun/", env!("CARGO_PKG_VERSION")))

@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
+/// A network that drops everything gives no answer at all.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(5);
+
 /// Waits until the database can be worked on, logging why not each time that this changes.
 /// Whether it can; not if told to stop first.
 pub(crate) async fn wait_until_ready(store: &Store, stop: &CancellationToken) -> bool {
@@ -57,7 +60,8 @@ pub(crate) async fn migrate_when_reachable(options: &PgConnectOptions, stop: &Ca
 /// Brings the schema of a database that is there up to date, and logs what that took.
 pub(crate) async fn migrate_now(options: &PgConnectOptions) -> anyhow::Result<()> {
     const DOING: &str = "could not bring the schema up to date";
-    let mut connection = PgConnection::connect_with(options).await.context(DOING)?;
+    let connecting = tokio::time::timeout(CONNECTS_WITHIN, PgConnection::connect_with(options));
+    let mut connection = connecting.await.context("the database is silent")?.context(DOING)?;
     let tell = |step: Step<'_>| match step {
         Step::Applied(_) => tracing::info!("{step}"),
         Step::Waits(..) => tracing::warn!("{step}"),

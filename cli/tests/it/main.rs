@@ -13,6 +13,7 @@ mod recovery;
 mod reload;
 mod replay;
 mod roles;
+#[cfg(target_os = "linux")]
 mod rolling;
 mod send;
 mod serve;

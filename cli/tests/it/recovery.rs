@@ -115,7 +115,7 @@ defaults:
         assert!(took < BACK_WITHIN, "it took {took:?}: {}", self.said());
         // Notifications are heard again as well, on a connection that is not one of the pool.
         let listening = "select exists (select from pg_stat_activity \
-                         where datname = current_database() and query ilike 'listen%')";
+                         where datname = current_database() and application_name = 'afterrun listener')";
         let limit = Instant::now() + BACK_WITHIN;
         while !sqlx::query_scalar::<_, bool>(listening).fetch_one(&self.pool).await.unwrap() {
             assert!(Instant::now() < limit, "it does not listen: {}", self.said());

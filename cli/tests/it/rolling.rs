@@ -58,7 +58,6 @@ fn ingest(home: &Home, address: &str) -> Running {
     ingest
 }
 
-#[cfg(target_os = "linux")]
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn of_two_instances_on_one_port_one_may_always_be_restarted(pool: PgPool) {
     let home = Home::with_database(&pool);

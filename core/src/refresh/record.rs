@@ -22,7 +22,8 @@ use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "record a refresh";
 
-/// Between the tries to record; together with the call they stay within the lease.
+/// Between the tries to record. Once the lease is over somebody else may have it, which the fence
+/// shows.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2)];
 
