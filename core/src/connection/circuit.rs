@@ -228,4 +228,35 @@ mod tests {
         assert!(!Circuit::default().after_call(slow(u64::MAX), at(0)).holds(at(3600)));
         assert_eq!(open().after_call(slow(30), at(0)), open(), "an outage is not forgotten for it");
     }
+
+    #[test]
+    fn failures_in_a_row_are_counted_on_while_a_connection_is_left_alone() {
+        assert_eq!(open().failures, 3);
+        let fourth = open().after_call(outage(), at(9));
+        assert_eq!(fourth, Circuit { failures: 4, ..open() }, "its probe is not put off");
+        assert_eq!(open().after_probe(outage(), at(5)).failures, 3, "a probe is no call");
+        let refused = Circuit::default().after_call(refused(), at(0)).after_call(outage(), at(1));
+        assert_eq!(refused.failures, 1);
+        assert_eq!(refused.after_call(Signal::Answered, at(2)).failures, 0);
+    }
+
+    #[test]
+    fn the_end_of_a_rest_moves_only_further_away() {
+        let slow = |after: u64| Signal::SlowDown { after: Some(Duration::from_secs(after)) };
+        let held = Circuit::default().after_call(slow(30), at(0));
+        let longer = held.clone().after_call(slow(60), at(0));
+        assert_eq!(longer.hold, Some((Hold::SlowDown, at(60))));
+        assert_eq!(longer.clone().after_call(slow(10), at(0)), longer);
+        let resting = held.after_call(outage(), at(1));
+        assert_eq!((resting.failures, resting.hold), (1, Some((Hold::SlowDown, at(30)))));
+    }
+
+    #[test]
+    fn a_probe_that_says_nothing_of_the_connection_is_made_again_later() {
+        let rest = Signal::SlowDown { after: Some(Duration::from_secs(30)) };
+        let rested = open().after_probe(rest, at(5));
+        assert_eq!(rested, Circuit { hold: Some((Hold::Outage, at(35))), ..open() });
+        let nothing = open().after_probe(Signal::Nothing, at(5));
+        assert_eq!(nothing, Circuit { hold: Some((Hold::Outage, at(15))), ..open() });
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{accepted, mistakes, with};
+use crate::{CANARY, accepted, mistakes, with};
 
 #[test]
 fn a_target_overrides_single_keys_of_the_defaults() {
@@ -189,6 +189,10 @@ fn quiet_hours_that_cannot_be_meant_are_all_named() {
         let text = two(own, "");
         assert_eq!(mistakes(&text), expected, "{text}");
     }
+    let substituted = mistakes(&two("not_between: '08:00-09:30 ${CANARY}'", ""));
+    assert_eq!(substituted.len(), 1, "{substituted:?}");
+    assert!(substituted[0].ends_with("names no time zone that there is"), "{substituted:?}");
+    assert!(!substituted[0].contains(CANARY), "{substituted:?}");
     // On a target, what is not core's may be the connector's; in the defaults it is nobody's.
     let typos = mistakes(&two("", "not_beetween: 08:00-09:30 UTC, per_dya: 3"));
     let suggested = [

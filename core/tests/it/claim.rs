@@ -92,6 +92,20 @@ async fn what_falls_due_after_it_was_judged_what_may_start_waits_for_the_next_ju
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_row_that_somebody_holds_holds_up_no_claim_of_another(pool: PgPool) {
+    let store = store(&pool);
+    planned(&store, &config(&[("a", 2)]), "wev_1", 1).await;
+    let mut somebody = pool.begin().await.unwrap();
+    sqlx::query("select from refresh where target = 'a-0' for update")
+        .execute(&mut *somebody)
+        .await
+        .unwrap();
+    assert_eq!(targets(&claim(&store, "w", 10, &[]).await), ["a-1"]);
+    somebody.rollback().await.unwrap();
+    assert_eq!(targets(&claim(&store, "w", 10, &[]).await), ["a-0"]);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn leases_hold_by_the_clock_of_the_database(pool: PgPool) {
     let store = Store::new(pool.clone(), Clock::Database);
     let at = sqlx::query_scalar("select now()").fetch_one(&pool).await.unwrap();

@@ -51,6 +51,25 @@ async fn what_waits_behind_a_lost_call_that_is_given_up_asks_first(pool: PgPool)
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_waits_with_a_doubt_of_its_own_asks_since_the_earlier_call(pool: PgPool) {
+    for own_is_earlier in [true, false] {
+        sqlx::query("truncate event cascade").execute(&pool).await.unwrap();
+        sqlx::query("truncate refresh cascade").execute(&pool).await.unwrap();
+        let store = store(&pool);
+        let ahead = one_behind_another(&store).await;
+        let called = ahead.claimed_at;
+        let own = if own_is_earlier { called - TICK } else { called + TICK };
+        sqlx::query("update refresh set unsure_since = $1 where state = 'waiting'")
+            .bind(own)
+            .execute(&pool)
+            .await
+            .unwrap();
+        fail(&store, ahead, None, true).await;
+        assert_eq!(next_claim(&store).await.unsure_since, Some(own.min(called)));
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn late_events_that_go_on_alone_ask_first_too(pool: PgPool) {
     let store = store(&pool);
     let ahead = one_behind_another(&store).await;

@@ -4,7 +4,9 @@
 mod audit;
 mod claim;
 mod doubt;
+mod fence;
 mod migration;
+mod order;
 mod plan;
 mod readiness;
 mod retention;

@@ -42,6 +42,25 @@ async fn a_lock_that_somebody_holds_puts_no_event_off(_: PgPoolOptions, options:
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_that_another_worker_plans_holds_up_no_other(pool: PgPool) {
+    let store = store(&pool);
+    let config = config(&[("a", 1)]);
+    store.register_targets(&config).await.unwrap();
+    for (event, run) in [("wev_1", 1), ("wev_2", 2)] {
+        deliver(&store, &body(event, run, now(&store))).await;
+    }
+    let mut other = pool.begin().await.unwrap();
+    sqlx::query("select from event where event_key = 'wev_1' for update")
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    assert_eq!(store.plan_next(&config).await.unwrap().unwrap().event_id, "wev_2");
+    assert_eq!(store.plan_next(&config).await.unwrap(), None);
+    other.rollback().await.unwrap();
+    assert_eq!(store.plan_next(&config).await.unwrap().unwrap().event_id, "wev_1");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_database_that_freezes_does_not_hold_a_worker_for_ever(
     _: PgPoolOptions,
     options: PgConnectOptions,

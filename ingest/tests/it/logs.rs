@@ -38,6 +38,9 @@ async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool
     let body = event_with("logged-event", "", r#","jobName":"x\r\nlevel=error msg=\"fake\"""#);
     let signature = sign(SECRET, body.as_bytes());
     front.deliver(&body).await;
+    let newer = event_with("signed-with-the-second", "", "");
+    let with_second = [("Authorization", &*sign(NEW_SECRET, newer.as_bytes()))];
+    front.post("/webhooks/dbt/prod", &with_second, &newer).await;
     front.deliver("CANARY-of-a-body-that-is-not-understood").await;
     front.post("/webhooks/dbt/prod", &[("Authorization", SECRET)], &body).await;
     front.post("/webhooks/dbt/prod?CANARY-in-a-query", &[("Authorization", "CANARY")], "x").await;
@@ -70,6 +73,14 @@ async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool
         "{}",
         told[0]
     );
+    for (event, secret) in [("logged-event", 1), ("signed-with-the-second", 2)] {
+        let which = format!("\"secret\":{secret}");
+        let event = format!("\"event.id\":\"{event}\"");
+        assert!(
+            log.lines().any(|line| line.contains(&event) && line.contains(&which)),
+            "a secret that nobody uses any more can be told: {log}"
+        );
+    }
     let quarantined = log.lines().find(|line| line.contains("delivery quarantined")).unwrap();
     assert!(
         quarantined.contains("\"level\":\"WARN\"") && quarantined.contains("\"why\""),

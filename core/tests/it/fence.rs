@@ -1,0 +1,139 @@
+//! A worker that comes too late with what came of its call: whatever that is, it writes nothing.
+
+use std::time::Duration;
+
+use afterrun_core::Store;
+use afterrun_core::attempt::Call;
+use afterrun_core::refresh::{Bounds, Claimed, LEASE, MOST_LOST_LEASES, Recorded};
+use afterrun_core::transition::{Confirm, Next, Requeue};
+use sqlx::PgPool;
+
+use crate::scene::{DAY, claim, config, planned, store};
+
+const BOUNDS: Bounds = Bounds { give_up_after: DAY, deadline: DAY };
+
+fn started() -> Next {
+    Next::Confirm(Confirm {
+        remote_id: "r".into(),
+        url: None,
+        adopted: false,
+        found: false,
+        after: Duration::ZERO,
+    })
+}
+
+fn requeued(give_back: bool, unsure: bool) -> Next {
+    Next::Requeue(Requeue {
+        after: Duration::ZERO,
+        reason: None,
+        error: Some("503".into()),
+        give_back,
+        unsure,
+    })
+}
+
+/// All that can come of a call; a start only of a trigger.
+fn all_ends(confirming: bool) -> Vec<Next> {
+    let mut ends = vec![
+        requeued(false, false),
+        requeued(true, true),
+        Next::Succeed { started_at: None },
+        Next::Fail {
+            reason: "no".into(),
+            error: None,
+            late_events: Some(Duration::ZERO),
+            unsure: true,
+        },
+        Next::Cancel { reason: "stop".into(), error: None, called: false, unsure: true },
+    ];
+    ends.push(if confirming {
+        Next::PollAgain { after: Duration::ZERO, error: None }
+    } else {
+        started()
+    });
+    ends
+}
+
+async fn next_claim(store: &Store, worker: &str) -> Claimed {
+    let mut claims = claim(store, worker, 10, &[]).await;
+    assert_eq!(claims.len(), 1);
+    claims.pop().unwrap()
+}
+
+/// The first claim of a new refresh: to start it, or to ask how it is getting on.
+async fn first_claim(store: &Store, run: u64, confirming: bool) -> Claimed {
+    planned(store, &config(&[("a", 1)]), &format!("wev_{run}"), run).await;
+    let claimed = next_claim(store, "late").await;
+    if !confirming {
+        return claimed;
+    }
+    store.record(claimed, started(), &Call::default(), BOUNDS).await.unwrap();
+    next_claim(store, "late").await
+}
+
+/// Everything that a record may change.
+async fn all_rows(store: &Store) -> Vec<String> {
+    sqlx::query_scalar(
+        "select refresh::text from refresh
+         union all select attempt::text from attempt
+         union all select refresh_cause::text from refresh_cause
+         union all select target_state::text from target_state
+         order by 1",
+    )
+    .fetch_all(store.pool())
+    .await
+    .unwrap()
+}
+
+async fn nothing_is_written(store: &Store, late: Claimed, end: Option<Next>) {
+    let before = all_rows(store).await;
+    let what = format!("{end:?}");
+    let recorded = match end {
+        Some(next) => store.record(late, next, &Call::default(), BOUNDS).await,
+        None => store.hand_back(late).await,
+    };
+    assert_eq!(recorded.unwrap(), Recorded::Superseded, "{what}");
+    assert_eq!(all_rows(store).await, before, "{what}");
+}
+
+/// The ends and, as `None`, a claim that is handed back.
+fn all_records(confirming: bool) -> impl Iterator<Item = Option<Next>> {
+    all_ends(confirming).into_iter().map(Some).chain([None])
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_worker_whose_refresh_another_has_taken_over_writes_nothing(pool: PgPool) {
+    let store = store(&pool);
+    let mut run = 0;
+    for confirming in [false, true] {
+        for end in all_records(confirming) {
+            run += 1;
+            let late = first_claim(&store, run, confirming).await;
+            store.clock().advance(LEASE);
+            let newer = next_claim(&store, "newer").await;
+            nothing_is_written(&store, late, end).await;
+            let succeeds = Next::Succeed { started_at: None };
+            let recorded = store.record(newer, succeeds, &Call::default(), BOUNDS).await.unwrap();
+            assert_eq!(recorded, Recorded::Succeeded);
+        }
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_worker_whose_refresh_was_given_up_writes_nothing(pool: PgPool) {
+    let store = store(&pool);
+    let mut run = 0;
+    for confirming in [false, true] {
+        for end in all_records(confirming) {
+            run += 1;
+            let mut late = first_claim(&store, run, confirming).await;
+            for _ in 1..MOST_LOST_LEASES {
+                store.clock().advance(LEASE);
+                late = next_claim(&store, "late").await;
+            }
+            store.clock().advance(LEASE);
+            assert_eq!(store.give_up_lost().await.unwrap(), [late.id]);
+            nothing_is_written(&store, late, end).await;
+        }
+    }
+}
