@@ -168,10 +168,11 @@ pub fn next(
         Verdict::Found { remote_id, url, began } => {
             // Our call was made after every event that it was made for had arrived, so what began
             // since covers them, whoever started it. All else is seen to its end, and must prove
-            // its start: what began before the call, and ours where an event joined since.
-            let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(0);
-            let covers = since >= claimed.fresh_after.trunc_subsecs(0)
-                && began.is_none_or(|began| began >= since);
+            // its start: what began before the call, and ours where an event joined since. A tool
+            // may tell the start to the second only; both of ours are known exactly.
+            let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MAX_UTC);
+            let covers = since >= claimed.fresh_after
+                && began.is_none_or(|began| began >= since.trunc_subsecs(0));
             Next::Confirm(Confirm {
                 remote_id,
                 url,

@@ -148,6 +148,21 @@ fn what_began_since_a_lost_call_counts_if_the_call_was_made_after_the_run_ended(
 }
 
 #[test]
+fn what_began_before_a_run_ended_in_the_same_second_must_prove_its_start() {
+    let ended = at(50) + TimeDelta::milliseconds(800);
+    let found = |called, began| {
+        let claimed = Claimed { fresh_after: ended, unsure_since: Some(called), ..trigger() };
+        match after(&claimed, Verdict::Found { remote_id: "r".into(), url: None, began }) {
+            Next::Confirm(Confirm { adopted, .. }) => adopted,
+            other => panic!("not seen to its end: {other:?}"),
+        }
+    };
+    let called = at(50) + TimeDelta::milliseconds(200);
+    assert!(found(called, Some(called)), "an event of the same second joined since");
+    assert!(!found(ended, Some(at(50))), "a tool may tell the second alone");
+}
+
+#[test]
 fn a_failure_is_tried_again_until_the_policy_is_used_up() {
     let again = requeued(after(&trigger(), failed(Some(RetryAfter(None)))));
     assert!(again.after <= Duration::from_millis(7500) && !again.unsure && !again.give_back);
