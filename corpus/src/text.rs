@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::bodies::{Body, event_with};
 
 /// What people who mean harm write where a name belongs.
-pub(crate) const HARMFUL: [(u16, &str); 24] = [
+pub const HARMFUL: [(u16, &str); 24] = [
     (91, "'); drop table event;--"),
     (91, "$1"),
     (91, "%s%n"),

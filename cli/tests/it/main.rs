@@ -3,6 +3,7 @@
 
 mod canary;
 mod check;
+mod corpus;
 mod demo;
 mod harness;
 mod history;

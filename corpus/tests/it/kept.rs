@@ -8,7 +8,26 @@ use afterrun_core::Store;
 use afterrun_core::dbt;
 use afterrun_core::history::{EventFilter, EventState, RefreshFilter};
 use afterrun_corpus::targets::readers;
+use serde_json::{Map, Value};
 use sqlx::PgPool;
+
+/// The sender's own words, which are data and kept as they came; whoever shows them makes them fit.
+/// All other text is ours, or a tool's, and is fit for a terminal as it stands.
+const SENT: [&str; 13] = [
+    "event_type",
+    "account_id",
+    "project_id",
+    "project_name",
+    "environment_id",
+    "environment_name",
+    "job_id",
+    "job_name",
+    "run_id",
+    "run_status",
+    "run_reason",
+    "subject",
+    "subject_name",
+];
 
 /// Puts every query of the product over all that is there.
 pub(crate) async fn everything_is_readable(store: &Store, pool: &PgPool) {
@@ -23,7 +42,11 @@ pub(crate) async fn everything_is_readable(store: &Store, pool: &PgPool) {
             .await
             .unwrap_or_else(|error| panic!("{view}: {error}"));
         for row in rows {
-            let _: serde_json::Value = serde_json::from_str(&row).unwrap();
+            let row: Map<String, Value> = serde_json::from_str(&row).unwrap();
+            for (column, value) in row.iter().filter(|(column, _)| !SENT.contains(&&***column)) {
+                let text = value.as_str().unwrap_or_default();
+                assert!(!text.chars().any(char::is_control), "{view}: {column}: {text:?}");
+            }
         }
     }
 

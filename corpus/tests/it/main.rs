@@ -5,6 +5,7 @@
 #[path = "../../../ingest/tests/it/harness.rs"]
 mod harness;
 
+mod attempts;
 mod bodies;
 mod kept;
 mod listener;

@@ -6,7 +6,7 @@ use crate::{bodies, signature, slow, wire};
 
 /// Where the numbers are that no table here has.
 const ELSEWHERE: [(u16, &str); 3] = [
-    (42, "core/tests/config/secrets.rs: blanks around a secret are a warning"),
+    (42, "core/tests/config/values.rs: blanks around a secret are a warning"),
     (101, "listener.rs; redirects: worker/src/connectors/contract.rs"),
     (105, "listener.rs"),
 ];

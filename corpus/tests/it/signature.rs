@@ -5,62 +5,13 @@ use std::time::Duration;
 
 use afterrun_core::Clock;
 use afterrun_core::config::{Retention, SourceKind};
-use afterrun_corpus::event;
+use afterrun_corpus::wire::PATH;
+use afterrun_corpus::{Credential, event, wrong_credentials};
 use afterrun_ingest::Limits;
 use sqlx::PgPool;
 
 use crate::harness::*;
 use crate::watch::Watch;
-
-const PATH: &str = "/webhooks/dbt/prod";
-
-/// Values of `Authorization` that are none for this body.
-fn wrong(body: &str) -> Vec<(u16, &'static str, Vec<String>)> {
-    let bytes = body.as_bytes();
-    let right = sign(SECRET, bytes);
-    let changed = |at: usize| {
-        let mut digits = right.clone().into_bytes();
-        digits[at] = if digits[at] == b'0' { b'1' } else { b'0' };
-        String::from_utf8(digits).unwrap()
-    };
-    // `０` to `９` and `ａ` to `ｆ`, as they are typed in the East.
-    let wide = right.chars().map(|c| char::from_u32(c as u32 + 0xfee0).unwrap()).collect();
-    vec![
-        (28, "none", vec![]),
-        (29, "an empty one", vec![String::new()]),
-        (29, "a blank one", vec!["   ".to_owned()]),
-        (30, "64 zeros", vec!["0".repeat(64)]),
-        (31, "the last digit changed", vec![changed(63)]),
-        (32, "the first digit changed", vec![changed(0)]),
-        (33, "63 digits", vec![right[..63].to_owned()]),
-        (33, "62 digits", vec![right[..62].to_owned()]),
-        (33, "65 digits", vec![format!("{right}0")]),
-        (33, "128 digits", vec![right.repeat(2)]),
-        (35, "no digits", vec!["z".repeat(64)]),
-        (35, "digits of full width", vec![wide]),
-        (35, "an escaped digit", vec![format!("%41{}", &right[..61])]),
-        (35, "a blank inside", vec![format!("{} {}", &right[..32], &right[32..])]),
-        (35, "with 0x before it", vec![format!("0x{right}")]),
-        (35, "in quotes", vec![format!("\"{right}\"")]),
-        (36, "the prefix of GitHub", vec![format!("sha256={right}")]),
-        (36, "the word Bearer", vec![format!("Bearer {right}")]),
-        (36, "in base64", vec!["q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=".to_owned()]),
-        (36, "two in one", vec![format!("{right}, {right}")]),
-        (36, "the same twice", vec![right.clone(), right.clone()]),
-        (36, "a right one and a wrong one", vec![right.clone(), changed(0)]),
-        (38, "with another source's secret", vec![sign(OTHER_SECRET, bytes)]),
-        (39, "with a secret of last year", vec![sign("a secret of last year", bytes)]),
-        (41, "with the empty key", vec![sign("", bytes)]),
-        (
-            43,
-            "of the same event written otherwise",
-            vec![sign(SECRET, body.replace(',', ", ").as_bytes())],
-        ),
-        (44, "of another body", vec![sign(SECRET, event("another").as_bytes())]),
-        (45, "of the length of MD5", vec![right[..32].to_owned()]),
-        (45, "of the length of SHA-1", vec![right[..40].to_owned()]),
-    ]
-}
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn every_other_credential_than_the_right_one_gets_the_same_401(pool: PgPool) {
@@ -75,7 +26,7 @@ async fn every_other_credential_than_the_right_one_gets_the_same_401(pool: PgPoo
         assert_eq!(names(answer), names(&unsigned), "{case}");
     };
     let mut watch = Watch::start();
-    for (number, name, values) in wrong(&body) {
+    for Credential { number, name, values } in wrong_credentials(SECRET, OTHER_SECRET, &body) {
         let headers: Vec<_> =
             values.iter().map(|value| ("Authorization", value.as_str())).collect();
         same(&front.post(PATH, &headers, &body).await, &format!("{number} {name}"));
@@ -172,6 +123,6 @@ async fn a_replay_is_a_duplicate_a_second_later_and_after_its_body_went(pool: Pg
 
 /// The numbers that stand in this file.
 pub(crate) fn numbers() -> Vec<u16> {
-    let wrong = wrong("").into_iter().map(|(number, ..)| number);
+    let wrong = wrong_credentials(SECRET, OTHER_SECRET, "").into_iter().map(|case| case.number);
     wrong.chain([34, 37, 39, 40, 46, 47, 48]).collect()
 }

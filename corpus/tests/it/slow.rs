@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use afterrun_core::Clock;
 use afterrun_corpus::event;
+use afterrun_corpus::wire::{MIB, PATH, by_hand};
 use afterrun_ingest::Limits;
 use sqlx::PgPool;
 
 use crate::harness::*;
 use crate::watch::Watch;
-use crate::wire::{MIB, PATH, by_hand};
 
 /// Numbers 1 to 4 and 13, with limits so small that a test reaches them.
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
@@ -37,14 +37,14 @@ async fn what_dawdles_is_ended_in_time_and_leaves_nothing(pool: PgPool) {
         // against the limits of size and time as ever.
         (
             "11 a chunk of every byte there is",
-            by_hand(&[chunks], &body, "FFFFFFFFFFFFFFFF\r\nx"),
+            by_hand(SECRET, &[chunks], &body, "FFFFFFFFFFFFFFFF\r\nx"),
             false,
             false,
             Some(408),
         ),
         (
             "13 chunks without an end",
-            by_hand(&[chunks], &body, "5\r\nabcde\r\n"),
+            by_hand(SECRET, &[chunks], &body, "5\r\nabcde\r\n"),
             false,
             false,
             Some(408),
