@@ -18,8 +18,9 @@ use tracing_subscriber::fmt::MakeWriter;
 const WAITING: usize = 8192;
 /// How long the end of the program waits for a reader to take what is left.
 const FLUSH: Duration = Duration::from_secs(1);
-/// The libraries say at `info` what only their authors want to know.
-const QUIET: &str = "actix_server=warn,sqlx=warn";
+/// The libraries say at `info` what only their authors want to know; and actix calls it an error that
+/// a stranger's bytes are no HTTP, so that anyone could fill a log with errors.
+const QUIET: &str = "actix_server=warn,actix_http::h1::dispatcher=off,sqlx=warn";
 
 /// `AFTERRUN_LOG` or `RUST_LOG` has a value that means nothing.
 #[derive(Debug, thiserror::Error)]
