@@ -5,6 +5,7 @@ mod ingest;
 mod migrated;
 mod worker;
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
@@ -30,26 +31,22 @@ pub(crate) fn configuration(path: &Path) -> anyhow::Result<Config> {
 
 /// Opens a listening socket, naming the setting that says where.
 pub(crate) fn listen(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    let bind = || {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        Ok::<_, std::io::Error>(listener)
-    };
-    bind().with_context(|| unable(address, setting))
+    usable(TcpListener::bind(address), address, setting)
 }
 
 /// The same for an address on which other instances may listen too.
 pub(crate) fn listen_beside(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    let share = || {
-        let listener = afterrun_ingest::share(address)?;
-        listener.set_nonblocking(true)?;
-        Ok::<_, std::io::Error>(listener)
-    };
-    share().with_context(|| unable(address, setting))
+    usable(afterrun_ingest::share(address), address, setting)
 }
 
-fn unable(address: SocketAddr, setting: &str) -> String {
-    format!("could not listen on {address}; {setting} can name another address")
+fn usable(
+    opened: io::Result<TcpListener>,
+    address: SocketAddr,
+    setting: &str,
+) -> anyhow::Result<TcpListener> {
+    opened.and_then(|listener| listener.set_nonblocking(true).map(|()| listener)).with_context(
+        || format!("could not listen on {address}; {setting} can name another address"),
+    )
 }
 
 /// Ends the connections in order. One that does not end must not hold the process up.

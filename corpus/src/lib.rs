@@ -2,9 +2,9 @@
 //!
 //! [`bodies()`] are signed rightly and wrong otherwise, [`wrong_credentials()`] are no signature, and
 //! [`wires()`] are HTTP to the byte. The tests of this crate put each of them through a real socket
-//! into a real Postgres; those of the program put them into the program. [`targets`] are functions over any bytes that panic
-//! when a promise is broken: a property test drives them here, libFuzzer in `fuzz/`, and both begin
-//! with [`seeds()`].
+//! into a real Postgres; those of the program put them into the program. [`targets`] are functions
+//! over any bytes that panic when a promise is broken: a property test drives them here, libFuzzer in
+//! `fuzz/`, and both begin with [`seeds()`].
 
 mod bodies;
 mod credentials;

@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::pump::{Pump, Reunite as _};
+use self::pump::Pump;
 
 /// What is wrong with a road for as long as it lasts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -203,7 +203,7 @@ impl Shared {
         self.state().open.retain(|other| !Arc::ptr_eq(other, &line));
     }
 
-    async fn run(&self, mut from: TcpStream, line: &Line) {
+    async fn run(&self, mut from: TcpStream, line: &Arc<Line>) {
         if line.silence.is_cancelled() {
             return dead(from, line).await;
         }
@@ -226,8 +226,8 @@ impl Shared {
         }
         let hard =
             line.cut.is_cancelled() && *line.hard.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(to) = there.write.reunite_with(back.read) else { return };
-        let Ok(whole) = back.write.reunite_with(there.read) else { return };
+        let Ok(to) = back.read.reunite(there.write) else { return };
+        let Ok(whole) = there.read.reunite(back.write) else { return };
         from = whole;
         if hard {
             reset(&to);

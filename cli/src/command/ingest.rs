@@ -5,6 +5,7 @@ use std::path::Path;
 use afterrun_console::Health;
 use afterrun_core::config::Config;
 use afterrun_core::{env, shutdown};
+use afterrun_ingest::Limits;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,8 @@ pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()>
     let public = listen_public(args.public.listen, "AFTERRUN_LISTEN")?;
     let private = listen(args.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
 
-    let service = IngestService::new(database, &sources, &retention, public, args.drain)?;
+    let limits = Limits { drain: args.drain, ..Limits::default() };
+    let service = IngestService::new(database, &sources, &retention, public, limits)?;
     let health =
         afterrun_console::serve(private, Health::new(service.store().clone(), stop.clone()))
             .context("could not serve the private listener")?;

@@ -2,11 +2,11 @@
 
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::Duration;
 
 use afterrun_console::Health;
 use afterrun_core::config::Config;
 use afterrun_core::shutdown;
+use afterrun_ingest::Limits;
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,7 @@ pub(crate) async fn serve_both(
         &sources,
         &retention,
         listeners.public,
-        Duration::ZERO,
+        Limits::default(),
     )?;
     let worker = WorkerService::new(database.clone(), config)?;
     let health = afterrun_console::serve(

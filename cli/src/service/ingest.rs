@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
 
 use afterrun_core::config::{Retention, Source};
 use afterrun_core::{Clock, Store, pool};
@@ -29,10 +28,9 @@ impl IngestService {
         sources: &BTreeMap<String, Source>,
         retention: &Retention,
         listener: TcpListener,
-        drain: Duration,
+        limits: Limits,
     ) -> anyhow::Result<Self> {
         let store = Store::new(pool::ingest_pool(database, CONNECTIONS), Clock::Database);
-        let limits = Limits { drain, ..Limits::default() };
         let ingest = Arc::new(Ingest::new(store.clone(), sources, retention, limits));
         let serving = afterrun_ingest::serve(listener, Arc::clone(&ingest))
             .context("could not serve the public listener")?;

@@ -4,7 +4,7 @@ use afterrun_simulators::mode::Report;
 use afterrun_simulators::tableau::Item;
 use afterrun_simulators::{Mode, ModeOptions, Tableau, TableauOptions};
 
-use crate::harness::{Home, source};
+use crate::harness::{Home, mode_connection, source};
 
 #[test]
 fn every_mistake_is_named_with_file_line_and_key() {
@@ -105,17 +105,13 @@ async fn a_live_check_says_what_it_found_and_fails_on_what_it_did_not() {
     let configure = |workbook: &str| {
         home.configure(&format!(
             "{}connections:
-  mode: {{ kind: mode, workspace: {}, token: {}, secret: {}, base_url: \"{}\" }}
-  tableau: {{ kind: tableau, server: \"{}\", site: {}, token_name: {}, token_secret: {} }}
+{}  tableau: {{ kind: tableau, server: \"{}\", site: {}, token_name: {}, token_secret: {} }}
 targets:
   report: {{ connection: mode, report: 5d1b2c3d4e5f }}
   workbook: {{ connection: tableau, workbook: {workbook} }}
 ",
             source("a-secret"),
-            mode.workspace(),
-            mode.token(),
-            mode.secret(),
-            mode.url(),
+            mode_connection(&mode),
             tableau.url(),
             tableau.site(),
             tableau.token_name(),

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use afterrun_simulators::Mode;
 use sqlx::{ConnectOptions as _, PgPool};
 
 /// Longer than anything takes on a slow machine.
@@ -114,6 +115,17 @@ impl Home {
 /// A configuration of one dbt source.
 pub(crate) fn source(secret: &str) -> String {
     format!("sources:\n  prod: {{ kind: dbt, secrets: [\"{secret}\"] }}\n")
+}
+
+/// The connection `mode` to a played Mode, as a line below `connections`.
+pub(crate) fn mode_connection(mode: &Mode) -> String {
+    format!(
+        "  mode: {{ kind: mode, workspace: {}, token: {}, secret: {}, base_url: \"{}\" }}\n",
+        mode.workspace(),
+        mode.token(),
+        mode.secret(),
+        mode.url()
+    )
 }
 
 impl Ended {

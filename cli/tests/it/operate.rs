@@ -6,7 +6,7 @@ use afterrun_simulators::{Mode, ModeOptions, Pace};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::harness::{Home, Running, SECRET, eventually, source};
+use crate::harness::{Home, Running, SECRET, eventually, mode_connection, source};
 
 const REPORT: &str = "5d1b2c3d4e5f";
 
@@ -23,8 +23,7 @@ impl Scene {
         mode.add_report(Report::new(REPORT, "Sales"));
         home.configure(&format!(
             "{}connections:
-  mode: {{ kind: mode, workspace: {}, token: {}, secret: {}, base_url: \"{}\" }}
-targets:
+{}targets:
   sales-report: {{ connection: mode, report: {REPORT} }}
   mode: {{ connection: mode, report: {REPORT} }}
 routes:
@@ -33,10 +32,7 @@ defaults:
   confirm: {{ poll: 50ms, poll_max: 200ms, deadline: 1m }}
 ",
             source(SECRET),
-            mode.workspace(),
-            mode.token(),
-            mode.secret(),
-            mode.url()
+            mode_connection(&mode)
         ));
         let up = home.start(&["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         up.says("\"working\"");

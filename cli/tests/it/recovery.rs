@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::runtime::Runtime;
 
-use crate::harness::{Home, Running, SECRET, source};
+use crate::harness::{Home, Running, SECRET, mode_connection, source};
 
 const REPORT: &str = "5d1b2c3d4e5f";
 const BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -48,8 +48,7 @@ impl Scene {
         let home = Home::new().with("DATABASE_URL", by_road.to_url_lossy().as_str());
         home.configure(&format!(
             "{}connections:
-  mode: {{ kind: mode, workspace: {}, token: {}, secret: {}, base_url: \"{}\" }}
-targets:
+{}targets:
   sales-report: {{ connection: mode, report: {REPORT} }}
 routes:
   - {{ name: nightly, on: success, refresh: [sales-report] }}
@@ -57,10 +56,7 @@ defaults:
   confirm: {{ poll: 50ms, poll_max: 200ms, deadline: 1m }}
 ",
             source(SECRET),
-            mode.workspace(),
-            mode.token(),
-            mode.secret(),
-            mode.url()
+            mode_connection(&mode)
         ));
         let (ingest, worker) = (home.ingest(), home.worker());
         worker.says("\"working\"");

@@ -6,7 +6,7 @@ use afterrun_simulators::{Mode, ModeOptions, Pace};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::harness::{Home, Running, SECRET, eventually, source};
+use crate::harness::{Home, Running, SECRET, eventually, mode_connection, source};
 
 const PATH_TOKEN: &str = "a-path-token-of-twenty-or-more";
 
@@ -69,8 +69,7 @@ fn configure(home: &Home, mode: &Mode) {
     home.configure(&format!(
         "{}  push: {{ kind: mode, connection: mode, path_token: {PATH_TOKEN} }}
 connections:
-  mode: {{ kind: mode, workspace: {}, token: {}, secret: {}, base_url: \"{}\" }}
-targets:
+{}targets:
   sales: {{ connection: mode, report: 5d1b2c3d4e5f }}
   gone: {{ connection: mode, report: 00000000dead }}
   both: {{ connection: mode, report: 5d1b2c3d4e5f }}
@@ -82,10 +81,7 @@ defaults:
   retention: {{ events: 1d, keys: 2d }}
 ",
         source(SECRET),
-        mode.workspace(),
-        mode.token(),
-        mode.secret(),
-        mode.url()
+        mode_connection(mode)
     ));
 }
 

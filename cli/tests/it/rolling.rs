@@ -117,13 +117,3 @@ fn one_that_has_drained_ends() {
     ingest.says("health on ");
     assert_eq!(ingest.ends_on("TERM"), Some(0));
 }
-
-#[test]
-fn an_address_is_not_shared_with_one_who_does_not_share_it() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let home = Home::new().with("DATABASE_URL", "postgres://user@127.0.0.1:1/nowhere");
-    home.configure_source();
-    let ended = home.run(&["ingest", "--share-port", "--listen", &address]).exits(1);
-    assert!(ended.err.contains(&address) && ended.err.contains("AFTERRUN_LISTEN"), "{ended}");
-}

@@ -88,8 +88,13 @@ fn an_address_that_is_taken_is_named_with_the_setting_that_says_another() {
     let address = taken.local_addr().unwrap().to_string();
     let home = Home::new().with("DATABASE_URL", "postgres://user@127.0.0.1:1/nowhere");
     home.configure_source();
-    let ended = home.run(&["ingest", "--listen", &address]).exits(1);
-    assert!(ended.err.contains(&address) && ended.err.contains("AFTERRUN_LISTEN"), "{ended}");
+    // It may be shared only with one who shares it.
+    for arguments in
+        [&["ingest", "--listen", &address][..], &["ingest", "--share-port", "--listen", &address]]
+    {
+        let ended = home.run(arguments).exits(1);
+        assert!(ended.err.contains(&address) && ended.err.contains("AFTERRUN_LISTEN"), "{ended}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use afterrun_simulators::mode::Report;
 use afterrun_simulators::{Mode, ModeOptions, Pace};
 use sqlx::PgPool;
 
-use crate::harness::{Home, SECRET, eventually, kill_server, source};
+use crate::harness::{Home, SECRET, eventually, kill_server, mode_connection, source};
 
 const UP: [&str; 5] = ["up", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
 
@@ -20,8 +20,7 @@ async fn mode() -> Mode {
 fn configuration(mode: &Mode) -> String {
     format!(
         "{}connections:
-  mode: {{ kind: mode, workspace: {}, token: {}, secret: {}, base_url: \"{}\" }}
-targets:
+{}targets:
   sales-report: {{ connection: mode, report: 5d1b2c3d4e5f }}
 routes:
   - {{ name: nightly, on: success, jobs: [4242], refresh: [sales-report] }}
@@ -29,10 +28,7 @@ defaults:
   confirm: {{ poll: 100ms, poll_max: 1s, deadline: 1m }}
 ",
         source(SECRET),
-        mode.workspace(),
-        mode.token(),
-        mode.secret(),
-        mode.url()
+        mode_connection(mode)
     )
 }
 

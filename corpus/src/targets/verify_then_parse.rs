@@ -2,8 +2,8 @@
 
 use afterrun_core::dbt;
 use afterrun_ingest::fuzzing::verified_by;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+
+use crate::wire::sign;
 
 const SECRETS: [&str; 3] = ["the first", "the second", "the one to come"];
 
@@ -39,9 +39,4 @@ pub fn verify_then_parse(bytes: &[u8]) {
         assert_eq!(verified_by(&SECRETS, &[right.as_bytes()], &body[..body.len() - 1]), None);
     }
     drop(dbt::read(body));
-}
-
-fn sign(secret: &str, body: &[u8]) -> String {
-    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes any key");
-    hex::encode(mac.chain_update(body).finalize().into_bytes())
 }

@@ -1,9 +1,9 @@
 //! One direction of a connection: forwards bytes under the trouble of the hour.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 
@@ -12,7 +12,7 @@ use super::{Held, Line, Shared, Trouble, Watch, Way};
 /// One direction of a connection.
 pub(super) struct Pump<'a> {
     shared: &'a Shared,
-    line: &'a Line,
+    line: &'a Arc<Line>,
     way: Way,
     pub(super) read: OwnedReadHalf,
     pub(super) write: OwnedWriteHalf,
@@ -21,21 +21,10 @@ pub(super) struct Pump<'a> {
     tail: Vec<u8>,
 }
 
-/// Makes a whole connection of its halves.
-pub(super) trait Reunite {
-    fn reunite_with(self, read: OwnedReadHalf) -> io::Result<TcpStream>;
-}
-
-impl Reunite for OwnedWriteHalf {
-    fn reunite_with(self, read: OwnedReadHalf) -> io::Result<TcpStream> {
-        read.reunite(self).map_err(io::Error::other)
-    }
-}
-
 impl<'a> Pump<'a> {
     pub(super) fn new(
         shared: &'a Shared,
-        line: &'a Line,
+        line: &'a Arc<Line>,
         way: Way,
         read: OwnedReadHalf,
         write: OwnedWriteHalf,
@@ -59,16 +48,8 @@ impl<'a> Pump<'a> {
             let bytes = &buffer[..count];
             if let Some(watch) = self.seen(bytes) {
                 let (passes, when_it_may) = oneshot::channel();
-                let line = self
-                    .shared
-                    .state()
-                    .open
-                    .iter()
-                    .find(|line| std::ptr::eq(&***line, self.line))
-                    .cloned();
-                if let Some(line) = line
-                    && watch.found.send(Held { line, passes: Some(passes) }).is_ok()
-                {
+                let held = Held { line: Arc::clone(self.line), passes: Some(passes) };
+                if watch.found.send(held).is_ok() {
                     // Dropping is leave to go on.
                     let _ = when_it_may.await;
                 }
