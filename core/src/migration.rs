@@ -4,12 +4,15 @@
 //! not get its locks at once steps aside and is tried again, since all that comes later waits behind
 //! it. A schema that is newer than this program is left as it is.
 
+mod watch;
+
 use std::fmt;
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, Migrator};
 
+pub use self::watch::Watch;
 use crate::{Doing as _, MIGRATOR, StoreError, roles};
 
 /// Where sqlx notes what it applied.
@@ -17,10 +20,13 @@ const TABLE: &str = "_sqlx_migrations";
 
 /// Limits that the owner may have by default are for other work. And should this process be killed,
 /// the server is to notice within two seconds, whatever it is at, lest the next migrator waits for
-/// nobody; not every system lets it look.
+/// nobody; not every system lets it look. One whose network died is noticed when its turn comes to
+/// speak.
 const PATIENT: &str = "
     set statement_timeout = 0;
     set lock_timeout = 0;
+    set idle_session_timeout = '10s';
+    set idle_in_transaction_session_timeout = '10s';
     do $$ begin
         perform set_config('client_connection_check_interval', '2s', false);
     exception when others then null;

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use afterrun_core::migration::{Step, migrate};
+use afterrun_core::migration::{Step, Watch, migrate};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::{MIGRATOR, env, roles};
 use anyhow::Context as _;
@@ -25,13 +25,10 @@ pub(crate) async fn run(args: args::Migrate) -> anyhow::Result<()> {
     let options = database::required()?;
     let (mut applied, mut tried) = (0, 0);
     let found = loop {
-        let mut connection = connect(&options, args.wait).await?;
+        let connection = connect(&options, args.wait).await?;
         tried += 1;
-        match work(&mut connection, args.roles, &mut applied).await {
-            Ok(found) => {
-                connection.close().await.context("could not end the connection in order")?;
-                break found;
-            }
+        match work(connection, &options, args.roles, &mut applied).await {
+            Ok(found) => break found,
             // What was under way is undone, and nobody but us may be there to do it.
             Err(error) if is_lost(&error) && tried < TRIES => {
                 let error = Chain(error.as_ref());
@@ -52,13 +49,11 @@ pub(crate) async fn run(args: args::Migrate) -> anyhow::Result<()> {
 
 /// Gives the migration that the schema is at, and counts those that it applied.
 async fn work(
-    connection: &mut PgConnection,
+    mut connection: PgConnection,
+    options: &PgConnectOptions,
     roles: bool,
     applied: &mut usize,
 ) -> anyhow::Result<i64> {
-    if roles {
-        make_roles(connection).await?;
-    }
     let (mut told, mut waiting) = (Ok(()), None);
     let tell = |step: Step<'_>| match step {
         Step::Applied(_) => {
@@ -69,7 +64,17 @@ async fn work(
         }
         Step::Waits(..) => waiting = Some(progress(&step)),
     };
-    let found = migrate(connection, tell).await.context("could not bring the schema up to date")?;
+    let watch = Watch::of(&mut connection, options).await?;
+    let migrating = async {
+        if roles {
+            make_roles(&mut connection).await?;
+        }
+        let migrated = migrate(&mut connection, tell).await;
+        let found = migrated.context("could not bring the schema up to date")?;
+        connection.close().await.context("could not end the connection in order")?;
+        anyhow::Ok(found)
+    };
+    let found = watch.over(migrating).await?;
     told?;
     Ok(found)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afterrun_core::Store;
-use afterrun_core::migration::{self, Step};
+use afterrun_core::migration::{self, Step, Watch};
 use afterrun_core::telemetry::Chain;
 use anyhow::Context as _;
 use sqlx::Connection as _;
@@ -66,6 +66,10 @@ pub(crate) async fn migrate_now(options: &PgConnectOptions) -> anyhow::Result<()
         Step::Applied(_) => tracing::info!("{step}"),
         Step::Waits(..) => tracing::warn!("{step}"),
     };
-    migration::migrate(&mut connection, tell).await.context(DOING)?;
-    connection.close().await.context(DOING)
+    let watch = Watch::of(&mut connection, options).await.context(DOING)?;
+    let migrating = async {
+        migration::migrate(&mut connection, tell).await?;
+        connection.close().await.map_err(anyhow::Error::from)
+    };
+    watch.over(migrating).await.context(DOING)
 }

@@ -13,6 +13,7 @@ mod operate;
 mod recovery;
 mod reload;
 mod replay;
+mod roadworks;
 mod roles;
 #[cfg(target_os = "linux")]
 mod rolling;

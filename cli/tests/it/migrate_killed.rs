@@ -1,15 +1,18 @@
-//! Five `afterrun migrate` at once, and the one at work is killed or loses its database in the
-//! middle of a migration.
+//! Five `afterrun migrate` at once, and the one at work is killed, loses its database or the network
+//! to it in the middle of a migration.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use afterrun_core::MIGRATOR;
 use afterrun_postgres::{Options, Server};
+use afterrun_simulators::network::Trouble;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{ConnectOptions as _, FromRow, PgPool};
+use url::Url;
 
 use crate::harness::{Home, Running, kill_server};
+use crate::roadworks::Roadworks;
 
 /// Shut for as long as it has a row: the first change of a table waits there, in the middle of the
 /// third migration.
@@ -49,9 +52,15 @@ struct Five {
 impl Five {
     /// Starts them before a gate that is shut.
     async fn start(pool: PgPool) -> Self {
+        let url = pool.connect_options().to_url_lossy();
+        Self::start_at(url, pool).await
+    }
+
+    /// The same, with the way to the database that this address is.
+    async fn start_at(url: Url, pool: PgPool) -> Self {
         sqlx::raw_sql(GATE).execute(&pool).await.unwrap();
         let named = |name: usize| {
-            let mut url = pool.connect_options().to_url_lossy();
+            let mut url = url.clone();
             url.query_pairs_mut().append_pair("application_name", &name.to_string());
             Home::new().with("DATABASE_URL", url.as_str())
         };
@@ -124,6 +133,21 @@ async fn one_whose_connection_is_cut_half_way_begins_again(pool: PgPool) {
     let cut = five.running[usize::try_from(at_work.name).unwrap()].as_ref().unwrap();
     cut.says("the database went away, beginning again");
     five.at_work(4, Some(at_work)).await;
+    five.end_well("").await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn one_whose_network_falls_silent_half_way_begins_again(pool: PgPool) {
+    let roadworks = Roadworks::to(&pool.connect_options()).await;
+    let road = &roadworks.road;
+    let five = Five::start_at(roadworks.by_road.to_url_lossy(), pool).await;
+    let at_work = five.at_work(4, None).await;
+    road.suffer(Trouble::Silence);
+    let silent = five.running[usize::try_from(at_work.name).unwrap()].as_ref().unwrap();
+    let said = silent.says("beginning again");
+    assert!(said.contains("silent"), "{said}");
+    road.suffer(Trouble::None);
+    // The server ends the one that it waits for in vain, by itself.
     five.end_well("").await;
 }
 

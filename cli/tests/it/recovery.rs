@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use afterrun_simulators::dbt::{self, Dbt, DbtOptions, Event, Run, RunStatus};
 use afterrun_simulators::mode::Report;
-use afterrun_simulators::network::{Road, Trouble};
+use afterrun_simulators::network::Trouble;
 use afterrun_simulators::{Mode, ModeOptions, Pace, SimClock};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
-use tokio::runtime::Runtime;
 
 use crate::harness::{Home, Running, SECRET, mode_connection, source};
+use crate::roadworks::Roadworks;
 
 const REPORT: &str = "5d1b2c3d4e5f";
 const BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -19,9 +19,7 @@ const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// `ingest` and `worker`, which reach their database by a road that can be broken.
 struct Scene {
     pool: PgPool,
-    road: Road,
-    /// Carries the road while the test waits for a process.
-    roadworks: Option<Runtime>,
+    roadworks: Roadworks,
     ingest: Running,
     worker: Running,
     dbt: Dbt,
@@ -31,21 +29,12 @@ struct Scene {
 
 impl Scene {
     async fn set(pool: PgPool) -> Self {
-        let to = pool.connect_options();
-        let roadworks = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let (host, port) = (to.get_host().to_owned(), to.get_port());
-        let road = roadworks.spawn(async move { Road::to_host(&host, port).await });
-        let road = road.await.unwrap().unwrap();
-
+        let roadworks = Roadworks::to(&pool.connect_options()).await;
         let options = ModeOptions { pace: Pace::millis(10, 10), ..ModeOptions::default() };
         let mode = Mode::start(options).await.unwrap();
         mode.add_report(Report::new(REPORT, "Sales"));
-        let by_road = PgConnectOptions::clone(&to).port(road.address().port());
-        let home = Home::new().with("DATABASE_URL", by_road.to_url_lossy().as_str());
+        let url = roadworks.by_road.to_url_lossy();
+        let home = Home::new().with("DATABASE_URL", url.as_str());
         home.configure(&format!(
             "{}connections:
 {}targets:
@@ -61,7 +50,7 @@ defaults:
         let (ingest, worker) = (home.ingest(), home.worker());
         worker.says("\"working\"");
         let dbt = Dbt::new(DbtOptions::new(ingest.webhooks(), SECRET));
-        Self { pool, road, roadworks: Some(roadworks), ingest, worker, dbt, runs: 0, _mode: mode }
+        Self { pool, roadworks, ingest, worker, dbt, runs: 0, _mode: mode }
     }
 
     /// The end of a run that no event has told of yet.
@@ -118,7 +107,6 @@ defaults:
         }
         assert_eq!(self.ingest.ends_on("TERM"), Some(0));
         assert_eq!(self.worker.ends_on("TERM"), Some(0));
-        self.roadworks.take().unwrap().shutdown_background();
     }
 
     fn said(&self) -> String {
@@ -155,11 +143,11 @@ async fn after_all_sessions_were_ended(pool: PgPool) {
 async fn after_the_server_refused_connections(pool: PgPool) {
     let mut scene = Scene::set(pool).await;
     scene.refreshes().await;
-    scene.road.suffer(Trouble::Refuse);
-    scene.road.cut(true);
+    scene.roadworks.road.suffer(Trouble::Refuse);
+    scene.roadworks.road.cut(true);
     scene.refuses().await;
     scene.worker.says("cannot work now");
-    scene.road.suffer(Trouble::None);
+    scene.roadworks.road.suffer(Trouble::None);
     scene.comes_back().await;
 }
 
@@ -167,9 +155,9 @@ async fn after_the_server_refused_connections(pool: PgPool) {
 async fn after_the_network_fell_silent(pool: PgPool) {
     let mut scene = Scene::set(pool).await;
     scene.refreshes().await;
-    scene.road.suffer(Trouble::Silence);
+    scene.roadworks.road.suffer(Trouble::Silence);
     scene.refuses().await;
-    scene.road.suffer(Trouble::None);
+    scene.roadworks.road.suffer(Trouble::None);
     scene.comes_back().await;
 }
 
@@ -177,10 +165,10 @@ async fn after_the_network_fell_silent(pool: PgPool) {
 async fn after_the_network_was_silent_for_as_long_as_a_step_may_take(pool: PgPool) {
     let mut scene = Scene::set(pool).await;
     scene.refreshes().await;
-    scene.road.suffer(Trouble::Silence);
+    scene.roadworks.road.suffer(Trouble::Silence);
     scene.refuses().await;
     scene.worker.says("cannot work now");
-    scene.road.suffer(Trouble::None);
+    scene.roadworks.road.suffer(Trouble::None);
     scene.comes_back().await;
 }
 
