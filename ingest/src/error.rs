@@ -3,6 +3,8 @@
 //! Invariant: no answer says more than its status does. Above all a 401 does not tell a wrong
 //! signature from an unknown source.
 
+use std::sync::Arc;
+
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -24,11 +26,11 @@ pub enum IngestError {
     #[error("too many requests are in flight")]
     Busy,
     #[error("the event could not be stored")]
-    Store(#[source] StoreError),
+    Store(#[source] Arc<StoreError>),
     #[error("the database did not store the event in time; it may have")]
     StoreTooSlow,
     #[error("storing the event failed by a bug")]
-    Panicked(#[source] tokio::task::JoinError),
+    Panicked,
     #[error("nothing lives at this path")]
     NotFound,
     #[error("this path takes {0} only")]
@@ -49,7 +51,7 @@ impl IngestError {
             Self::TooSlow => "request too slow",
             Self::Unreadable(_) => "malformed request",
             Self::Busy => "too many requests in flight",
-            Self::Store(_) | Self::StoreTooSlow | Self::Panicked(_) => "not stored, try again",
+            Self::Store(_) | Self::StoreTooSlow | Self::Panicked => "not stored, try again",
             Self::NotFound => "not found",
             Self::WrongMethod(_) => "method not allowed",
         }
@@ -64,7 +66,7 @@ impl IngestError {
             | Self::Busy
             | Self::NotFound
             | Self::WrongMethod(_) => true,
-            Self::Unauthorized | Self::Store(_) | Self::StoreTooSlow | Self::Panicked(_) => false,
+            Self::Unauthorized | Self::Store(_) | Self::StoreTooSlow | Self::Panicked => false,
         }
     }
 }
@@ -76,7 +78,7 @@ impl ResponseError for IngestError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Unreadable(_) => StatusCode::BAD_REQUEST,
-            Self::Busy | Self::Store(_) | Self::StoreTooSlow | Self::Panicked(_) => {
+            Self::Busy | Self::Store(_) | Self::StoreTooSlow | Self::Panicked => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -91,7 +93,7 @@ impl ResponseError for IngestError {
             Self::Unauthorized => {
                 answer.insert_header((WWW_AUTHENTICATE, "HMAC-SHA256 realm=\"afterrun\""));
             }
-            Self::Busy | Self::Store(_) | Self::StoreTooSlow | Self::Panicked(_) => {
+            Self::Busy | Self::Store(_) | Self::StoreTooSlow | Self::Panicked => {
                 answer.insert_header((RETRY_AFTER, "5"));
             }
             Self::WrongMethod(allowed) => {

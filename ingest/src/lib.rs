@@ -6,6 +6,7 @@
 //! every request is over within its limits.
 
 mod body;
+mod committer;
 mod connection;
 mod error;
 #[cfg(feature = "fuzzing")]
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use afterrun_core::config::{Retention, Source};
-use afterrun_core::event::{Delivery, Stored};
+use afterrun_core::event::Stored;
 use afterrun_core::{Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -37,9 +38,9 @@ pub use limits::Limits;
 pub use port::share;
 pub use serve::{Serving, serve};
 
+use committer::Committer;
 use nudge::Nudge;
 use refusals::Refusals;
-use signature::Verified;
 use sources::{SharedSources, Sources};
 use wake::Wake;
 
@@ -47,6 +48,7 @@ use wake::Wake;
 #[derive(Debug)]
 pub struct Ingest {
     store: Store,
+    committer: Committer,
     sources: SharedSources,
     limits: Limits,
     places: Arc<Semaphore>,
@@ -70,14 +72,16 @@ impl Ingest {
         retention: &Retention,
         limits: Limits,
     ) -> Self {
+        let tasks = TaskTracker::new();
         Self {
+            committer: Committer::new(store.clone(), limits.store, tasks.clone()),
             store,
             sources: SharedSources::new(Sources::new(sources, retention)),
             places: Arc::new(Semaphore::new(limits.in_flight)),
             limits,
             wake: Wake::default(),
             refusals: Refusals::default(),
-            tasks: TaskTracker::new(),
+            tasks,
             closing: CancellationToken::new(),
             runtime: Handle::current(),
         }
@@ -86,18 +90,6 @@ impl Ingest {
     /// Puts a new configuration in force, for every request that is verified from now on.
     pub fn reload(&self, sources: &BTreeMap<String, Source>, retention: &Retention) {
         self.sources.replace(Sources::new(sources, retention));
-    }
-
-    /// Stores what dbt signed.
-    async fn store(&self, delivery: &Verified) -> Result<Stored, IngestError> {
-        let store = self.store.clone();
-        let (source, body) = (delivery.source.clone(), delivery.body.clone());
-        let keys_kept = delivery.keys_kept;
-        self.in_time(async move {
-            let delivery = Delivery { source: &source, body: &body, keys_kept };
-            store.store(&delivery).await
-        })
-        .await
     }
 
     /// Stores what a BI tool says.
@@ -117,9 +109,9 @@ impl Ingest {
     ) -> Result<Stored, IngestError> {
         let storing = tokio::time::timeout(self.limits.store, storing);
         match self.tasks.spawn_on(storing, &self.runtime).await {
-            Ok(Ok(stored)) => stored.map_err(IngestError::Store),
+            Ok(Ok(stored)) => stored.map_err(|error| IngestError::Store(Arc::new(error))),
             Ok(Err(_elapsed)) => Err(IngestError::StoreTooSlow),
-            Err(panicked) => Err(IngestError::Panicked(panicked)),
+            Err(_panicked) => Err(IngestError::Panicked),
         }
     }
 

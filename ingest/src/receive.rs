@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::signature::Verified;
 use crate::{Ingest, IngestError};
 
-/// Answers after the commit, whatever the body says; see [`Ingest::store`] for the time it has.
+/// Answers after the commit, whatever the body says; see [`Committer`](crate::committer::Committer) for the time it has.
 pub(crate) async fn receive(
     delivery: Verified,
     ingest: Data<Ingest>,
 ) -> Result<HttpResponse, IngestError> {
-    let stored = ingest.store(&delivery).await?;
+    let stored = ingest.committer.store(&delivery).await?;
     log(&delivery, &stored);
     if matches!(stored, Stored::New { .. }) {
         ingest.wake();

@@ -5,6 +5,8 @@ mod audit;
 mod claim;
 mod doubt;
 mod fence;
+mod group;
+mod lease;
 mod migration;
 mod order;
 mod plan;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use afterrun_core::config::Config;
 use afterrun_core::event::{Delivery, Stored};
-use afterrun_core::refresh::{Claimed, Gate, Limit};
+use afterrun_core::refresh::{Claimed, Gate, Limit, RefreshId};
 use afterrun_core::{Clock, Store};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -101,6 +101,12 @@ pub(crate) async fn claim_of(
     limits: &[Limit],
     targets: &[String],
 ) -> Vec<Claimed> {
+    let due = judged(store, targets).await;
+    store.claim(worker, slots, limits, targets, &due).await.unwrap()
+}
+
+/// What may be started now of these targets.
+pub(crate) async fn judged(store: &Store, targets: &[String]) -> Vec<RefreshId> {
     let gate = |target: &String| Gate {
         target: target.clone(),
         per_day: None,
@@ -108,6 +114,5 @@ pub(crate) async fn claim_of(
         give_up_after: DAY,
     };
     let gates: Vec<Gate> = targets.iter().map(gate).collect();
-    let due = store.settle(&gates).await.unwrap();
-    store.claim(worker, slots, limits, targets, &due).await.unwrap()
+    store.settle(&gates).await.unwrap()
 }

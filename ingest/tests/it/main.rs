@@ -3,6 +3,7 @@
 
 mod accept;
 mod duplicate;
+mod group;
 mod harness;
 mod logs;
 mod nudge;

@@ -1,0 +1,126 @@
+//! What a claim looks at anew, since it may have changed since it was judged; and how long a lease
+//! holds.
+
+use std::time::Duration;
+
+use afterrun_core::Store;
+use afterrun_core::attempt::Call;
+use afterrun_core::refresh::{Bounds, Claimed, LEASE, MOST_LOST_LEASES, RefreshId};
+use afterrun_core::transition::{Confirm, Next};
+use sqlx::PgPool;
+
+use crate::scene::{DAY, claim, config, judged, planned, store};
+
+const TARGET: &str = "a-0";
+const BOUNDS: Bounds = Bounds { give_up_after: DAY, deadline: DAY };
+
+async fn one_planned(pool: &PgPool) -> Store {
+    let store = store(pool);
+    planned(&store, &config(&[("a", 1)]), "wev_1", 1).await;
+    store
+}
+
+async fn claim_judged(store: &Store, due: &[RefreshId]) -> Vec<Claimed> {
+    store.claim("w", 10, &[], &[TARGET.to_owned()], due).await.unwrap()
+}
+
+async fn next_claim(store: &Store) -> Claimed {
+    let mut claims = claim(store, "w", 10, &[]).await;
+    assert_eq!(claims.len(), 1);
+    claims.pop().unwrap()
+}
+
+async fn execute(pool: &PgPool, statement: &'static str) {
+    sqlx::query(statement).execute(pool).await.unwrap();
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_connection_that_was_paused_meanwhile_is_not_used(pool: PgPool) {
+    let store = one_planned(&pool).await;
+    let due = judged(&store, &[TARGET.to_owned()]).await;
+    assert_eq!(due.len(), 1);
+    execute(&pool, "insert into connection_state (connection, paused) values ('a', true)").await;
+    assert!(claim_judged(&store, &due).await.is_empty());
+    // What an operator no longer wants is ended there as well.
+    execute(&pool, "update refresh set cancel_asked_at = now()").await;
+    assert_eq!(claim_judged(&store, &due).await.len(), 1);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_stands_behind_one_that_is_under_way_is_not_started(pool: PgPool) {
+    let store = one_planned(&pool).await;
+    let ahead = next_claim(&store).await;
+    planned(&store, &config(&[("a", 1)]), "wev_2", 2).await;
+    execute(&pool, "update refresh set state = 'queued', reason = null where state = 'waiting'")
+        .await;
+    let behind: Vec<i64> = sqlx::query_scalar("select id from refresh where state = 'queued'")
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+    let due: Vec<_> = behind.into_iter().map(RefreshId).collect();
+    assert_eq!(due.len(), 1);
+    assert!(claim_judged(&store, &due).await.is_empty());
+    store
+        .record(ahead, Next::Succeed { started_at: None }, &Call::default(), BOUNDS)
+        .await
+        .unwrap();
+    assert_eq!(claim_judged(&store, &due).await.len(), 1);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_is_watched_is_left_alone_while_its_tool_is_away_until_its_time_is_up(pool: PgPool) {
+    let store = one_planned(&pool).await;
+    let started = Confirm {
+        remote_id: "r".into(),
+        url: None,
+        adopted: false,
+        found: false,
+        after: Duration::ZERO,
+    };
+    let claimed = next_claim(&store).await;
+    store.record(claimed, Next::Confirm(started), &Call::default(), BOUNDS).await.unwrap();
+    let away = "insert into connection_state (connection, hold, held_since, held_until)
+        values ('a', 'outage', now(), now())";
+    execute(&pool, away).await;
+    assert!(claim_judged(&store, &[]).await.is_empty());
+    store.clock().advance(DAY);
+    assert_eq!(claim_judged(&store, &[]).await.len(), 1);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_refresh_is_given_up_when_its_worker_has_vanished_so_often_and_not_before(pool: PgPool) {
+    let store = one_planned(&pool).await;
+    let first = next_claim(&store).await;
+    for _ in 1..MOST_LOST_LEASES {
+        store.clock().advance(LEASE);
+        assert!(store.give_up_lost().await.unwrap().is_empty());
+        next_claim(&store).await;
+    }
+    assert!(store.give_up_lost().await.unwrap().is_empty(), "its lease still holds");
+    store.clock().advance(LEASE);
+    assert_eq!(store.give_up_lost().await.unwrap(), [first.id]);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_another_worker_takes_over_in_that_moment_is_not_given_up(pool: PgPool) {
+    let store = one_planned(&pool).await;
+    for _ in 0..MOST_LOST_LEASES {
+        next_claim(&store).await;
+        store.clock().advance(LEASE);
+    }
+    // Whoever gives up has seen the lease run out, and waits for the target.
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("select from target_state for update").execute(&mut *holder).await.unwrap();
+    let taken_over = async {
+        let waits = "select exists (
+            select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'
+        )";
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap() {}
+        let claims = claim_judged(&store, &[]).await;
+        holder.rollback().await.unwrap();
+        claims
+    };
+    let (given_up, claims) = tokio::join!(store.give_up_lost(), taken_over);
+    assert_eq!((given_up.unwrap(), claims.len()), (vec![], 1));
+}
