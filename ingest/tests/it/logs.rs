@@ -34,6 +34,13 @@ async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool
         .with_writer(move || writer.clone())
         .init();
 
+    // A cause is told at once, and within a second not again: each service begins anew.
+    let front = Front::start(pool.clone()).await;
+    front.post(&format!("/webhooks/dbt/{SECRET}"), &[], "").await;
+    front.stop().await;
+    let front = Front::start(pool.clone()).await;
+    front.post("/webhooks/mode/mode-push/CANARY-wrong-token-of-mode", &[], "").await;
+    front.stop().await;
     let front = Front::start(pool).await;
     let body = event_with("logged-event", "", r#","jobName":"x\r\nlevel=error msg=\"fake\"""#);
     let signature = sign(SECRET, body.as_bytes());
@@ -47,12 +54,10 @@ async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool
     front.mode("CANARY-nudge").await;
     front.mode(r#"{"event":"report_created","report_url":"https://h/w/reports/CANARY"}"#).await;
     front.tableau(r#"{"event_type":"ViewDeleted","resource_name":"CANARY"}"#).await;
-    front.post("/webhooks/mode/mode-push/CANARY-wrong-token-of-mode", &[], "").await;
     front.post(&format!("/webhooks/tableau/mode-push/{PATH_TOKEN}"), &[], "").await;
     let mut client = front.connect().await;
     client.send(request("GET", &mode_path(), &[], b"")).await;
     assert_eq!(client.answer().await.unwrap().status, 405);
-    front.post(&format!("/webhooks/dbt/{SECRET}"), &[], "").await;
     tracing::info!(
         "{:?} {:?}",
         front.ingest,
@@ -65,6 +70,15 @@ async fn the_log_tells_each_delivery_on_one_line_and_never_a_secret(pool: PgPool
         let leak = log.lines().find(|line| line.contains(secret));
         assert_eq!(leak, None, "{secret} is in the log");
     }
+    let refused: Vec<_> = log.lines().filter(|line| line.contains("refused with 401")).collect();
+    assert_eq!(refused.len(), 3, "{refused:?}");
+    assert!(!refused[0].contains("\"source\""), "{}", refused[0]);
+    assert!(refused[1].contains("\"source\":\"mode-push\""), "{}", refused[1]);
+    assert!(refused[2].contains("\"source\":\"prod\""), "{}", refused[2]);
+    assert!(
+        log.contains(r#"dbt: [\"prod\", \"staging\"]"#),
+        "a service that is printed names them"
+    );
     let told: Vec<_> =
         log.lines().filter(|line| line.contains("\"event.id\":\"logged-event\"")).collect();
     assert_eq!(told.len(), 1, "{told:?}");
