@@ -2,6 +2,9 @@
 //!
 //! Invariant: a trigger whose answer was lost is never repeated before the tool was asked.
 
+#[cfg(test)]
+mod tests;
+
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
