@@ -195,12 +195,10 @@ impl Worker {
         Ok(planned == PLAN_AT_ONCE && !full)
     }
 
-    /// Plans events one by one; gives how many.
+    /// Plans events; gives how many.
     async fn plan(&self, targets: &Targets) -> Result<usize, StoreError> {
-        for planned in 0..PLAN_AT_ONCE {
-            let Some(event) = self.store.plan_next(targets.config()).await? else {
-                return Ok(planned);
-            };
+        let planned = self.store.plan(targets.config(), PLAN_AT_ONCE).await?;
+        for event in &planned {
             let (id, source) = (&event.event_id, &event.source);
             match &event.led_to {
                 LedTo::Refreshes(refreshes) => {
@@ -218,7 +216,7 @@ impl Worker {
                 }
             }
         }
-        Ok(PLAN_AT_ONCE)
+        Ok(planned.len())
     }
 
     async fn see_through(

@@ -1,11 +1,13 @@
 //! One more try now.
 
+use std::slice;
+
 use sqlx::Connection as _;
 
 use super::{Action, OperatorError};
 use crate::config::Debounce;
 use crate::pool::Lent;
-use crate::refresh::enqueue::Wanted;
+use crate::refresh::enqueue::{Wanted, enqueue};
 use crate::refresh::{RefreshId, State};
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
@@ -96,7 +98,8 @@ async fn retry(
         debounce: Debounce::default(),
         asked_now: true,
     };
-    let next = wanted.enqueue(transaction, store.now()).await?;
+    let next = enqueue(transaction, slice::from_ref(&wanted), store.now()).await?;
+    let next = next.first().copied().ok_or(sqlx::Error::RowNotFound).doing(DOING)?;
     if next == id {
         return Ok(Ok(Retried::Now(id)));
     }

@@ -1,13 +1,15 @@
 //! Fan-in in the database: what each job's newest run means for a route, and the events that wait
 //! for the others.
 //!
-//! Invariant: the route's row is locked before anything is read, and before any target's, so that
+//! Invariant: the route's row was locked before anything is read, and before any target's, so that
 //! workers which plan the last two jobs at once fire once.
 
 use chrono::{DateTime, Utc};
 
+use super::DOING;
 use super::join::Asked;
-use super::{DOING, Event, Planning};
+use super::lead::{Planning, Told};
+use super::read::Event;
 use crate::config::{self, Route};
 use crate::fan_in::{JobRun, Judged, Outcome, judge};
 use crate::refresh::RefreshId;
@@ -29,40 +31,18 @@ impl Planning<'_> {
     /// Takes an event of one of the route's jobs into account.
     pub(super) async fn gather(
         &mut self,
-        event: &Event,
+        told: &Told<'_>,
         route: &Route,
         outcome: config::Outcome,
-        fresh_after: DateTime<Utc>,
-        run_key: Option<&str>,
     ) -> Result<Gathered, StoreError> {
-        sqlx::query!(
-            "insert into fan_in (route) values ($1) on conflict (route) do update set route = excluded.route",
-            route.name,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)?;
-        let asked: Vec<Asked<'_>> = route
-            .refresh
-            .iter()
-            .map(|target| Asked {
-                event: event.id,
-                route: &route.name,
-                target,
-                fresh_after,
-                run_key,
-                fires: false,
-            })
-            .collect();
+        let event = told.event;
+        let asked: Vec<_> =
+            route.refresh.iter().map(|target| Asked::of(told, route, target, false)).collect();
         let succeeded = outcome == config::Outcome::Success;
-        if succeeded {
-            for asked in &asked {
-                if self.first_of_run(asked).await?.is_some() {
-                    return Ok(Gathered::Known);
-                }
-            }
+        if succeeded && self.is_known(&asked).await? {
+            return Ok(Gathered::Known);
         }
-        let counted = self.note_run(event, route, succeeded, fresh_after).await?;
+        let counted = self.note_run(told, route, succeeded).await?;
         let runs = self.newest_runs(route).await?;
         match judge(&route.after_all, route.within, &runs) {
             Judged::Fires if succeeded => {
@@ -100,11 +80,11 @@ impl Planning<'_> {
     /// Whether it is the newest of its job: an event that comes late changes nothing.
     async fn note_run(
         &mut self,
-        event: &Event,
+        told: &Told<'_>,
         route: &Route,
         succeeded: bool,
-        ended_at: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
+        let event = told.event;
         let outcome = if succeeded { Outcome::Succeeded } else { Outcome::Failed };
         let counted = sqlx::query!(
             r#"
@@ -124,7 +104,7 @@ impl Planning<'_> {
             route.name,
             event.facts.job_id.as_deref().unwrap_or_default(),
             event.run_id,
-            ended_at,
+            told.fresh_after,
             outcome as Outcome,
             self.replayed,
         )

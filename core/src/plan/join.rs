@@ -1,18 +1,24 @@
-//! From an event and a route to the refresh that waits on a target.
+//! From what events ask for to the refreshes that wait on the targets.
 //!
 //! Invariant: one run is one piece of work for each route and target, whichever of its events comes
 //! first, and through however many sources.
 
+use std::collections::{BTreeMap, HashMap};
+
 use chrono::{DateTime, Utc};
 
-use super::{DOING, Planning};
+use super::DOING;
+use super::lead::{Planning, Told};
+use crate::config::Route;
 use crate::refresh::RefreshId;
-use crate::refresh::enqueue::Wanted;
+use crate::refresh::enqueue::{Wanted, enqueue};
 use crate::{Doing as _, StoreError};
 
 /// One target that an event asks to be made fresh, by one route.
+#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) event: i64,
+    pub(super) event_key: &'a str,
     pub(super) route: &'a str,
     pub(super) target: &'a str,
     pub(super) fresh_after: DateTime<Utc>,
@@ -21,42 +27,113 @@ pub(super) struct Asked<'a> {
     pub(super) fires: bool,
 }
 
-impl Planning<'_> {
-    /// Joins the refresh that waits on the target, or makes one.
-    pub(super) async fn join(&mut self, asked: &Asked<'_>) -> Result<RefreshId, StoreError> {
-        let held = if asked.fires { self.newest_held(asked).await? } else { None };
-        let fresh_after = held.map_or(asked.fresh_after, |held| held.max(asked.fresh_after));
-        let wanted = Wanted::of(self.config, asked.target, fresh_after);
-        wanted.lock_target(self.connection).await?;
-        if let Some(first) = self.first_of_run(asked).await? {
-            let reason = format!("same run as {first}");
-            let id = wanted.skip(self.connection, &reason, self.now).await?;
-            self.cause(asked, id, None).await?;
-            return Ok(id);
+impl<'a> Asked<'a> {
+    pub(super) fn of(told: &'a Told<'_>, route: &'a Route, target: &'a str, fires: bool) -> Self {
+        Self {
+            event: told.event.id,
+            event_key: &told.event.event_key,
+            route: &route.name,
+            target,
+            fresh_after: told.fresh_after,
+            run_key: told.run_key.as_deref(),
+            fires,
         }
-        let id = wanted.enqueue(self.connection, self.now).await?;
-        if held.is_some() {
-            self.let_go(asked, id).await?;
-        }
-        self.cause(asked, id, asked.run_key).await?;
-        self.should_show(asked.target, fresh_after).await?;
-        Ok(id)
     }
 
-    /// Notes the run as one that the target should show.
-    async fn should_show(
+    /// The piece of work that this is, if the run is known.
+    fn work(&self) -> Option<Work<'a>> {
+        Some((self.run_key?, self.route, self.target))
+    }
+}
+
+type Work<'a> = (&'a str, &'a str, &'a str);
+
+/// An event of the history, by its number and its key.
+struct First {
+    event: i64,
+    event_key: String,
+}
+
+impl Planning<'_> {
+    /// Joins the refreshes that wait on the targets, or makes them. The targets are locked. Gives
+    /// each with the event that it is for.
+    pub(super) async fn join(
         &mut self,
-        target: &str,
-        fresh_after: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
+        all: &[Asked<'_>],
+    ) -> Result<Vec<(i64, RefreshId)>, StoreError> {
+        if all.is_empty() {
+            return Ok(vec![]);
+        }
+        let (mut due, mut skipped) = (Vec::new(), Vec::new());
+        let known = self.first_of_runs(all).await?;
+        let mut seen: HashMap<Work<'_>, Asked<'_>> = HashMap::new();
+        for (place, asked) in all.iter().enumerate() {
+            let first = asked.work().and_then(|work| {
+                let before = known
+                    .get(&(work.0.to_owned(), work.1.to_owned(), work.2.to_owned()))
+                    .map(|first| (first.event, first.event_key.as_str()));
+                let among = seen.get(&work).map(|first| (first.event, first.event_key));
+                before.into_iter().chain(among).find(|(event, _)| *event != asked.event)
+            });
+            match first {
+                Some((_, first)) => skipped.push((place, format!("same run as {first}"))),
+                None => {
+                    seen.extend(asked.work().map(|work| (work, *asked)));
+                    due.push(place);
+                }
+            }
+        }
+        let mut led: Vec<(usize, RefreshId)> = Vec::with_capacity(all.len());
+        let mut causes = Vec::with_capacity(all.len());
+        for (place, reason) in skipped {
+            let asked = &all[place];
+            let wanted = Wanted::of(self.config, asked.target, asked.fresh_after);
+            let id = wanted.skip(self.connection, &reason, self.now).await?;
+            causes.push((id, Asked { run_key: None, ..*asked }));
+            led.push((place, id));
+        }
+        let mut targets: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
+        let mut held = Vec::new();
+        for asked in due.iter().map(|place| &all[*place]) {
+            let newest = if asked.fires { self.newest_held(asked).await? } else { None };
+            let fresh_after = newest.map_or(asked.fresh_after, |it| it.max(asked.fresh_after));
+            let asks = targets.entry(asked.target).or_insert(fresh_after);
+            *asks = fresh_after.max(*asks);
+            held.extend(newest.map(|_| asked));
+        }
+        let wanted: Vec<_> = targets
+            .iter()
+            .map(|(target, fresh_after)| Wanted::of(self.config, target, *fresh_after))
+            .collect();
+        let waiting = enqueue(self.connection, &wanted, self.now).await?;
+        let waiting: BTreeMap<&str, RefreshId> = targets.keys().copied().zip(waiting).collect();
+        for asked in held {
+            self.let_go(asked, waiting[asked.target]).await?;
+        }
+        for place in due {
+            let id = waiting[all[place].target];
+            causes.push((id, all[place]));
+            led.push((place, id));
+        }
+        self.note_causes(&causes).await?;
+        self.should_show(&wanted).await?;
+        led.sort_unstable_by_key(|(place, _)| *place);
+        Ok(led.into_iter().map(|(place, id)| (all[place].event, id)).collect())
+    }
+
+    /// Notes the runs as those that the targets should show.
+    async fn should_show(&mut self, wanted: &[Wanted<'_>]) -> Result<(), StoreError> {
+        let targets: Vec<&str> = wanted.iter().map(|wanted| wanted.target).collect();
+        let ends: Vec<_> = wanted.iter().map(|wanted| wanted.fresh_after).collect();
         sqlx::query!(
             r#"
             update target_state
-            set last_run_finished_at = greatest(last_run_finished_at, $2)
-            where target = $1
+            set last_run_finished_at = greatest(last_run_finished_at, shown.fresh_after)
+            from unnest($1::text[], $2::timestamptz[]) as shown (target, fresh_after)
+            where target_state.target = shown.target
             "#,
-            target,
-            fresh_after,
+            &targets as _,
+            &ends,
         )
         .execute(&mut *self.connection)
         .await
@@ -64,53 +141,70 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// The event that did this route's work for the same run already.
-    pub(super) async fn first_of_run(
+    /// The events that did this work for the same runs already.
+    async fn first_of_runs(
         &mut self,
-        asked: &Asked<'_>,
-    ) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar!(
+        all: &[Asked<'_>],
+    ) -> Result<HashMap<(String, String, String), First>, StoreError> {
+        let works: Vec<Work<'_>> = all.iter().filter_map(Asked::work).collect();
+        if works.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = sqlx::query!(
             r#"
-            select event.event_key
-            from refresh_cause
+            select
+                refresh_cause.run_key as "run_key!", refresh_cause.route, refresh_cause.target,
+                event.id, event.event_key
+            from unnest($1::text[], $2::text[], $3::text[]) as work (run_key, route, target)
+            join refresh_cause
+                on refresh_cause.run_key = work.run_key
+                and refresh_cause.route = work.route
+                and refresh_cause.target = work.target
             join event on event.id = refresh_cause.event_id
-            where refresh_cause.run_key = $1
-                and refresh_cause.route = $2
-                and refresh_cause.target = $3
-                and refresh_cause.event_id <> $4
             "#,
-            asked.run_key,
-            asked.route,
-            asked.target,
-            asked.event,
+            &works.iter().map(|work| work.0).collect::<Vec<_>>() as _,
+            &works.iter().map(|work| work.1).collect::<Vec<_>>() as _,
+            &works.iter().map(|work| work.2).collect::<Vec<_>>() as _,
         )
-        .fetch_optional(&mut *self.connection)
+        .fetch_all(&mut *self.connection)
         .await
-        .doing(DOING)
+        .doing(DOING)?;
+        let found = rows.into_iter().map(|row| {
+            let first = First { event: row.id, event_key: row.event_key };
+            ((row.run_key, row.route, row.target), first)
+        });
+        Ok(found.collect())
     }
 
-    /// Notes what the event asked for.
-    async fn cause(
-        &mut self,
-        asked: &Asked<'_>,
-        refresh: RefreshId,
-        run_key: Option<&str>,
-    ) -> Result<(), StoreError> {
+    /// Whether another event did a part of this work of an event for the same run already.
+    pub(super) async fn is_known(&mut self, all: &[Asked<'_>]) -> Result<bool, StoreError> {
+        let known = self.first_of_runs(all).await?;
+        let another = |first: &First| all.iter().any(|asked| first.event != asked.event);
+        Ok(known.values().any(another))
+    }
+
+    /// Notes what the events asked for.
+    async fn note_causes(&mut self, causes: &[(RefreshId, Asked<'_>)]) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
             insert into refresh_cause (
                 refresh_id, event_id, route, target, fresh_after, joined_at, run_key
             )
-            values ($1, $2, $3, $4, $5, coalesce($6, clock_timestamp()), $7)
+            select
+                refresh_id, event_id, route, target, fresh_after,
+                coalesce($7, clock_timestamp()), run_key
+            from unnest(
+                $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[]
+            ) as cause (refresh_id, event_id, route, target, fresh_after, run_key)
             on conflict (refresh_id, event_id, route) do nothing
             "#,
-            refresh.0,
-            asked.event,
-            asked.route,
-            asked.target,
-            asked.fresh_after,
+            &causes.iter().map(|(id, _)| id.0).collect::<Vec<_>>(),
+            &causes.iter().map(|(_, asked)| asked.event).collect::<Vec<_>>(),
+            &causes.iter().map(|(_, asked)| asked.route).collect::<Vec<_>>() as _,
+            &causes.iter().map(|(_, asked)| asked.target).collect::<Vec<_>>() as _,
+            &causes.iter().map(|(_, asked)| asked.fresh_after).collect::<Vec<_>>(),
+            &causes.iter().map(|(_, asked)| asked.run_key).collect::<Vec<_>>() as _,
             self.now,
-            run_key,
         )
         .execute(&mut *self.connection)
         .await

@@ -9,7 +9,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
-use super::{DOING, Event, Planned, Planning, read, read_all};
+use super::lead::Planning;
+use super::read::{Event, read};
+use super::{DOING, Planned};
 use crate::config::{Config, Outcome};
 use crate::event::interval;
 use crate::history::{EventState, MOST_ROWS};
@@ -98,7 +100,7 @@ impl Store {
         let mut after = None;
         loop {
             let ids = self.next_page(&mut lent, filter, after).await?;
-            let events = read_all(&mut lent, &ids).await?;
+            let events = read(&mut lent, &ids).await?;
             after = events.last().map(|event| (event.received_at, event.id));
             for event in events {
                 let judging = Planning {
@@ -214,8 +216,10 @@ impl Store {
             .fetch_optional(&mut *transaction)
             .await
             .doing(DOING)?;
-        let Some(id) = there else { return Ok(Err("it is not there any more".to_owned())) };
-        let event = read(transaction, id).await?;
+        let events = read(transaction, there.as_slice()).await?;
+        let Some(event) = events.first() else {
+            return Ok(Err("it is not there any more".to_owned()));
+        };
         if let Some(why) = refused(event.state, route) {
             return Ok(Err(why.to_owned()));
         }
@@ -226,7 +230,8 @@ impl Store {
             only_route: route,
             replayed: event.state == EventState::Planned,
         };
-        planning.plan(event).await.map(Ok)
+        let planned = planning.plan(&events).await?.pop();
+        planned.map(Ok).ok_or(sqlx::Error::RowNotFound).doing(DOING)
     }
 }
 
@@ -248,8 +253,7 @@ impl Planning<'_> {
         let mut refused = refused(event.state, self.only_route).map(str::to_owned);
         let (mut routes, mut nothing) = (vec![], None);
         if refused.is_none() {
-            match (self.happened(&event).map(|it| self.routes(&event.facts, &it)), self.only_route)
-            {
+            match (self.happened(&event).map(|it| self.taken(&event.facts, &it)), self.only_route) {
                 (Ok(taken), Some(only)) if taken.is_empty() => {
                     refused = Some(format!("it does not take route {only} today"));
                 }
@@ -276,12 +280,9 @@ impl Planning<'_> {
     }
 
     /// The routes that an event takes by itself or helps to fire.
-    fn routes(&self, facts: &crate::route::Facts, happened: &Happened) -> Vec<Taken> {
+    fn taken(&self, facts: &crate::route::Facts, happened: &Happened) -> Vec<Taken> {
         let has_ended = *happened != Happened::Run(Outcome::Started);
-        self.config
-            .routes
-            .iter()
-            .filter(|route| self.only_route.is_none_or(|only| route.name == only))
+        self.routes()
             .filter(|route| route.matches(happened, facts) || has_ended && route.gathers(facts))
             .map(|route| Taken { route: route.name.clone(), targets: route.refresh.clone() })
             .collect()

@@ -3,6 +3,7 @@
 //! Invariant: the target's row is locked before anything is decided, so two planners, or a planner
 //! and a record, never see the same gap.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -42,124 +43,6 @@ impl<'a> Wanted<'a> {
         if self.asked_now { Duration::ZERO } else { self.debounce.wait.min(self.debounce.max) }
     }
 
-    pub(crate) async fn lock_target(
-        &self,
-        connection: &mut PgConnection,
-    ) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
-            insert into target_state (target, connection, connector)
-            values ($1, $2, $3)
-            on conflict (target) do update set target = excluded.target
-            "#,
-            self.target,
-            self.connection,
-            self.connector,
-        )
-        .execute(connection)
-        .await
-        .doing(DOING)?;
-        Ok(())
-    }
-
-    /// Joins the refresh that waits on the target, or makes one. The target is locked.
-    pub(crate) async fn enqueue(
-        &self,
-        connection: &mut PgConnection,
-        now: Option<DateTime<Utc>>,
-    ) -> Result<RefreshId, StoreError> {
-        match self.join(connection, now).await? {
-            Some(id) => Ok(id),
-            None => self.insert(connection, now).await,
-        }
-    }
-
-    /// Each new event starts the wait for more of the same anew, within its bound. A refresh that
-    /// has had its wait, or is to be tried again, is not put off by it.
-    async fn join(
-        &self,
-        connection: &mut PgConnection,
-        now: Option<DateTime<Utc>>,
-    ) -> Result<Option<RefreshId>, StoreError> {
-        sqlx::query_scalar!(
-            r#"
-            update refresh
-            set
-                fresh_after = greatest(fresh_after, $2), connection = $3, connector = $4,
-                asked_now = asked_now or $5,
-                due_at = case
-                    when $5 then least(due_at, coalesce($6, now()))
-                    when state = 'waiting' and debounced_since is not null
-                        and due_at > coalesce($6, now()) then
-                        least(coalesce($6, now()) + $7::interval, debounced_since + $8::interval)
-                    else due_at
-                end
-            where target = $1 and state in ('waiting', 'queued')
-            returning id as "id: RefreshId"
-            "#,
-            self.target,
-            self.fresh_after,
-            self.connection,
-            self.connector,
-            self.asked_now,
-            now,
-            interval(self.wait()),
-            interval(self.debounce.max),
-        )
-        .fetch_optional(connection)
-        .await
-        .doing(DOING)
-    }
-
-    /// Due, or waiting: behind the one that is under way, or for more of the same.
-    async fn insert(
-        &self,
-        connection: &mut PgConnection,
-        now: Option<DateTime<Utc>>,
-    ) -> Result<RefreshId, StoreError> {
-        let wait = self.wait();
-        let debounce = (!wait.is_zero())
-            .then(|| format!("debounce: waits {} for more of the same", written(wait)));
-        sqlx::query_scalar!(
-            r#"
-            with clock as materialized (
-                select coalesce($5, now()) as at
-            ),
-            ahead as (
-                select 'behind refresh ' || id || ', which was under way already' as reason
-                from refresh
-                where target = $1 and state in ('running', 'confirming')
-            )
-            insert into refresh (
-                target, connection, connector, fresh_after, state, reason,
-                due_at, created_at, tries_since, debounced_since, asked_now
-            )
-            select
-                $1, $2, $3, $4,
-                (case
-                    when coalesce(ahead.reason, $6) is null then 'queued' else 'waiting'
-                end)::refresh_state,
-                coalesce(ahead.reason, $6),
-                clock.at + $7::interval, clock.at, clock.at,
-                case when $6::text is not null then clock.at end,
-                $8
-            from clock left join ahead on true
-            returning id as "id: RefreshId"
-            "#,
-            self.target,
-            self.connection,
-            self.connector,
-            self.fresh_after,
-            now,
-            debounce,
-            interval(wait),
-            self.asked_now,
-        )
-        .fetch_one(connection)
-        .await
-        .doing(DOING)
-    }
-
     /// A refresh that will never be: it keeps why in the history.
     pub(crate) async fn skip(
         &self,
@@ -188,4 +71,157 @@ impl<'a> Wanted<'a> {
         .await
         .doing(DOING)
     }
+}
+
+/// Locks the targets to the end of the transaction, in the order given; new ones come to be.
+pub(crate) async fn lock_targets(
+    connection: &mut PgConnection,
+    wanted: &[Wanted<'_>],
+) -> Result<(), StoreError> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        insert into target_state (target, connection, connector)
+        select target, connection, connector
+        from unnest($1::text[], $2::text[], $3::text[])
+            with ordinality as wanted (target, connection, connector, place)
+        order by place
+        on conflict (target) do update set target = excluded.target
+        "#,
+        &column(wanted, |wanted| wanted.target) as _,
+        &column(wanted, |wanted| wanted.connection.as_str()) as _,
+        &column(wanted, |wanted| wanted.connector.as_str()) as _,
+    )
+    .execute(connection)
+    .await
+    .doing(DOING)?;
+    Ok(())
+}
+
+/// Joins the refreshes that wait on these targets, or makes them. The targets are locked, and each
+/// stands here once. Gives the refreshes in the same order.
+pub(crate) async fn enqueue(
+    connection: &mut PgConnection,
+    wanted: &[Wanted<'_>],
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<RefreshId>, StoreError> {
+    let mut waiting = join(connection, wanted, now).await?;
+    let alone: Vec<_> =
+        wanted.iter().filter(|wanted| !waiting.contains_key(wanted.target)).collect();
+    if !alone.is_empty() {
+        waiting.extend(insert(connection, &alone, now).await?);
+    }
+    let id = |wanted: &Wanted<'_>| waiting.get(wanted.target).copied();
+    wanted
+        .iter()
+        .map(|it| id(it).ok_or(sqlx::Error::RowNotFound))
+        .collect::<Result<_, _>>()
+        .doing(DOING)
+}
+
+/// Each new event starts the wait for more of the same anew, within its bound. A refresh that has
+/// had its wait, or is to be tried again, is not put off by it.
+async fn join(
+    connection: &mut PgConnection,
+    wanted: &[Wanted<'_>],
+    now: Option<DateTime<Utc>>,
+) -> Result<HashMap<String, RefreshId>, StoreError> {
+    let rows = sqlx::query!(
+        r#"
+        update refresh
+        set
+            fresh_after = greatest(refresh.fresh_after, wanted.fresh_after),
+            connection = wanted.connection, connector = wanted.connector,
+            asked_now = refresh.asked_now or wanted.asked_now,
+            due_at = case
+                when wanted.asked_now then least(refresh.due_at, clock.at)
+                when refresh.state = 'waiting' and refresh.debounced_since is not null
+                    and refresh.due_at > clock.at then
+                    least(clock.at + wanted.wait, refresh.debounced_since + wanted.longest)
+                else refresh.due_at
+            end
+        from
+            (select coalesce($1, now()) as at) as clock,
+            unnest(
+                $2::text[], $3::text[], $4::text[], $5::timestamptz[],
+                $6::boolean[], $7::interval[], $8::interval[]
+            ) as wanted (target, connection, connector, fresh_after, asked_now, wait, longest)
+        where refresh.target = wanted.target and refresh.state in ('waiting', 'queued')
+        returning refresh.target, refresh.id as "id: RefreshId"
+        "#,
+        now,
+        &column(wanted, |wanted| wanted.target) as _,
+        &column(wanted, |wanted| wanted.connection.as_str()) as _,
+        &column(wanted, |wanted| wanted.connector.as_str()) as _,
+        &column(wanted, |wanted| wanted.fresh_after),
+        &column(wanted, |wanted| wanted.asked_now),
+        &column(wanted, |wanted| interval(wanted.wait())),
+        &column(wanted, |wanted| interval(wanted.debounce.max)),
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)?;
+    Ok(rows.into_iter().map(|row| (row.target, row.id)).collect())
+}
+
+/// Due, or waiting: behind the one that is under way, or for more of the same.
+async fn insert(
+    connection: &mut PgConnection,
+    wanted: &[&Wanted<'_>],
+    now: Option<DateTime<Utc>>,
+) -> Result<HashMap<String, RefreshId>, StoreError> {
+    let debounce = |wait: Duration| {
+        (!wait.is_zero()).then(|| format!("debounce: waits {} for more of the same", written(wait)))
+    };
+    let rows = sqlx::query!(
+        r#"
+        with clock as materialized (
+            select coalesce($1, now()) as at
+        )
+        insert into refresh (
+            target, connection, connector, fresh_after, state, reason,
+            due_at, created_at, tries_since, debounced_since, asked_now
+        )
+        select
+            wanted.target, wanted.connection, wanted.connector, wanted.fresh_after,
+            (case
+                when coalesce(ahead.reason, wanted.debounce) is null then 'queued' else 'waiting'
+            end)::refresh_state,
+            coalesce(ahead.reason, wanted.debounce),
+            clock.at + wanted.wait, clock.at, clock.at,
+            case when wanted.debounce is not null then clock.at end,
+            wanted.asked_now
+        from clock, unnest(
+            $2::text[], $3::text[], $4::text[], $5::timestamptz[],
+            $6::text[], $7::interval[], $8::boolean[]
+        ) with ordinality as wanted (
+            target, connection, connector, fresh_after, debounce, wait, asked_now, place
+        )
+        left join lateral (
+            select 'behind refresh ' || id || ', which was under way already' as reason
+            from refresh
+            where refresh.target = wanted.target and refresh.state in ('running', 'confirming')
+        ) as ahead on true
+        order by wanted.place
+        returning target, id as "id: RefreshId"
+        "#,
+        now,
+        &column(wanted, |wanted| wanted.target) as _,
+        &column(wanted, |wanted| wanted.connection.as_str()) as _,
+        &column(wanted, |wanted| wanted.connector.as_str()) as _,
+        &column(wanted, |wanted| wanted.fresh_after),
+        &column(wanted, |wanted| debounce(wanted.wait())) as _,
+        &column(wanted, |wanted| interval(wanted.wait())),
+        &column(wanted, |wanted| wanted.asked_now),
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)?;
+    Ok(rows.into_iter().map(|row| (row.target, row.id)).collect())
+}
+
+fn column<'a, W, T>(wanted: &'a [W], of: impl Fn(&'a W) -> T) -> Vec<T> {
+    wanted.iter().map(of).collect()
 }

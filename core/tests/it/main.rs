@@ -13,3 +13,4 @@ mod plan;
 mod readiness;
 mod retention;
 mod scene;
+mod together;
