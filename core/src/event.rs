@@ -141,3 +141,15 @@ pub(crate) fn interval(length: Duration) -> PgInterval {
     let microseconds = i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 2);
     PgInterval { months: 0, days: 0, microseconds }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_beyond_all_that_postgres_takes_is_very_long() {
+        let years_1000 = 1000 * 365 * 24 * 3600 * 1_000_000;
+        assert!(interval(Duration::MAX).microseconds > years_1000);
+        assert_eq!(interval(Duration::from_millis(3)).microseconds, 3000);
+    }
+}

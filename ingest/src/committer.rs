@@ -4,6 +4,9 @@
 //! nobody; one that cannot be stored fails none of its neighbours; one whose sender is gone before
 //! its turn is not stored, and was not answered.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -121,7 +124,7 @@ impl Committer {
         let stored = match timeout(self.limit, self.store.store_new(&deliveries)).await {
             Ok(Ok(stored)) => stored,
             // It may be for one of them.
-            Ok(Err(error)) if !error.is_passing() && group.len() > 1 => vec![None; group.len()],
+            Ok(Err(error)) if !error.is_passing() => vec![None; group.len()],
             Ok(Err(error)) => {
                 let error = Arc::new(error);
                 group

@@ -38,3 +38,13 @@ async fn the_same_events_in_another_order_never_wait_for_each_other_in_a_circle(
         assert_eq!(new, bodies.len());
     }
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn one_key_from_two_sources_is_two_events(pool: PgPool) {
+    let store = store(&pool);
+    let body = body("wev", 1, now(&store));
+    for source in ["m", "a", "z"] {
+        let stored = store.store(&Delivery { source, ..delivery(&body) }).await.unwrap();
+        assert_eq!(stored, Stored::New { event_id: "wev".into() });
+    }
+}

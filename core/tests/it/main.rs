@@ -14,3 +14,4 @@ mod readiness;
 mod retention;
 mod scene;
 mod together;
+mod wake;

@@ -28,6 +28,8 @@ async fn five_deliveries_make_one_event_and_five_answers_of_200(pool: PgPool) {
     assert_eq!(said[1..], vec![(200, "duplicate".to_owned()); 4]);
     assert_eq!(front.stored().await, 1);
     assert_eq!(deliveries(&front, "e1").await, (5, 0));
+    let later = "select last_delivery_at > received_at from event";
+    assert!(sqlx::query_scalar::<_, bool>(later).fetch_one(&front.pool).await.unwrap());
     front.stop().await;
 }
 
