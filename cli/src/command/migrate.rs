@@ -102,7 +102,9 @@ async fn connect(options: &PgConnectOptions, wait: Duration) -> anyhow::Result<P
     let begun = Instant::now();
     let mut waiting = None;
     loop {
-        let limit = wait.saturating_sub(begun.elapsed()).max(Duration::from_secs(2));
+        // A try that began while the network was silent stays without an answer when it no longer is.
+        let left = wait.saturating_sub(begun.elapsed());
+        let limit = left.clamp(Duration::from_secs(2), Duration::from_secs(5));
         let failed = match tokio::time::timeout(limit, PgConnection::connect_with(options)).await {
             Ok(Ok(connection)) => return Ok(connection),
             Ok(Err(error)) => error,
