@@ -9,6 +9,7 @@ use sqlx::postgres::PgListener;
 use tokio::time::timeout;
 
 use crate::event::WAKE_CHANNEL;
+use crate::store::within;
 use crate::{Doing as _, Store, StoreError, pool};
 
 /// After so much quiet the server is asked whether it is still there.
@@ -35,7 +36,7 @@ impl Store {
             listener.listen(WAKE_CHANNEL).await?;
             Ok(Listener(listener))
         };
-        in_time(listening).await.doing("listen for notifications")
+        within(ANSWERS_WITHIN, listening).await.doing("listen for notifications")
     }
 }
 
@@ -53,12 +54,7 @@ impl Listener {
                     .doing("listen for notifications");
             }
             let asked = async { sqlx::query!("select").execute(&mut self.0).await };
-            in_time(asked).await.doing("ask whether notifications still come")?;
+            within(ANSWERS_WITHIN, asked).await.doing("ask whether notifications still come")?;
         }
     }
-}
-
-async fn in_time<T>(step: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    let late = |_elapsed| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
-    timeout(ANSWERS_WITHIN, step).await.unwrap_or_else(late)
 }

@@ -82,29 +82,24 @@ impl Store {
     /// Plans so many of the oldest stored events, or as many as there are; in one transaction, for
     /// the time that takes. One that cannot be planned holds up none of the others.
     pub async fn plan(&self, config: &Config, most: usize) -> Result<Vec<Planned>, StoreError> {
-        match self.plan_together(config, most).await? {
-            Together::Planned(planned) => Ok(planned),
-            // It was the only one, so the failure is its own.
-            Together::Failed(events, error) if events.len() == 1 => {
-                let error = crate::attempt::text(&error.source.to_string());
-                let mut planned = Vec::new();
-                for Event { id, event_key: event_id, source, .. } in events {
-                    self.put_off(id, &error).await?;
-                    let led_to = LedTo::PutOff { error: error.clone() };
-                    planned.push(Planned { event_id, source, led_to });
-                }
-                Ok(planned)
-            }
-            Together::Failed(..) => {
-                let mut planned = Vec::new();
-                while planned.len() < most
-                    && let Some(next) = Box::pin(self.plan_next(config)).await?
-                {
-                    planned.push(next);
-                }
-                Ok(planned)
-            }
+        let (events, error) = match self.plan_together(config, most).await? {
+            Together::Planned(planned) => return Ok(planned),
+            Together::Failed(events, error) => (events, error),
+        };
+        // Of a single one the failure is its own.
+        if let Ok([event]) = <[Event; 1]>::try_from(events) {
+            let error = crate::attempt::text(&error.source.to_string());
+            self.put_off(event.id, &error).await?;
+            let (event_id, source) = (event.event_key, event.source);
+            return Ok(vec![Planned { event_id, source, led_to: LedTo::PutOff { error } }]);
         }
+        let mut planned = Vec::new();
+        while planned.len() < most
+            && let Some(next) = Box::pin(self.plan_next(config)).await?
+        {
+            planned.push(next);
+        }
+        Ok(planned)
     }
 
     async fn plan_together(&self, config: &Config, most: usize) -> Result<Together, StoreError> {

@@ -43,10 +43,25 @@ pub(crate) async fn bounded<T>(
     doing: &'static str,
     step: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    timeout(STEP, step).await.unwrap_or_else(|_elapsed| {
-        let source = sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-        Err(StoreError { doing, source })
-    })
+    timeout(STEP, step).await.unwrap_or_else(|_elapsed| Err(StoreError { doing, source: silent() }))
+}
+
+/// Gives up a step that the server does not answer.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    timeout(limit, step).await.unwrap_or_else(|_elapsed| Err(silent()))
+}
+
+/// What is said of a server that does not answer.
+pub(crate) fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
+}
+
+/// A column of rows, as `unnest` takes it.
+pub(crate) fn column<'a, R, T>(rows: &'a [R], of: impl FnMut(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
 }
 
 impl StoreError {

@@ -3,13 +3,12 @@
 //! Invariant: all of them are committed or none is. Events are written in the order of their keys,
 //! so that two such statements never wait for each other in a circle.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 
 use super::{Arrival, Stored, interval};
 use crate::dbt::Fields;
 use crate::pool::Lent;
+use crate::store::column;
 use crate::{Doing as _, Store, StoreError};
 
 impl Store {
@@ -20,7 +19,12 @@ impl Store {
         arrivals: &[Arrival<'_>],
     ) -> Result<Vec<Option<Stored>>, StoreError> {
         const DOING: &str = "store events";
-        let given = Columns(arrivals);
+        let text = |of: fn(&Fields) -> &Option<String>| {
+            column(arrivals, move |arrival| arrival.fields().and_then(|it| of(it).as_deref()))
+        };
+        let time = |of: fn(&Fields) -> Option<DateTime<Utc>>| {
+            column(arrivals, move |arrival| arrival.fields().and_then(of))
+        };
         let mut connection = Lent::from(&self.pool).await.doing(DOING)?;
         let inserted = sqlx::query!(
             r#"
@@ -41,89 +45,78 @@ impl Store {
                         run_reason, run_started_at, run_finished_at, place
                     ),
                     (select coalesce($22, now()) as at) as clock
+            ),
+            stored as (
+                insert into event (
+                    source, event_key, body, body_sha256, state, reason, planned_at,
+                    event_type, account_id, occurred_at,
+                    project_id, project_name, environment_id, environment_name,
+                    job_id, job_name, run_id, run_status, run_status_code, run_reason,
+                    run_started_at, run_finished_at, received_at, last_delivery_at, plan_due_at
+                )
+                select
+                    source, event_key, body, body_sha256,
+                    (case
+                        when not_understood is not null then 'quarantined'
+                        when stale then 'planned'
+                        else 'stored'
+                    end)::event_state,
+                    case
+                        when not_understood is not null then not_understood
+                        when stale then 'stale: dbt signed it longer ago than retention.keys'
+                    end,
+                    case when stale then at end,
+                    event_type, account_id, occurred_at,
+                    project_id, project_name, environment_id, environment_name,
+                    job_id, job_name, run_id, run_status, run_status_code, run_reason,
+                    run_started_at, run_finished_at, at, at, at
+                from arrival
+                order by source collate "C", event_key collate "C", place
+                on conflict (source, event_key) do nothing
+                returning source, event_key
             )
-            insert into event (
-                source, event_key, body, body_sha256, state, reason, planned_at,
-                event_type, account_id, occurred_at,
-                project_id, project_name, environment_id, environment_name,
-                job_id, job_name, run_id, run_status, run_status_code, run_reason,
-                run_started_at, run_finished_at, received_at, last_delivery_at, plan_due_at
-            )
-            select
-                source, event_key, body, body_sha256,
-                (case
-                    when not_understood is not null then 'quarantined'
-                    when stale then 'planned'
-                    else 'stored'
-                end)::event_state,
-                case
-                    when not_understood is not null then not_understood
-                    when stale then 'stale: dbt signed it longer ago than retention.keys'
-                end,
-                case when stale then at end,
-                event_type, account_id, occurred_at,
-                project_id, project_name, environment_id, environment_name,
-                job_id, job_name, run_id, run_status, run_status_code, run_reason,
-                run_started_at, run_finished_at, at, at, at
-            from arrival
-            order by source collate "C", event_key collate "C", place
-            on conflict (source, event_key) do nothing
-            returning source, event_key, planned_at is not null as "stale!"
+            -- Of several with one key the first was inserted.
+            select distinct on (arrival.source, arrival.event_key)
+                arrival.place as "place!", arrival.stale as "stale!"
+            from stored
+            join arrival on arrival.source = stored.source and arrival.event_key = stored.event_key
+            order by arrival.source, arrival.event_key, arrival.place
             "#,
-            &given.of(|arrival| arrival.delivery.source) as _,
-            &given.of(|arrival| arrival.event_id.as_str()) as _,
-            &given.of(|arrival| arrival.delivery.body) as _,
-            &given.of(|arrival| arrival.sha256.as_slice()) as _,
-            &given.of(|arrival| interval(arrival.delivery.keys_kept)) as _,
-            &given.of(|arrival| arrival.read.as_ref().err()) as _,
-            &given.text(|fields| &fields.event_type) as _,
-            &given.text(|fields| &fields.account_id) as _,
-            &given.time(|fields| fields.occurred_at) as _,
-            &given.text(|fields| &fields.project_id) as _,
-            &given.text(|fields| &fields.project_name) as _,
-            &given.text(|fields| &fields.environment_id) as _,
-            &given.text(|fields| &fields.environment_name) as _,
-            &given.text(|fields| &fields.job_id) as _,
-            &given.text(|fields| &fields.job_name) as _,
-            &given.text(|fields| &fields.run_id) as _,
-            &given.text(|fields| &fields.run_status) as _,
-            &given.of(|arrival| arrival.fields()?.run_status_code) as _,
-            &given.text(|fields| &fields.run_reason) as _,
-            &given.time(|fields| fields.run_started_at) as _,
-            &given.time(|fields| fields.run_finished_at) as _,
+            &column(arrivals, |arrival| arrival.delivery.source) as _,
+            &column(arrivals, |arrival| arrival.event_id.as_str()) as _,
+            &column(arrivals, |arrival| arrival.delivery.body) as _,
+            &column(arrivals, |arrival| arrival.sha256.as_slice()) as _,
+            &column(arrivals, |arrival| interval(arrival.delivery.keys_kept)) as _,
+            &column(arrivals, |arrival| arrival.read.as_ref().err()) as _,
+            &text(|fields| &fields.event_type) as _,
+            &text(|fields| &fields.account_id) as _,
+            &time(|fields| fields.occurred_at) as _,
+            &text(|fields| &fields.project_id) as _,
+            &text(|fields| &fields.project_name) as _,
+            &text(|fields| &fields.environment_id) as _,
+            &text(|fields| &fields.environment_name) as _,
+            &text(|fields| &fields.job_id) as _,
+            &text(|fields| &fields.job_name) as _,
+            &text(|fields| &fields.run_id) as _,
+            &text(|fields| &fields.run_status) as _,
+            &column(arrivals, |arrival| arrival.fields()?.run_status_code) as _,
+            &text(|fields| &fields.run_reason) as _,
+            &time(|fields| fields.run_started_at) as _,
+            &time(|fields| fields.run_finished_at) as _,
             self.now(),
         )
         .fetch_all(&mut *connection)
         .await
         .doing(DOING)?;
         connection.give_back();
-        let mut new: HashMap<_, _> = inserted
-            .iter()
-            .map(|row| ((row.source.as_str(), row.event_key.as_str()), row.stale))
-            .collect();
-        let mut all = Vec::with_capacity(arrivals.len());
-        for arrival in arrivals {
-            let stale = new.remove(&(arrival.delivery.source, arrival.event_id.as_str()));
-            all.push(stale.map(|stale| arrival.stored(stale)));
+        let mut all = vec![None; arrivals.len()];
+        for row in inserted {
+            let place = usize::try_from(row.place - 1).unwrap_or(usize::MAX);
+            if let (Some(stored), Some(arrival)) = (all.get_mut(place), arrivals.get(place)) {
+                *stored = Some(arrival.stored(row.stale));
+            }
         }
         Ok(all)
-    }
-}
-
-/// The rows, column by column.
-struct Columns<'a>(&'a [Arrival<'a>]);
-
-impl<'a> Columns<'a> {
-    fn of<T>(&self, column: impl FnMut(&'a Arrival<'a>) -> T) -> Vec<T> {
-        self.0.iter().map(column).collect()
-    }
-
-    fn text(&self, column: fn(&Fields) -> &Option<String>) -> Vec<Option<&'a str>> {
-        self.of(|arrival| column(arrival.fields()?).as_deref())
-    }
-
-    fn time(&self, column: fn(&Fields) -> Option<DateTime<Utc>>) -> Vec<Option<DateTime<Utc>>> {
-        self.of(|arrival| column(arrival.fields()?))
     }
 }
 

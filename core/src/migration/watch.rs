@@ -10,6 +10,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::store::{silent, within};
 use crate::{Doing as _, StoreError};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(4);
@@ -37,8 +38,8 @@ impl Watch {
         options: &PgConnectOptions,
     ) -> Result<Self, StoreError> {
         let asked = sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#);
-        let answer = timeout(ANSWERS_WITHIN, asked.fetch_one(connection)).await;
-        let pid = answer.unwrap_or_else(|_elapsed| Err(silent())).doing("begin a migration")?;
+        let asked = within(ANSWERS_WITHIN, asked.fetch_one(connection));
+        let pid = asked.await.doing("begin a migration")?;
         Ok(Self { options: options.clone().application_name("afterrun watch"), pid })
     }
 
@@ -102,8 +103,4 @@ enum Seen {
     /// It has waited for the next statement since then.
     Waits(DateTime<Utc>),
     Gone,
-}
-
-fn silent() -> sqlx::Error {
-    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }

@@ -12,6 +12,7 @@ use super::lead::{Planning, Told};
 use crate::config::Route;
 use crate::refresh::RefreshId;
 use crate::refresh::enqueue::{Wanted, enqueue};
+use crate::store::column;
 use crate::{Doing as _, StoreError};
 
 /// One target that an event asks to be made fresh, by one route.
@@ -48,12 +49,6 @@ impl<'a> Asked<'a> {
 
 type Work<'a> = (&'a str, &'a str, &'a str);
 
-/// An event of the history, by its number and its key.
-struct First {
-    event: i64,
-    event_key: String,
-}
-
 impl Planning<'_> {
     /// Joins the refreshes that wait on the targets, or makes them. The targets are locked. Gives
     /// each with the event that it is for.
@@ -66,21 +61,14 @@ impl Planning<'_> {
         }
         let (mut due, mut skipped) = (Vec::new(), Vec::new());
         let known = self.first_of_runs(all).await?;
-        let mut seen: HashMap<Work<'_>, Asked<'_>> = HashMap::new();
+        let mut seen: HashMap<Work<'_>, &str> = HashMap::new();
         for (place, asked) in all.iter().enumerate() {
-            let first = asked.work().and_then(|work| {
-                let before = known
-                    .get(&(work.0.to_owned(), work.1.to_owned(), work.2.to_owned()))
-                    .map(|first| (first.event, first.event_key.as_str()));
-                let among = seen.get(&work).map(|first| (first.event, first.event_key));
-                before.into_iter().chain(among).find(|(event, _)| *event != asked.event)
-            });
-            match first {
-                Some((_, first)) => skipped.push((place, format!("same run as {first}"))),
-                None => {
-                    seen.extend(asked.work().map(|work| (work, *asked)));
-                    due.push(place);
-                }
+            let among = || asked.work().and_then(|work| seen.get(&work).copied());
+            if let Some(first) = known.get(&place).map(String::as_str).or_else(among) {
+                skipped.push((place, format!("same run as {first}")));
+            } else {
+                seen.extend(asked.work().map(|work| (work, asked.event_key)));
+                due.push(place);
             }
         }
         let mut led: Vec<(usize, RefreshId)> = Vec::with_capacity(all.len());
@@ -123,8 +111,6 @@ impl Planning<'_> {
 
     /// Notes the runs as those that the targets should show.
     async fn should_show(&mut self, wanted: &[Wanted<'_>]) -> Result<(), StoreError> {
-        let targets: Vec<&str> = wanted.iter().map(|wanted| wanted.target).collect();
-        let ends: Vec<_> = wanted.iter().map(|wanted| wanted.fresh_after).collect();
         sqlx::query!(
             r#"
             update target_state
@@ -132,8 +118,8 @@ impl Planning<'_> {
             from unnest($1::text[], $2::timestamptz[]) as shown (target, fresh_after)
             where target_state.target = shown.target
             "#,
-            &targets as _,
-            &ends,
+            &column(wanted, |wanted| wanted.target) as _,
+            &column(wanted, |wanted| wanted.fresh_after),
         )
         .execute(&mut *self.connection)
         .await
@@ -141,46 +127,41 @@ impl Planning<'_> {
         Ok(())
     }
 
-    /// The events that did this work for the same runs already.
+    /// Which of these another event did already, for the same run: its key, by their places.
     async fn first_of_runs(
         &mut self,
         all: &[Asked<'_>],
-    ) -> Result<HashMap<(String, String, String), First>, StoreError> {
-        let works: Vec<Work<'_>> = all.iter().filter_map(Asked::work).collect();
-        if works.is_empty() {
+    ) -> Result<HashMap<usize, String>, StoreError> {
+        if all.iter().all(|asked| asked.run_key.is_none()) {
             return Ok(HashMap::new());
         }
         let rows = sqlx::query!(
             r#"
-            select
-                refresh_cause.run_key as "run_key!", refresh_cause.route, refresh_cause.target,
-                event.id, event.event_key
-            from unnest($1::text[], $2::text[], $3::text[]) as work (run_key, route, target)
+            select work.place as "place!", event.event_key
+            from unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+                with ordinality as work (run_key, route, target, event_id, place)
             join refresh_cause
                 on refresh_cause.run_key = work.run_key
                 and refresh_cause.route = work.route
                 and refresh_cause.target = work.target
+                and refresh_cause.event_id <> work.event_id
             join event on event.id = refresh_cause.event_id
             "#,
-            &works.iter().map(|work| work.0).collect::<Vec<_>>() as _,
-            &works.iter().map(|work| work.1).collect::<Vec<_>>() as _,
-            &works.iter().map(|work| work.2).collect::<Vec<_>>() as _,
+            &column(all, |asked| asked.run_key) as _,
+            &column(all, |asked| asked.route) as _,
+            &column(all, |asked| asked.target) as _,
+            &column(all, |asked| asked.event),
         )
         .fetch_all(&mut *self.connection)
         .await
         .doing(DOING)?;
-        let found = rows.into_iter().map(|row| {
-            let first = First { event: row.id, event_key: row.event_key };
-            ((row.run_key, row.route, row.target), first)
-        });
-        Ok(found.collect())
+        let place = |place: i64| usize::try_from(place - 1).unwrap_or(usize::MAX);
+        Ok(rows.into_iter().map(|row| (place(row.place), row.event_key)).collect())
     }
 
-    /// Whether another event did a part of this work of an event for the same run already.
+    /// Whether another event did a part of this for the same run already.
     pub(super) async fn is_known(&mut self, all: &[Asked<'_>]) -> Result<bool, StoreError> {
-        let known = self.first_of_runs(all).await?;
-        let another = |first: &First| all.iter().any(|asked| first.event != asked.event);
-        Ok(known.values().any(another))
+        Ok(!self.first_of_runs(all).await?.is_empty())
     }
 
     /// Notes what the events asked for.
@@ -198,12 +179,12 @@ impl Planning<'_> {
             ) as cause (refresh_id, event_id, route, target, fresh_after, run_key)
             on conflict (refresh_id, event_id, route) do nothing
             "#,
-            &causes.iter().map(|(id, _)| id.0).collect::<Vec<_>>(),
-            &causes.iter().map(|(_, asked)| asked.event).collect::<Vec<_>>(),
-            &causes.iter().map(|(_, asked)| asked.route).collect::<Vec<_>>() as _,
-            &causes.iter().map(|(_, asked)| asked.target).collect::<Vec<_>>() as _,
-            &causes.iter().map(|(_, asked)| asked.fresh_after).collect::<Vec<_>>(),
-            &causes.iter().map(|(_, asked)| asked.run_key).collect::<Vec<_>>() as _,
+            &column(causes, |(id, _)| id.0),
+            &column(causes, |(_, asked)| asked.event),
+            &column(causes, |(_, asked)| asked.route) as _,
+            &column(causes, |(_, asked)| asked.target) as _,
+            &column(causes, |(_, asked)| asked.fresh_after),
+            &column(causes, |(_, asked)| asked.run_key) as _,
             self.now,
         )
         .execute(&mut *self.connection)

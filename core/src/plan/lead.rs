@@ -4,7 +4,7 @@
 //! targets and each in the order of their names, so that two planners never wait for each other in
 //! a circle; what was decided is written before a fan-in is looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -17,6 +17,7 @@ use crate::config::{Config, Outcome, Route};
 use crate::refresh::RefreshId;
 use crate::refresh::enqueue::{Wanted, lock_targets};
 use crate::route::Happened;
+use crate::store::column;
 use crate::{Doing as _, StoreError};
 
 /// Events being planned in their transaction.
@@ -49,39 +50,43 @@ struct Came {
 impl<'a> Planning<'a> {
     /// Plans these, one after the other.
     pub(super) async fn plan(mut self, events: &[Event]) -> Result<Vec<Planned>, StoreError> {
-        let (mut told, mut came) = (Vec::new(), BTreeMap::<i64, Came>::new());
-        for event in events {
-            match self.happened(event) {
-                Ok(happened) => told.push(Told {
-                    event,
-                    fresh_after: fresh_after(event, &happened),
-                    run_key: if self.replayed { None } else { run_key(event, &happened) },
-                    happened,
-                }),
-                Err(reason) => {
-                    came.insert(event.id, Came { reason: Some(reason), ..Came::default() });
-                }
-            }
-        }
+        let told: Vec<_> = events.iter().map(|event| self.tell(event)).collect();
         self.lock(&told).await?;
-        let (mut asked, mut refreshes) = (Vec::new(), Vec::new());
+        let (mut came, mut asked, mut refreshes) = (Vec::new(), Vec::new(), Vec::new());
         for told in &told {
-            if self.routes().any(|route| gathers(route, told)) {
+            let Ok(told) = told else { continue };
+            if self.routes().any(|route| gathers(route, told).is_some()) {
                 refreshes.append(&mut self.join(&std::mem::take(&mut asked)).await?);
             }
-            came.insert(told.event.id, self.lead(told, &mut asked).await?);
+            came.push(self.lead(told, &mut asked).await?);
         }
         refreshes.append(&mut self.join(&asked).await?);
-        let planned: Vec<_> = events
-            .iter()
-            .map(|event| Planned {
+        let mut came = came.into_iter();
+        let planned = |(event, told): (&Event, Result<Told<'_>, String>)| {
+            let came = match told {
+                Ok(_) => came.next().unwrap_or_default(),
+                Err(reason) => Came { reason: Some(reason), ..Came::default() },
+            };
+            Planned {
                 event_id: event.event_key.clone(),
                 source: event.source.clone(),
-                led_to: led_to(came.remove(&event.id).unwrap_or_default(), event, &refreshes),
-            })
-            .collect();
+                led_to: led_to(came, event, &refreshes),
+            }
+        };
+        let planned: Vec<_> = events.iter().zip(told).map(planned).collect();
         self.note(events, &planned).await?;
         Ok(planned)
+    }
+
+    /// What an event says to routes; or why none acts on it.
+    fn tell<'e>(&self, event: &'e Event) -> Result<Told<'e>, String> {
+        let happened = self.happened(event)?;
+        Ok(Told {
+            event,
+            fresh_after: fresh_after(event, &happened),
+            run_key: if self.replayed { None } else { run_key(event, &happened) },
+            happened,
+        })
     }
 
     /// What happened, in the words of routes; or why nothing acts on it.
@@ -106,15 +111,15 @@ impl<'a> Planning<'a> {
         self.config.routes.iter().filter(move |route| only.is_none_or(|only| route.name == only))
     }
 
-    async fn lock(&mut self, told: &[Told<'_>]) -> Result<(), StoreError> {
+    async fn lock(&mut self, told: &[Result<Told<'_>, String>]) -> Result<(), StoreError> {
         let (mut fan_ins, mut targets) = (BTreeSet::new(), BTreeSet::new());
         for route in self.routes() {
-            let gathering = told.iter().any(|told| gathers(route, told));
+            let gathering = told.iter().flatten().any(|told| gathers(route, told).is_some());
             let matching = |told: &Told<'_>| route.matches(&told.happened, &told.event.facts);
             if gathering {
                 fan_ins.insert(route.name.as_str());
             }
-            if gathering || told.iter().any(matching) {
+            if gathering || told.iter().flatten().any(matching) {
                 targets.extend(route.refresh.iter().map(String::as_str));
             }
         }
@@ -144,12 +149,9 @@ impl<'a> Planning<'a> {
         let mut came = Came::default();
         let mut own: Vec<Asked<'e>> = Vec::new();
         for route in self.routes() {
-            let taken = if !route.gathers(&told.event.facts) {
-                route.matches(&told.happened, &told.event.facts).then_some(false)
-            } else if let Happened::Run(outcome) = &told.happened
-                && gathers(route, told)
-            {
-                match self.gather(told, route, *outcome).await? {
+            let taken = match gathers(route, told) {
+                None => route.matches(&told.happened, &told.event.facts).then_some(false),
+                Some(outcome) => match self.gather(told, route, outcome).await? {
                     Gathered::Fires => Some(true),
                     Gathered::Known => Some(false),
                     Gathered::Holds(for_what) => {
@@ -160,9 +162,7 @@ impl<'a> Planning<'a> {
                         came.reason = Some(why);
                         None
                     }
-                }
-            } else {
-                None
+                },
             };
             let Some(fires) = taken else { continue };
             for target in &route.refresh {
@@ -178,14 +178,10 @@ impl<'a> Planning<'a> {
     }
 
     async fn note(&mut self, events: &[Event], planned: &[Planned]) -> Result<(), StoreError> {
-        let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
-        let reasons: Vec<Option<&str>> = planned
-            .iter()
-            .map(|planned| match &planned.led_to {
-                LedTo::Nothing { reason } => Some(reason.as_str()),
-                LedTo::Refreshes(_) | LedTo::Held { .. } | LedTo::PutOff { .. } => None,
-            })
-            .collect();
+        let reason = |planned: &'_ Planned| match &planned.led_to {
+            LedTo::Nothing { reason } => Some(reason.clone()),
+            LedTo::Refreshes(_) | LedTo::Held { .. } | LedTo::PutOff { .. } => None,
+        };
         sqlx::query!(
             r#"
             update event
@@ -195,8 +191,8 @@ impl<'a> Planning<'a> {
             from unnest($1::bigint[], $2::text[]) as led (id, reason)
             where event.id = led.id
             "#,
-            &ids,
-            &reasons as _,
+            &column(events, |event| event.id),
+            &column(planned, reason) as _,
             self.now,
         )
         .execute(&mut *self.connection)
@@ -206,9 +202,12 @@ impl<'a> Planning<'a> {
     }
 }
 
-fn gathers(route: &Route, told: &Told<'_>) -> bool {
-    matches!(&told.happened, Happened::Run(outcome) if *outcome != Outcome::Started)
-        && route.gathers(&told.event.facts)
+/// How the run ended that a fan-in takes into account; `None` if it does not.
+fn gathers(route: &Route, told: &Told<'_>) -> Option<Outcome> {
+    match told.happened {
+        Happened::Run(Outcome::Started) | Happened::Event(_) => None,
+        Happened::Run(ended) => route.gathers(&told.event.facts).then_some(ended),
+    }
 }
 
 fn led_to(came: Came, event: &Event, refreshes: &[(i64, RefreshId)]) -> LedTo {

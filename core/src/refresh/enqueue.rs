@@ -3,7 +3,6 @@
 //! Invariant: the target's row is locked before anything is decided, so two planners, or a planner
 //! and a record, never see the same gap.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +11,7 @@ use sqlx::PgConnection;
 use super::RefreshId;
 use crate::config::{Config, Debounce, duration::written};
 use crate::event::interval;
+use crate::store::column;
 use crate::{Doing as _, StoreError};
 
 const DOING: &str = "plan a refresh";
@@ -107,49 +107,73 @@ pub(crate) async fn enqueue(
     wanted: &[Wanted<'_>],
     now: Option<DateTime<Utc>>,
 ) -> Result<Vec<RefreshId>, StoreError> {
-    let mut waiting = join(connection, wanted, now).await?;
-    let alone: Vec<_> =
-        wanted.iter().filter(|wanted| !waiting.contains_key(wanted.target)).collect();
-    if !alone.is_empty() {
-        waiting.extend(insert(connection, &alone, now).await?);
-    }
-    let id = |wanted: &Wanted<'_>| waiting.get(wanted.target).copied();
-    wanted
-        .iter()
-        .map(|it| id(it).ok_or(sqlx::Error::RowNotFound))
-        .collect::<Result<_, _>>()
-        .doing(DOING)
-}
-
-/// Each new event starts the wait for more of the same anew, within its bound. A refresh that has
-/// had its wait, or is to be tried again, is not put off by it.
-async fn join(
-    connection: &mut PgConnection,
-    wanted: &[Wanted<'_>],
-    now: Option<DateTime<Utc>>,
-) -> Result<HashMap<String, RefreshId>, StoreError> {
-    let rows = sqlx::query!(
+    let debounced = |wait: Duration| {
+        (!wait.is_zero()).then(|| format!("debounce: waits {} for more of the same", written(wait)))
+    };
+    sqlx::query_scalar!(
         r#"
-        update refresh
-        set
-            fresh_after = greatest(refresh.fresh_after, wanted.fresh_after),
-            connection = wanted.connection, connector = wanted.connector,
-            asked_now = refresh.asked_now or wanted.asked_now,
-            due_at = case
-                when wanted.asked_now then least(refresh.due_at, clock.at)
-                when refresh.state = 'waiting' and refresh.debounced_since is not null
-                    and refresh.due_at > clock.at then
-                    least(clock.at + wanted.wait, refresh.debounced_since + wanted.longest)
-                else refresh.due_at
-            end
-        from
-            (select coalesce($1, now()) as at) as clock,
-            unnest(
+        with clock as materialized (
+            select coalesce($1, now()) as at
+        ),
+        wanted as materialized (
+            select * from unnest(
                 $2::text[], $3::text[], $4::text[], $5::timestamptz[],
-                $6::boolean[], $7::interval[], $8::interval[]
-            ) as wanted (target, connection, connector, fresh_after, asked_now, wait, longest)
-        where refresh.target = wanted.target and refresh.state in ('waiting', 'queued')
-        returning refresh.target, refresh.id as "id: RefreshId"
+                $6::boolean[], $7::interval[], $8::interval[], $9::text[]
+            ) with ordinality as wanted (
+                target, connection, connector, fresh_after,
+                asked_now, wait, longest, debounced, place
+            )
+        ),
+        -- Each new event starts the wait for more of the same anew, within its bound. A refresh
+        -- that has had its wait, or is to be tried again, is not put off by it.
+        joined as (
+            update refresh
+            set
+                fresh_after = greatest(refresh.fresh_after, wanted.fresh_after),
+                connection = wanted.connection, connector = wanted.connector,
+                asked_now = refresh.asked_now or wanted.asked_now,
+                due_at = case
+                    when wanted.asked_now then least(refresh.due_at, clock.at)
+                    when refresh.state = 'waiting' and refresh.debounced_since is not null
+                        and refresh.due_at > clock.at then
+                        least(clock.at + wanted.wait, refresh.debounced_since + wanted.longest)
+                    else refresh.due_at
+                end
+            from clock, wanted
+            where refresh.target = wanted.target and refresh.state in ('waiting', 'queued')
+            returning refresh.target, refresh.id
+        ),
+        -- Due, or waiting: behind the one that is under way, or for more of the same.
+        made as (
+            insert into refresh (
+                target, connection, connector, fresh_after, state, reason,
+                due_at, created_at, tries_since, debounced_since, asked_now
+            )
+            select
+                wanted.target, wanted.connection, wanted.connector, wanted.fresh_after,
+                (case
+                    when coalesce(ahead.reason, wanted.debounced) is null then 'queued'
+                    else 'waiting'
+                end)::refresh_state,
+                coalesce(ahead.reason, wanted.debounced),
+                clock.at + wanted.wait, clock.at, clock.at,
+                case when wanted.debounced is not null then clock.at end,
+                wanted.asked_now
+            from clock, wanted
+            left join lateral (
+                select 'behind refresh ' || id || ', which was under way already' as reason
+                from refresh
+                where refresh.target = wanted.target and refresh.state in ('running', 'confirming')
+            ) as ahead on true
+            where not exists (select from joined where joined.target = wanted.target)
+            order by wanted.place
+            returning target, id
+        )
+        select waiting.id as "id!: RefreshId"
+        from wanted
+        join (select * from joined union all select * from made) as waiting
+            on waiting.target = wanted.target
+        order by wanted.place
         "#,
         now,
         &column(wanted, |wanted| wanted.target) as _,
@@ -159,69 +183,9 @@ async fn join(
         &column(wanted, |wanted| wanted.asked_now),
         &column(wanted, |wanted| interval(wanted.wait())),
         &column(wanted, |wanted| interval(wanted.debounce.max)),
+        &column(wanted, |wanted| debounced(wanted.wait())) as _,
     )
     .fetch_all(connection)
     .await
-    .doing(DOING)?;
-    Ok(rows.into_iter().map(|row| (row.target, row.id)).collect())
-}
-
-/// Due, or waiting: behind the one that is under way, or for more of the same.
-async fn insert(
-    connection: &mut PgConnection,
-    wanted: &[&Wanted<'_>],
-    now: Option<DateTime<Utc>>,
-) -> Result<HashMap<String, RefreshId>, StoreError> {
-    let debounce = |wait: Duration| {
-        (!wait.is_zero()).then(|| format!("debounce: waits {} for more of the same", written(wait)))
-    };
-    let rows = sqlx::query!(
-        r#"
-        with clock as materialized (
-            select coalesce($1, now()) as at
-        )
-        insert into refresh (
-            target, connection, connector, fresh_after, state, reason,
-            due_at, created_at, tries_since, debounced_since, asked_now
-        )
-        select
-            wanted.target, wanted.connection, wanted.connector, wanted.fresh_after,
-            (case
-                when coalesce(ahead.reason, wanted.debounce) is null then 'queued' else 'waiting'
-            end)::refresh_state,
-            coalesce(ahead.reason, wanted.debounce),
-            clock.at + wanted.wait, clock.at, clock.at,
-            case when wanted.debounce is not null then clock.at end,
-            wanted.asked_now
-        from clock, unnest(
-            $2::text[], $3::text[], $4::text[], $5::timestamptz[],
-            $6::text[], $7::interval[], $8::boolean[]
-        ) with ordinality as wanted (
-            target, connection, connector, fresh_after, debounce, wait, asked_now, place
-        )
-        left join lateral (
-            select 'behind refresh ' || id || ', which was under way already' as reason
-            from refresh
-            where refresh.target = wanted.target and refresh.state in ('running', 'confirming')
-        ) as ahead on true
-        order by wanted.place
-        returning target, id as "id: RefreshId"
-        "#,
-        now,
-        &column(wanted, |wanted| wanted.target) as _,
-        &column(wanted, |wanted| wanted.connection.as_str()) as _,
-        &column(wanted, |wanted| wanted.connector.as_str()) as _,
-        &column(wanted, |wanted| wanted.fresh_after),
-        &column(wanted, |wanted| debounce(wanted.wait())) as _,
-        &column(wanted, |wanted| interval(wanted.wait())),
-        &column(wanted, |wanted| wanted.asked_now),
-    )
-    .fetch_all(connection)
-    .await
-    .doing(DOING)?;
-    Ok(rows.into_iter().map(|row| (row.target, row.id)).collect())
-}
-
-fn column<'a, W, T>(wanted: &'a [W], of: impl Fn(&'a W) -> T) -> Vec<T> {
-    wanted.iter().map(of).collect()
+    .doing(DOING)
 }
