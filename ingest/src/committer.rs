@@ -84,10 +84,8 @@ impl Waiting {
 }
 
 impl Committer {
-    /// # Panics
-    /// Outside a tokio runtime.
-    pub(crate) fn new(store: Store, limit: Duration, tasks: TaskTracker) -> Self {
-        Self { store, limit, tasks, runtime: Handle::current(), turns: Arc::default() }
+    pub(crate) fn new(store: Store, limit: Duration, tasks: TaskTracker, runtime: Handle) -> Self {
+        Self { store, limit, tasks, runtime, turns: Arc::default() }
     }
 
     /// Stores what dbt signed. Once its turn has come, that goes on to its end even if the client

@@ -72,9 +72,9 @@ impl Ingest {
         retention: &Retention,
         limits: Limits,
     ) -> Self {
-        let tasks = TaskTracker::new();
+        let (tasks, runtime) = (TaskTracker::new(), Handle::current());
         Self {
-            committer: Committer::new(store.clone(), limits.store, tasks.clone()),
+            committer: Committer::new(store.clone(), limits.store, tasks.clone(), runtime.clone()),
             store,
             sources: SharedSources::new(Sources::new(sources, retention)),
             places: Arc::new(Semaphore::new(limits.in_flight)),
@@ -83,7 +83,7 @@ impl Ingest {
             refusals: Refusals::default(),
             tasks,
             closing: CancellationToken::new(),
-            runtime: Handle::current(),
+            runtime,
         }
     }
 

@@ -33,7 +33,7 @@ fn groups(bodies: impl IntoIterator<Item = usize>) -> Vec<usize> {
 fn committer() -> Committer {
     let pool = ingest_pool(PgConnectOptions::new().host("127.0.0.1").port(1), 1);
     let store = Store::new(pool, Clock::Database);
-    Committer::new(store, Duration::from_secs(1), TaskTracker::new())
+    Committer::new(store, Duration::from_secs(1), TaskTracker::new(), Handle::current())
 }
 
 #[test]
