@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use afterrun_core::Store;
 use afterrun_core::attempt::Call;
-use afterrun_core::refresh::{Bounds, Claimed, LEASE, MOST_LOST_LEASES, Recorded};
+use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, Recorded};
 use afterrun_core::transition::Next;
 use sqlx::PgPool;
 
-use crate::scene::{DAY, claim, config, now, planned, store};
+use crate::scene::{BOUNDS, config, next_claim, now, planned, store};
 
 const TICK: Duration = Duration::from_secs(10);
 
@@ -17,22 +17,15 @@ const TICK: Duration = Duration::from_secs(10);
 async fn one_behind_another(store: &Store) -> Claimed {
     let config = config(&[("a", 1)]);
     planned(store, &config, "wev_1", 1).await;
-    let ahead = next_claim(store).await;
+    let ahead = next_claim(store, "w").await;
     store.clock().advance(TICK);
     planned(store, &config, "wev_2", 2).await;
     ahead
 }
 
-async fn next_claim(store: &Store) -> Claimed {
-    let mut claims = claim(store, "w", 10, &[]).await;
-    assert_eq!(claims.len(), 1);
-    claims.pop().unwrap()
-}
-
 async fn fail(store: &Store, claimed: Claimed, late_events: Option<Duration>, unsure: bool) {
     let next = Next::Fail { reason: "given up".into(), error: None, late_events, unsure };
-    let bounds = Bounds { give_up_after: DAY, deadline: DAY };
-    let recorded = store.record(claimed, next, &Call::default(), bounds).await.unwrap();
+    let recorded = store.record(claimed, next, &Call::default(), BOUNDS).await.unwrap();
     assert_eq!(recorded, Recorded::Failed);
 }
 
@@ -45,7 +38,7 @@ async fn what_waits_behind_a_lost_call_that_is_given_up_asks_first(pool: PgPool)
         let ahead = one_behind_another(&store).await;
         let called = ahead.claimed_at;
         fail(&store, ahead, None, unsure).await;
-        let behind = next_claim(&store).await;
+        let behind = next_claim(&store, "w").await;
         assert_eq!(behind.unsure_since, unsure.then_some(called));
     }
 }
@@ -65,7 +58,7 @@ async fn what_waits_with_a_doubt_of_its_own_asks_since_the_earlier_call(pool: Pg
             .await
             .unwrap();
         fail(&store, ahead, None, true).await;
-        assert_eq!(next_claim(&store).await.unsure_since, Some(own.min(called)));
+        assert_eq!(next_claim(&store, "w").await.unsure_since, Some(own.min(called)));
     }
 }
 
@@ -75,7 +68,7 @@ async fn late_events_that_go_on_alone_ask_first_too(pool: PgPool) {
     let ahead = one_behind_another(&store).await;
     // It takes the later event over, and is lost again.
     store.hand_back(ahead).await.unwrap();
-    let both = next_claim(&store).await;
+    let both = next_claim(&store, "w").await;
     let (given_up, called) = (both.id, both.claimed_at);
     sqlx::query("update refresh_cause set joined_at = $1")
         .bind(called + TICK)
@@ -84,7 +77,7 @@ async fn late_events_that_go_on_alone_ask_first_too(pool: PgPool) {
         .unwrap();
     store.clock().advance(TICK);
     fail(&store, both, Some(Duration::ZERO), true).await;
-    let goes_on = next_claim(&store).await;
+    let goes_on = next_claim(&store, "w").await;
     assert_ne!(goes_on.id, given_up);
     assert_eq!(goes_on.unsure_since, Some(called));
 }
@@ -96,11 +89,11 @@ async fn what_waits_behind_a_refresh_whose_workers_vanish_asks_since_the_first_c
     let called = now(&store) - TICK;
     for _ in 1..MOST_LOST_LEASES {
         store.clock().advance(LEASE);
-        assert_eq!(next_claim(&store).await.id, ahead.id);
+        assert_eq!(next_claim(&store, "w").await.id, ahead.id);
     }
     store.clock().advance(LEASE);
     assert_eq!(store.give_up_lost().await.unwrap(), [ahead.id]);
-    let behind = next_claim(&store).await;
+    let behind = next_claim(&store, "w").await;
     assert_ne!(behind.id, ahead.id);
     assert_eq!(behind.unsure_since, Some(called));
 }

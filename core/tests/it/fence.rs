@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use afterrun_core::Store;
 use afterrun_core::attempt::Call;
-use afterrun_core::refresh::{Bounds, Claimed, LEASE, MOST_LOST_LEASES, Recorded};
+use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, Recorded};
 use afterrun_core::transition::{Confirm, Next, Requeue};
 use sqlx::PgPool;
 
-use crate::scene::{DAY, claim, config, planned, store};
-
-const BOUNDS: Bounds = Bounds { give_up_after: DAY, deadline: DAY };
+use crate::scene::{BOUNDS, config, next_claim, planned, store};
 
 fn started() -> Next {
     Next::Confirm(Confirm {
@@ -52,12 +50,6 @@ fn all_ends(confirming: bool) -> Vec<Next> {
         started()
     });
     ends
-}
-
-async fn next_claim(store: &Store, worker: &str) -> Claimed {
-    let mut claims = claim(store, worker, 10, &[]).await;
-    assert_eq!(claims.len(), 1);
-    claims.pop().unwrap()
 }
 
 /// The first claim of a new refresh: to start it, or to ask how it is getting on.

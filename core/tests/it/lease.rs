@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use afterrun_core::Store;
 use afterrun_core::attempt::Call;
-use afterrun_core::refresh::{Bounds, Claimed, LEASE, MOST_LOST_LEASES, RefreshId};
+use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, RefreshId};
 use afterrun_core::transition::{Confirm, Next};
 use sqlx::PgPool;
 
-use crate::scene::{DAY, claim, config, judged, planned, store};
+use crate::scene::{BOUNDS, DAY, config, judged, next_claim, planned, store};
 
 const TARGET: &str = "a-0";
-const BOUNDS: Bounds = Bounds { give_up_after: DAY, deadline: DAY };
 
 async fn one_planned(pool: &PgPool) -> Store {
     let store = store(pool);
@@ -22,12 +21,6 @@ async fn one_planned(pool: &PgPool) -> Store {
 
 async fn claim_judged(store: &Store, due: &[RefreshId]) -> Vec<Claimed> {
     store.claim("w", 10, &[], &[TARGET.to_owned()], due).await.unwrap()
-}
-
-async fn next_claim(store: &Store) -> Claimed {
-    let mut claims = claim(store, "w", 10, &[]).await;
-    assert_eq!(claims.len(), 1);
-    claims.pop().unwrap()
 }
 
 async fn execute(pool: &PgPool, statement: &'static str) {
@@ -49,7 +42,7 @@ async fn a_connection_that_was_paused_meanwhile_is_not_used(pool: PgPool) {
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn what_stands_behind_one_that_is_under_way_is_not_started(pool: PgPool) {
     let store = one_planned(&pool).await;
-    let ahead = next_claim(&store).await;
+    let ahead = next_claim(&store, "w").await;
     planned(&store, &config(&[("a", 1)]), "wev_2", 2).await;
     execute(&pool, "update refresh set state = 'queued', reason = null where state = 'waiting'")
         .await;
@@ -77,7 +70,7 @@ async fn what_is_watched_is_left_alone_while_its_tool_is_away_until_its_time_is_
         found: false,
         after: Duration::ZERO,
     };
-    let claimed = next_claim(&store).await;
+    let claimed = next_claim(&store, "w").await;
     store.record(claimed, Next::Confirm(started), &Call::default(), BOUNDS).await.unwrap();
     let away = "insert into connection_state (connection, hold, held_since, held_until)
         values ('a', 'outage', now(), now())";
@@ -90,11 +83,11 @@ async fn what_is_watched_is_left_alone_while_its_tool_is_away_until_its_time_is_
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_refresh_is_given_up_when_its_worker_has_vanished_so_often_and_not_before(pool: PgPool) {
     let store = one_planned(&pool).await;
-    let first = next_claim(&store).await;
+    let first = next_claim(&store, "w").await;
     for _ in 1..MOST_LOST_LEASES {
         store.clock().advance(LEASE);
         assert!(store.give_up_lost().await.unwrap().is_empty());
-        next_claim(&store).await;
+        next_claim(&store, "w").await;
     }
     assert!(store.give_up_lost().await.unwrap().is_empty(), "its lease still holds");
     store.clock().advance(LEASE);
@@ -105,7 +98,7 @@ async fn a_refresh_is_given_up_when_its_worker_has_vanished_so_often_and_not_bef
 async fn what_another_worker_takes_over_in_that_moment_is_not_given_up(pool: PgPool) {
     let store = one_planned(&pool).await;
     for _ in 0..MOST_LOST_LEASES {
-        next_claim(&store).await;
+        next_claim(&store, "w").await;
         store.clock().advance(LEASE);
     }
     // Whoever gives up has seen the lease run out, and waits for the target.

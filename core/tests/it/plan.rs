@@ -6,14 +6,13 @@ use std::time::Duration;
 use afterrun_core::attempt::Call;
 use afterrun_core::config::Config;
 use afterrun_core::plan::LedTo;
-use afterrun_core::refresh::Bounds;
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store, pool};
 use afterrun_simulators::network::{Road, Trouble};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use crate::scene::{DAY, body, claim, claim_of, config, deliver, now, store};
+use crate::scene::{BOUNDS, body, claim, claim_of, config, deliver, now, store};
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_lock_that_somebody_holds_puts_no_event_off(_: PgPoolOptions, options: PgConnectOptions) {
@@ -111,9 +110,8 @@ routes: [{ name: failed, on: error, refresh: [a-0] }]";
         store.plan_next(&config).await.unwrap().unwrap();
     }
     let claimed = claim(&store, "w", 10, &[]).await.pop().unwrap();
-    let bounds = Bounds { give_up_after: DAY, deadline: DAY };
     let next = Next::Succeed { started_at: None };
-    store.record(claimed, next, &Call::default(), bounds).await.unwrap();
+    store.record(claimed, next, &Call::default(), BOUNDS).await.unwrap();
 
     let state: String =
         sqlx::query_scalar("select state from target_freshness").fetch_one(&pool).await.unwrap();

@@ -4,11 +4,10 @@ use afterrun_core::Store;
 use afterrun_core::attempt::Call;
 use afterrun_core::config::Retention;
 use afterrun_core::event::Stored;
-use afterrun_core::refresh::Bounds;
 use afterrun_core::transition::Next;
 use sqlx::PgPool;
 
-use crate::scene::{DAY, body, claim, config, deliver, limit, now, planned, store};
+use crate::scene::{BOUNDS, DAY, body, claim, config, deliver, limit, now, planned, store};
 
 const KEPT: Retention = Retention {
     events: std::time::Duration::from_secs(90 * 24 * 60 * 60),
@@ -22,9 +21,8 @@ async fn count(pool: &PgPool, what: &'static str) -> i64 {
 /// Everything that is due ends well.
 async fn succeed(store: &Store) {
     for claimed in claim(store, "w", 100, &[limit("a", 100)]).await {
-        let bounds = Bounds { give_up_after: DAY, deadline: DAY };
         let next = Next::Succeed { started_at: None };
-        store.record(claimed, next, &Call::default(), bounds).await.unwrap();
+        store.record(claimed, next, &Call::default(), BOUNDS).await.unwrap();
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use afterrun_core::config::Config;
 use afterrun_core::event::{Delivery, Stored};
-use afterrun_core::refresh::{Claimed, Gate, Limit, RefreshId};
+use afterrun_core::refresh::{Bounds, Claimed, Gate, Limit, RefreshId};
 use afterrun_core::{Clock, Store};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(crate) const BOUNDS: Bounds = Bounds { give_up_after: DAY, deadline: DAY };
 
 /// A store whose clock stands.
 pub(crate) fn store(pool: &PgPool) -> Store {
@@ -42,16 +44,28 @@ routes: [{{ name: all, on: success, refresh: [{all}] }}]",
     Config::from_text(Path::new("afterrun.yml"), &text, &|_| None).unwrap()
 }
 
-/// The body of a run that ended well.
-pub(crate) fn body(event: &str, run: u64, at: DateTime<Utc>) -> String {
+/// The body of an event that says this of a run that has ended.
+pub(crate) fn told(event: &str, at: DateTime<Utc>, run: &serde_json::Value) -> String {
     serde_json::json!({
         "eventId": event,
         "eventType": "job.run.completed",
         "accountId": 4711,
         "timestamp": at.to_rfc3339(),
-        "data": { "runId": run.to_string(), "jobId": "1", "runStatus": "Success", "runStatusCode": 10 },
+        "data": run,
     })
     .to_string()
+}
+
+/// The body of a run of job 1 that ended well.
+pub(crate) fn body(event: &str, run: u64, at: DateTime<Utc>) -> String {
+    told(event, at, &ended_well(run, "1"))
+}
+
+/// What is said of a run that ended well.
+pub(crate) fn ended_well(run: u64, job: &str) -> serde_json::Value {
+    serde_json::json!({
+        "runId": run.to_string(), "jobId": job, "runStatus": "Success", "runStatusCode": 10,
+    })
 }
 
 pub(crate) fn now(store: &Store) -> DateTime<Utc> {
@@ -91,6 +105,13 @@ pub(crate) async fn claim(
         .await
         .unwrap();
     claim_of(store, worker, slots, limits, &targets).await
+}
+
+/// The only refresh that is due.
+pub(crate) async fn next_claim(store: &Store, worker: &str) -> Claimed {
+    let mut claims = claim(store, worker, 10, &[]).await;
+    assert_eq!(claims.len(), 1);
+    claims.pop().unwrap()
 }
 
 /// A claim by a worker that knows these targets.

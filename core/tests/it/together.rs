@@ -10,7 +10,7 @@ use afterrun_core::plan::{LedTo, Planned};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
-use crate::scene::{DAY, body, config, deliver, now, store};
+use crate::scene::{DAY, body, config, deliver, ended_well, now, store, told};
 
 const ALL: usize = 100;
 
@@ -36,18 +36,13 @@ async fn send(store: &Store) {
     for number in 0..60_u64 {
         let run = number * 7 % 30;
         let ended = now(store) - Duration::from_secs(run * 13 % 101);
-        let (word, code) = if run % 7 == 3 { ("Error", 20) } else { ("Success", 10) };
-        let body = serde_json::json!({
-            "eventId": format!("wev_{number}"),
-            "eventType": "job.run.completed",
-            "accountId": 4711,
-            "timestamp": now(store).to_rfc3339(),
-            "data": {
-                "runId": run.to_string(), "jobId": (run % 3 + 1).to_string(),
-                "runStatus": word, "runStatusCode": code, "runFinishedAt": ended.to_rfc3339(),
-            },
-        })
-        .to_string();
+        let mut of = ended_well(run, &(run % 3 + 1).to_string());
+        of["runFinishedAt"] = ended.to_rfc3339().into();
+        if run % 7 == 3 {
+            of["runStatus"] = "Error".into();
+            of["runStatusCode"] = 20.into();
+        }
+        let body = told(&format!("wev_{number}"), now(store), &of);
         let source = match number % 10 {
             9 => "elsewhere",
             even if even % 2 == 0 => "prod",
@@ -134,8 +129,8 @@ connections: {{ a: {{ kind: played }} }}\ntargets:\n{targets}routes:\n{routes}"
     let config = Config::from_text(Path::new("afterrun.yml"), &text, &|_| None).unwrap();
     store.register_targets(&config).await.unwrap();
     for run in 0..200_u64 {
-        let body = body(&format!("wev_{run}"), run, now(&store))
-            .replace("\"jobId\":\"1\"", &format!("\"jobId\":\"{}\"", run * 5 % 8));
+        let of = ended_well(run, &(run * 5 % 8).to_string());
+        let body = told(&format!("wev_{run}"), now(&store), &of);
         deliver(&store, &body).await;
     }
     let mut planners = JoinSet::new();
