@@ -22,6 +22,7 @@ pub(super) enum Fate {
     SameRun,
 }
 
+/// How the newest run of a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Newest {
     Succeeded,
@@ -42,7 +43,8 @@ pub(super) struct Told {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct World {
-    newest: BTreeMap<u64, (DateTime<Utc>, Newest)>,
+    /// By job: when its newest run ended, which one it was, and how it stands.
+    newest: BTreeMap<u64, (DateTime<Utc>, u64, Newest)>,
     runs: BTreeSet<u64>,
     fates: BTreeMap<usize, Fate>,
 }
@@ -54,10 +56,13 @@ impl World {
             self.fates.insert(told.event, Fate::SameRun);
             return;
         }
-        let counts = self.newest.get(&told.job).is_none_or(|(ended, _)| told.asks > *ended);
+        // Of two that ended at once, the one told last.
+        let counts = self.newest.get(&told.job).is_none_or(|(ended, run, _)| {
+            told.asks > *ended || told.asks == *ended && told.run != *run
+        });
         if counts {
             let newest = if succeeded { Newest::Succeeded } else { Newest::Failed };
-            self.newest.insert(told.job, (told.asks, newest));
+            self.newest.insert(told.job, (told.asks, told.run, newest));
         }
         if !succeeded {
             self.fates.insert(told.event, Fate::Nothing);
@@ -65,7 +70,7 @@ impl World {
         }
         self.fates.insert(told.event, Fate::Held);
         if self.missing().is_empty() {
-            self.newest.values_mut().for_each(|(_, newest)| *newest = Newest::Fired);
+            self.newest.values_mut().for_each(|(_, _, newest)| *newest = Newest::Fired);
             for fate in self.fates.values_mut().filter(|fate| **fate == Fate::Held) {
                 *fate = Fate::Fired;
             }
@@ -75,13 +80,13 @@ impl World {
     /// The jobs that it waits for.
     fn missing(&self) -> BTreeSet<u64> {
         let counts =
-            |job: &u64| self.newest.get(job).filter(|(_, newest)| *newest == Newest::Succeeded);
+            |job: &u64| self.newest.get(job).filter(|(_, _, newest)| *newest == Newest::Succeeded);
         let missing: BTreeSet<u64> =
             GATHERED.into_iter().filter(|job| counts(job).is_none()).collect();
         if !missing.is_empty() {
             return missing;
         }
-        let last = self.newest.values().map(|(ended, _)| *ended).max().unwrap();
+        let last = self.newest.values().map(|(ended, ..)| *ended).max().unwrap();
         let within = TimeDelta::from_std(WITHIN).unwrap();
         GATHERED.into_iter().filter(|job| last - self.newest[job].0 > within).collect()
     }
