@@ -7,8 +7,9 @@ use afterrun_core::Store;
 use afterrun_core::telemetry::Chain;
 use tokio::sync::Notify;
 
-/// Notifying commits wait for each other, database-wide; workers poll every second anyway.
-const AT_MOST_EVERY: Duration = Duration::from_millis(100);
+/// Notifying commits wait for each other, database-wide, and a refresh begins this much later at
+/// worst.
+const AT_MOST_EVERY: Duration = Duration::from_millis(2);
 
 /// The connection may be one that no longer answers.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(2);
