@@ -1,10 +1,11 @@
 //! The table of attempts: one row for each call made, and for each claim whose worker vanished.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::refresh::{Claimed, Work};
+use crate::store::column;
 use crate::{Doing as _, StoreError};
-use chrono::{DateTime, Utc};
 
 /// What a call was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
@@ -39,42 +40,63 @@ pub struct Call {
     pub possible_duplicate: bool,
 }
 
-/// Writes the attempt of a claim, in the transaction that records its result.
+/// An attempt to be written.
+pub(crate) struct Attempt<'a> {
+    pub(crate) claimed: &'a Claimed,
+    pub(crate) call: &'a Call,
+    pub(crate) outcome: Outcome,
+    pub(crate) error: Option<&'a str>,
+}
+
+impl Attempt<'_> {
+    fn kind(&self) -> Kind {
+        match self.claimed.work {
+            Work::Trigger => Kind::Trigger,
+            Work::Poll { .. } => Kind::Poll,
+        }
+    }
+}
+
+/// Writes the attempts of claims, in the transaction that records their results.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
-    claimed: &Claimed,
-    call: &Call,
-    outcome: Outcome,
-    error: Option<&str>,
+    attempts: &[Attempt<'_>],
     now: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    let kind = match claimed.work {
-        Work::Trigger => Kind::Trigger,
-        Work::Poll { .. } => Kind::Poll,
-    };
+    let tries = |of: &Attempt<'_>| i32::try_from(of.claimed.attempts).unwrap_or(i32::MAX);
     sqlx::query!(
         r#"
         insert into attempt (
             refresh_id, call, attempt, kind, started_at, finished_at,
             outcome, http_status, error, possible_duplicate, worker
         )
-        values ($1, $2, $3, $4, $5, greatest($5, coalesce($6, clock_timestamp())), $7, $8, $9, $10, $11)
+        select
+            refresh_id, call, attempt, kind, started_at,
+            greatest(started_at, coalesce($11, clock_timestamp())),
+            outcome, http_status, error, possible_duplicate, worker
+        from unnest(
+            $1::bigint[], $2::bigint[], $3::integer[], $4::attempt_kind[], $5::timestamptz[],
+            $6::attempt_outcome[], $7::integer[], $8::text[], $9::boolean[], $10::text[]
+        ) as made (
+            refresh_id, call, attempt, kind, started_at,
+            outcome, http_status, error, possible_duplicate, worker
+        )
         "#,
-        claimed.id.0,
-        claimed.fence,
-        i32::try_from(claimed.attempts).unwrap_or(i32::MAX),
-        kind as Kind,
-        claimed.claimed_at,
+        &column(attempts, |made| made.claimed.id.0),
+        &column(attempts, |made| made.claimed.fence),
+        &column(attempts, tries),
+        &column(attempts, Attempt::kind) as _,
+        &column(attempts, |made| made.claimed.claimed_at),
+        &column(attempts, |made| made.outcome) as _,
+        &column(attempts, |made| made.call.http_status.map(i32::from)) as _,
+        &column(attempts, |made| made.error) as _,
+        &column(attempts, |made| made.call.possible_duplicate),
+        &column(attempts, |made| made.claimed.worker.as_str()) as _,
         now,
-        outcome as Outcome,
-        call.http_status.map(i32::from),
-        error,
-        call.possible_duplicate,
-        claimed.worker,
     )
     .execute(connection)
     .await
-    .doing("record an attempt")?;
+    .doing("record attempts")?;
     Ok(())
 }
 

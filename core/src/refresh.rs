@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use self::record::{Bounds, Recorded};
+pub use self::record::{Bounds, Ended, Recorded, Records};
 pub use self::settle::Gate;
 
 /// How long a claim holds.
@@ -70,7 +70,8 @@ pub enum Work {
     },
 }
 
-/// A refresh under lease, to be handed to [`Store::record`](crate::Store::record) once.
+/// A refresh under lease, to be handed to [`Store::record`](crate::Store::record) once, as
+/// [`Ended`], or to [`Store::hand_back`](crate::Store::hand_back).
 #[derive(Debug)]
 pub struct Claimed {
     pub id: RefreshId,

@@ -13,12 +13,14 @@ mod call;
 mod cancel;
 pub mod connector;
 pub mod connectors;
+mod due;
 pub mod http;
 pub mod login;
 mod outage;
 mod probe;
 mod run;
 mod targets;
+mod under_way;
 mod wake;
 
 pub use run::Worker;

@@ -9,13 +9,12 @@ use std::time::Duration;
 use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
 use afterrun_core::connection::circuit::{Hold, Signal};
 use afterrun_core::plan::LedTo;
-use afterrun_core::refresh::{Bounds, Claimed, Recorded, RefreshId, Work};
+use afterrun_core::refresh::{Bounds, Claimed, Ended, Recorded, Records, RefreshId, Work};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{self, Next, Verdict};
 use afterrun_core::{Store, StoreError};
-use futures_util::FutureExt as _;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{Came, call};
@@ -23,10 +22,8 @@ use crate::http::Http;
 use crate::outage::Outage;
 use crate::probe::probe;
 use crate::targets::Targets;
-use crate::wake::Wake;
-
-/// How many calls a worker has under way at once.
-const SLOTS: usize = 64;
+use crate::under_way::{Seen, UnderWay};
+use crate::wake::{self, Wake};
 
 /// Events planned before claims get their turn.
 const PLAN_AT_ONCE: usize = 100;
@@ -37,15 +34,28 @@ const CALL: Duration = Duration::from_secs(25);
 /// A call is not begun with less than this left of it.
 const LEAST: Duration = Duration::from_secs(20);
 
-/// How often refreshes are looked for whose workers keep vanishing.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
-
 /// How often old history is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 
-type Slots = JoinSet<Result<(RefreshId, Recorded), StoreError>>;
 
 type Probes = JoinSet<Result<(), StoreError>>;
+
+/// What a round looks for beside what is due.
+struct Look {
+    /// Something may have arrived that is to be planned.
+    arrived: bool,
+    /// A second has passed since refreshes were looked for whose workers keep vanishing, and
+    /// connections that are to be probed.
+    sweep: bool,
+    /// The last round filled every slot, and something may be due that got none.
+    full: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { arrived: true, sweep: true, full: false }
+    }
+}
 
 /// Plans events and sees refreshes through. Several may run side by side, in any processes.
 pub struct Worker {
@@ -92,15 +102,17 @@ impl Worker {
     }
 
     /// Takes what is due now and sees it through. Tests call this until it returns nothing.
+    ///
+    /// # Errors
+    /// The first of the database's, once all else is done.
     pub async fn run_once(self: &Arc<Self>) -> Result<Vec<(RefreshId, Recorded)>, StoreError> {
+        let (mut probes, mut under_way) = (Probes::new(), UnderWay::new(self.store.clone()));
         self.register(&self.targets()).await?;
-        self.give_up_lost().await?;
-        let mut probes = Probes::new();
-        self.probe(&mut probes).await?;
+        self.sweep(&mut probes).await?;
         probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
-        let mut slots = Slots::new();
-        self.fill(&mut slots).await?;
-        slots.join_all().await.into_iter().collect()
+        self.fill(&mut Look::default(), &mut under_way).await?;
+        let Records { recorded, failed } = under_way.finish().await;
+        failed.into_iter().next().map_or(Ok(recorded), Err)
     }
 
     /// Works until told to stop; then begins no call, and ends when those under way have ended.
@@ -109,41 +121,43 @@ impl Worker {
         let mut services = JoinSet::new();
         services.spawn(wake.clone().listen(self.store.clone(), stop.clone()));
         services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
-        let (mut slots, mut probes) = (Slots::new(), Probes::new());
+        let (mut probes, mut under_way) = (Probes::new(), UnderWay::new(self.store.clone()));
+        let (mut look, mut poll) = (Look::default(), wake::poll());
         let mut outage = Outage::default();
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
-        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
-            let filled = async {
-                self.register(&self.targets()).await?;
-                if sweep.tick().now_or_never().is_some() {
-                    self.give_up_lost().await?;
-                    self.probe(&mut probes).await?;
-                }
-                self.fill(&mut slots).await
-            };
-            let more = outage.note(filled.await);
-            if more {
+            let round = self.round(&mut look, &mut under_way, &mut probes).await;
+            if outage.note(round) {
+                under_way.go_on();
                 continue;
             }
             tokio::select! {
-                Some(ended) = slots.join_next(), if !slots.is_empty() => report(ended),
-                Some(ended) = probes.join_next(), if !probes.is_empty() => report(ended),
-                () = wake.heard_or_polled() => {}
+                () = under_way.next(look.full) => {}
+                Some(ended) = probes.join_next() => report(ended),
+                () = wake.heard() => look.arrived = true,
+                _ = poll.tick() => look = Look { arrived: true, sweep: true, ..look },
                 () = stop.cancelled() => {}
-            }
-            while let Some(ended) = slots.try_join_next() {
-                report(ended);
             }
         }
         self.stop.cancel();
-        if !slots.is_empty() {
-            tracing::info!(calls = slots.len(), "stopping; waiting for the calls under way");
+        if under_way.calls() > 0 {
+            tracing::info!(calls = under_way.calls(), "stopping; waiting for the calls under way");
         }
-        while let Some(ended) = slots.join_next().await {
-            report(ended);
-        }
+        under_way.finish().await;
         services.join_all().await;
+    }
+
+    /// Does all that can be done now but wait. Whether there may be more to do at once.
+    async fn round(
+        self: &Arc<Self>,
+        look: &mut Look,
+        under_way: &mut UnderWay,
+        probes: &mut Probes,
+    ) -> Result<bool, StoreError> {
+        self.register(&self.targets()).await?;
+        if std::mem::take(&mut look.sweep) {
+            self.sweep(probes).await?;
+        }
+        self.fill(look, under_way).await
     }
 
     /// Once for each configuration: what its credentials were refused for is then tried at once.
@@ -158,8 +172,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Begins the probes that are due.
-    async fn probe(&self, probes: &mut Probes) -> Result<(), StoreError> {
+    /// Gives up refreshes whose workers keep vanishing, and begins the probes that are due.
+    async fn sweep(&self, probes: &mut Probes) -> Result<(), StoreError> {
+        for id in self.store.give_up_lost().await? {
+            tracing::error!(refresh.id = %id, "gave up refresh {id}: its workers keep vanishing");
+        }
         let targets = self.targets();
         for name in self.store.claim_probes(&targets.connection_names()).await? {
             probes.spawn(probe(self.store.clone(), Arc::clone(&targets), name));
@@ -167,19 +184,19 @@ impl Worker {
         Ok(())
     }
 
-    async fn give_up_lost(&self) -> Result<(), StoreError> {
-        for id in self.store.give_up_lost().await? {
-            tracing::error!(refresh.id = %id, "gave up refresh {id}: its workers keep vanishing");
-        }
-        Ok(())
-    }
-
     /// Plans what has arrived, claims for every free slot. Whether there may be more to do at once.
-    async fn fill(self: &Arc<Self>, slots: &mut Slots) -> Result<bool, StoreError> {
+    async fn fill(
+        self: &Arc<Self>,
+        look: &mut Look,
+        under_way: &mut UnderWay,
+    ) -> Result<bool, StoreError> {
         let targets = self.targets();
-        let planned = self.plan(&targets).await?;
-        let free = SLOTS.saturating_sub(slots.len());
-        if free == 0 {
+        if look.arrived {
+            look.arrived = self.plan(&targets).await? == PLAN_AT_ONCE;
+        }
+        let free = under_way.free();
+        look.full = free == 0;
+        if look.full {
             return Ok(false);
         }
         let now = if targets.has_quiet_hours() { Some(self.store.time().await?) } else { None };
@@ -187,12 +204,12 @@ impl Worker {
         let before = Instant::now();
         let (limits, names) = (targets.limits(), targets.names());
         let claims = self.store.claim(&self.name, free, limits, names, &due).await?;
-        let full = !claims.is_empty() && claims.len() == free;
+        look.full = claims.len() == free;
         for claimed in claims {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
-            slots.spawn(async move { worker.see_through(&targets, claimed, before).await });
+            under_way.begin(async move { worker.see_through(&targets, claimed, before).await });
         }
-        Ok(planned == PLAN_AT_ONCE && !full)
+        Ok(look.arrived && !look.full)
     }
 
     /// Plans events; gives how many.
@@ -219,17 +236,11 @@ impl Worker {
         Ok(planned.len())
     }
 
-    async fn see_through(
-        &self,
-        targets: &Targets,
-        mut claimed: Claimed,
-        before: Instant,
-    ) -> Result<(RefreshId, Recorded), StoreError> {
-        let id = claimed.id;
+    async fn see_through(&self, targets: &Targets, mut claimed: Claimed, before: Instant) -> Seen {
         let deadline = before + CALL;
         let too_late = deadline.saturating_duration_since(Instant::now()) < LEAST;
         if self.stop.is_cancelled() || too_late || claimed.orphaned {
-            return self.store.hand_back(claimed).await.map(|recorded| (id, recorded));
+            return Seen::NotCalled(claimed);
         }
         let known = targets.config().targets.get(&claimed.target);
         let (retry, confirm) = known
@@ -260,11 +271,7 @@ impl Worker {
         }
         self.log(&claimed, &next);
         let bounds = Bounds { give_up_after: retry.give_up_after, deadline: confirm.deadline };
-        let recorded = self.store.record(claimed, next, &called, bounds).await?;
-        if recorded == Recorded::Superseded {
-            tracing::warn!(refresh.id = %id, "refresh {id} is another worker's now; dropped our result");
-        }
-        Ok((id, recorded))
+        Seen::Ended(Ended { claimed, next, call: called, bounds })
     }
 
     /// Notes what a call said of its connection, if that is news. It is a hint for the calls to
@@ -331,13 +338,13 @@ impl Worker {
     }
 }
 
-fn report<T>(ended: Result<Result<T, StoreError>, tokio::task::JoinError>) {
+fn report(ended: Result<Result<(), StoreError>, JoinError>) {
     match ended {
-        Ok(Ok(_)) => {}
+        Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(
             error = %Chain(&error),
-            "a result could not be recorded; what it was about is asked for again when its lease runs out"
+            "what a probe found could not be noted; the connection is probed again"
         ),
-        Err(error) => tracing::error!(%error, "a call ended in a panic"),
+        Err(error) => tracing::error!(%error, "a probe ended in a panic"),
     }
 }

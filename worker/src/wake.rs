@@ -10,22 +10,28 @@ use afterrun_core::telemetry::Chain;
 use afterrun_core::{Store, StoreError};
 use rand::RngExt as _;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Without a notification, this long; spread so that workers do not march in step.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Ticks when it is time to look in any case, first after a while.
+pub(crate) fn poll() -> Interval {
+    let every = POLL.mul_f64(rand::rng().random_range(0.8..1.2));
+    let mut poll = interval_at(Instant::now() + every, every);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    poll
+}
 
 /// Something may be due.
 #[derive(Clone, Default)]
 pub(crate) struct Wake(Arc<Notify>);
 
 impl Wake {
-    /// Returns when something may be due.
-    pub(crate) async fn heard_or_polled(&self) {
-        let spread = rand::rng().random_range(0.8..1.2);
-        // Running out of time is the ordinary case, not a failure.
-        timeout(POLL.mul_f64(spread), self.0.notified()).await.ok();
+    /// Returns when something may have come to be due.
+    pub(crate) async fn heard(&self) {
+        self.0.notified().await;
     }
 
     /// Passes notifications on until told to stop; reconnects for ever.

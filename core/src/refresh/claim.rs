@@ -85,9 +85,11 @@ impl Store {
                 left join unnest($4::text[], $5::integer[]) as most (connection, max_concurrent)
                     on most.connection = refresh.connection
                 left join busy on busy.connection = refresh.connection
+                left join unnest($8::text[]) as known (target) on known.target = refresh.target
+                left join unnest($10::bigint[]) as free (id) on free.id = refresh.id
                 where refresh.state in ('queued', 'running', 'confirming')
                     and refresh.due_at <= clock.at
-                    and (refresh.state <> 'queued' or refresh.id = any ($10))
+                    and (refresh.state <> 'queued' or free.id is not null)
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
                     -- What is watched there is left alone with it, until its time is up.
                     and not (
@@ -103,7 +105,7 @@ impl Store {
                     )
                     -- What another worker knows of is left to it; what nobody does, ends.
                     and (
-                        refresh.target = any ($8) or not exists (
+                        known.target is not null or not exists (
                             select from target_state
                             where target_state.target = refresh.target and target_state.configured
                         )

@@ -3,6 +3,8 @@
 //! Invariant: as for a record, the target's row is locked first, so that nothing comes to wait
 //! behind a refresh that has just ended.
 
+use std::slice;
+
 use sqlx::Connection as _;
 
 use super::record::{hand_on_doubt, note_failure, promote};
@@ -97,7 +99,7 @@ impl Store {
                 if let Some(since) = refresh.unsure_since {
                     hand_on_doubt(&mut transaction, &refresh.target, since).await?;
                 }
-                promote(&mut transaction, &refresh.target, self.now()).await?;
+                promote(&mut transaction, slice::from_ref(&refresh.target), self.now()).await?;
             }
             transaction.commit().await.doing(DOING)?;
             lent.give_back();

@@ -1,23 +1,27 @@
 //! Writing down what came of a claim.
 //!
-//! Invariant: each record is one transaction, in which the change of the refresh is guarded by id,
-//! fence and state. If that finds no row, somebody else owns the refresh and all is rolled back.
+//! Invariant: the change of each refresh is guarded by its id, fence and state, and stands in one
+//! transaction with all that goes with it. If that finds no row, somebody else owns the refresh, and
+//! nothing is written for it.
 
 mod causes;
 mod end;
 mod hand_back;
+mod together;
 
 use std::time::Duration;
+use std::{iter, slice};
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use sqlx::{Connection as _, PgConnection};
 
-use super::Claimed;
-use crate::attempt::{self, Call, Outcome};
+use super::{Claimed, RefreshId};
+use crate::attempt::{self, Attempt, Call, Outcome};
 use crate::event::interval;
 use crate::pool::Lent;
 use crate::store::bounded;
-use crate::transition::{Confirm, Next, Requeue};
+use crate::transition::{Next, Requeue};
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "record a refresh";
@@ -54,49 +58,106 @@ pub struct Bounds {
     pub deadline: Duration,
 }
 
+/// A claim whose call has ended, and what is next.
+#[derive(Debug)]
+pub struct Ended {
+    pub claimed: Claimed,
+    pub next: Next,
+    pub call: Call,
+    pub bounds: Bounds,
+}
+
+impl Ended {
+    /// It began, goes on or has succeeded, as most do. The others may concern more refreshes of
+    /// their target.
+    fn is_ordinary(&self) -> bool {
+        match self.next {
+            Next::Confirm(_) | Next::PollAgain { .. } | Next::Succeed { .. } => true,
+            Next::Requeue(_) | Next::Fail { .. } | Next::Cancel { .. } => false,
+        }
+    }
+}
+
+/// What became of claims.
+#[derive(Debug, Default)]
+pub struct Records {
+    pub recorded: Vec<(RefreshId, Recorded)>,
+    /// Why the others could not be recorded: they are due again when their leases run out.
+    pub failed: Vec<StoreError>,
+}
+
+impl Extend<Self> for Records {
+    fn extend<T: IntoIterator<Item = Self>>(&mut self, more: T) {
+        for mut records in more {
+            self.recorded.append(&mut records.recorded);
+            self.failed.append(&mut records.failed);
+        }
+    }
+}
+
 impl Store {
-    /// Writes what is next for a claimed refresh, and the attempt. A claim is recorded once.
+    /// Writes what is next for claimed refreshes, and the attempts. A claim is recorded once.
     ///
-    /// A database that is away for a moment is waited for, since what is not recorded is asked of
-    /// the tool again. A commit whose outcome was lost shows as `Superseded` at the second try.
-    pub async fn record(
-        &self,
-        claimed: Claimed,
-        next: Next,
-        call: &Call,
-        bounds: Bounds,
-    ) -> Result<Recorded, StoreError> {
+    /// Ordinary ends share a transaction; each of the others has its own, and none waits for
+    /// another. A database that is away for a moment is waited for, since what is not recorded is
+    /// asked of the tool again. A commit whose outcome was lost shows as `Superseded` at the second
+    /// try.
+    pub async fn record(&self, ended: &[Ended]) -> Records {
+        let (ordinary, others): (Vec<_>, Vec<_>) = ended.iter().partition(|it| it.is_ordinary());
+        let alone = others.chunks(1).map(|other| self.record_group(other));
+        let groups = iter::once(self.record_group(&ordinary)).chain(alone);
+        let mut records = Records::default();
+        records.extend(join_all(groups).await);
+        records
+    }
+
+    /// Ordinary ends, or a single one of any kind.
+    async fn record_group(&self, group: &[&Ended]) -> Records {
+        if group.is_empty() {
+            return Records::default();
+        }
         let mut pauses = PAUSES.iter();
         loop {
-            match self.write(&claimed, next.clone(), call, bounds).await {
-                Ok(recorded) => return Ok(recorded),
-                Err(error) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
-                    None => return Err(error),
-                },
+            let error = match self.write(group).await {
+                Ok(recorded) => {
+                    let ids = group.iter().map(|ended| ended.claimed.id);
+                    return Records { recorded: ids.zip(recorded).collect(), failed: vec![] };
+                }
+                Err(error) => error,
+            };
+            // It may be for one of them.
+            if group.len() > 1 && !error.is_passing() {
+                let each = group.chunks(1).map(|one| self.record_group(one));
+                let mut records = Records::default();
+                records.extend(Box::pin(join_all(each)).await);
+                return records;
+            }
+            match pauses.next() {
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => return Records { recorded: vec![], failed: vec![error] },
             }
         }
     }
 
-    async fn write(
-        &self,
-        claimed: &Claimed,
-        next: Next,
-        call: &Call,
-        bounds: Bounds,
-    ) -> Result<Recorded, StoreError> {
+    async fn write(&self, group: &[&Ended]) -> Result<Vec<Recorded>, StoreError> {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
-            let written = Writing { connection: &mut transaction, claimed, call, now: self.now() }
-                .write(next, bounds)
-                .await?;
-            match written {
-                Some(_) => transaction.commit().await.doing(DOING)?,
-                None => transaction.rollback().await.doing(DOING)?,
+            let now = self.now();
+            let recorded = if let [one] = group {
+                let (claimed, call) = (&one.claimed, &one.call);
+                let writing = Writing { connection: &mut transaction, claimed, call, now };
+                vec![writing.write(one).await?.unwrap_or(Recorded::Superseded)]
+            } else {
+                together::write(&mut transaction, group, now).await?
+            };
+            if recorded.iter().all(|recorded| *recorded == Recorded::Superseded) {
+                transaction.rollback().await.doing(DOING)?;
+            } else {
+                transaction.commit().await.doing(DOING)?;
             }
             lent.give_back();
-            Ok(written.unwrap_or(Recorded::Superseded))
+            Ok(recorded)
         })
         .await
     }
@@ -112,77 +173,59 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     /// None if the lease was lost.
-    async fn write(mut self, next: Next, bounds: Bounds) -> Result<Option<Recorded>, StoreError> {
-        match next {
-            Next::Confirm(confirm) => {
-                let (adopted, after) = (confirm.adopted, confirm.after);
-                if !self.confirm(&confirm, bounds).await? {
-                    return Ok(None);
-                }
-                let outcome = if adopted { Outcome::Wait } else { Outcome::Ok };
-                self.attempt(outcome, None).await?;
-                Ok(Some(Recorded::Later { after }))
-            }
-            Next::PollAgain { after, error } => {
-                let error = error.as_deref().map(attempt::text);
-                if !self.poll_again(after, error.as_deref()).await? {
-                    return Ok(None);
-                }
-                let outcome = if error.is_some() { Outcome::Retry } else { Outcome::Wait };
-                self.attempt(outcome, error.as_deref()).await?;
-                Ok(Some(Recorded::Later { after }))
+    async fn write(mut self, ended: &Ended) -> Result<Option<Recorded>, StoreError> {
+        match &ended.next {
+            Next::Confirm(_) | Next::PollAgain { .. } | Next::Succeed { .. } => {
+                let recorded = together::write(self.connection, &[ended], self.now).await?;
+                Ok(recorded.into_iter().next())
             }
             Next::Requeue(requeue) => self.requeue(requeue).await,
-            Next::Succeed { started_at } => {
-                self.lock_target().await?;
-                if !self.succeed(started_at).await? {
-                    return Ok(None);
-                }
-                self.attempt(Outcome::Ok, None).await?;
-                promote(self.connection, &self.claimed.target, self.now).await?;
-                Ok(Some(Recorded::Succeeded))
-            }
             Next::Fail { reason, error, late_events, unsure } => {
                 self.lock_target().await?;
                 let error = error.as_deref().map(attempt::text);
-                if !self.fail(&attempt::text(&reason), error.as_deref()).await? {
+                if !self.fail(&attempt::text(reason), error.as_deref()).await? {
                     return Ok(None);
                 }
-                self.attempt(Outcome::Fail, error.as_deref().or(Some(&reason))).await?;
-                let said = error.as_deref().unwrap_or(&reason);
+                self.attempt(Outcome::Fail, error.as_deref().or(Some(reason))).await?;
+                let said = error.as_deref().unwrap_or(reason);
                 note_failure(self.connection, &self.claimed.target, said).await?;
                 if let Some(after) = late_events {
-                    self.hand_on_late_events(bounds.give_up_after, after).await?;
+                    self.hand_on_late_events(ended.bounds.give_up_after, *after).await?;
                 }
-                if unsure {
+                if *unsure {
                     let since = self.claimed.unsure_since.unwrap_or(self.claimed.claimed_at);
                     hand_on_doubt(self.connection, &self.claimed.target, since).await?;
                 }
-                promote(self.connection, &self.claimed.target, self.now).await?;
+                self.promote().await?;
                 Ok(Some(Recorded::Failed))
             }
             Next::Cancel { reason, error, called, unsure } => {
                 self.lock_target().await?;
                 let error = error.as_deref().map(attempt::text);
-                if !self.cancel(&reason, error.as_deref()).await? {
+                if !self.cancel(reason, error.as_deref()).await? {
                     return Ok(None);
                 }
-                if called {
+                if *called {
                     let outcome = if error.is_some() { Outcome::Fail } else { Outcome::Ok };
                     self.attempt(outcome, error.as_deref()).await?;
                 }
                 self.hand_on_later_events().await?;
-                if let Some(since) = self.claimed.unsure_since.filter(|_| unsure) {
+                if let Some(since) = self.claimed.unsure_since.filter(|_| *unsure) {
                     hand_on_doubt(self.connection, &self.claimed.target, since).await?;
                 }
-                promote(self.connection, &self.claimed.target, self.now).await?;
+                self.promote().await?;
                 Ok(Some(Recorded::Cancelled))
             }
         }
     }
 
+    async fn promote(&mut self) -> Result<(), StoreError> {
+        promote(self.connection, slice::from_ref(&self.claimed.target), self.now).await
+    }
+
     async fn attempt(&mut self, outcome: Outcome, error: Option<&str>) -> Result<(), StoreError> {
-        attempt::insert(self.connection, self.claimed, self.call, outcome, error, self.now).await
+        let attempt = Attempt { claimed: self.claimed, call: self.call, outcome, error };
+        attempt::insert(self.connection, slice::from_ref(&attempt), self.now).await
     }
 
     /// Planning and records that change who is under way on a target take turns.
@@ -197,77 +240,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    async fn confirm(&mut self, confirm: &Confirm, bounds: Bounds) -> Result<bool, StoreError> {
-        sqlx::query!(
-            r#"
-            update refresh
-            set
-                state = 'confirming',
-                asked_now = false,
-                remote_id = $3,
-                remote_url = $4,
-                remote_adopted = $5,
-                remote_found = $11,
-                reason = case
-                    when $5 then 'an earlier refresh is under way in the tool; its end is waited for'
-                end,
-                connection = $9, connector = $10,
-                due_at = coalesce($6, clock_timestamp())
-                    + case when cancel_asked_at is not null or look_again then interval '0' else $7::interval end,
-                look_again = false,
-                deadline_at = coalesce($6, clock_timestamp()) + $8::interval,
-                polls = 0, lost_leases = 0, unsure_since = null,
-                claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state = 'running'
-            "#,
-            self.claimed.id.0,
-            self.claimed.fence,
-            confirm.remote_id,
-            confirm.url,
-            confirm.adopted,
-            self.now,
-            interval(confirm.after),
-            interval(bounds.deadline),
-            self.claimed.connection,
-            self.claimed.connector,
-            confirm.found,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)
-        .map(|done| done.rows_affected() == 1)
-    }
-
-    async fn poll_again(
-        &mut self,
-        after: Duration,
-        error: Option<&str>,
-    ) -> Result<bool, StoreError> {
-        sqlx::query!(
-            r#"
-            update refresh
-            set
-                due_at = coalesce($3, clock_timestamp())
-                    + case when cancel_asked_at is not null or look_again then interval '0' else $4::interval end,
-                look_again = false,
-                polls = polls + 1, lost_leases = 0,
-                last_error = coalesce($5, last_error),
-                claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state = 'confirming'
-            "#,
-            self.claimed.id.0,
-            self.claimed.fence,
-            self.now,
-            interval(after),
-            error,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)
-        .map(|done| done.rows_affected() == 1)
-    }
-
-    async fn requeue(&mut self, requeue: Requeue) -> Result<Option<Recorded>, StoreError> {
+    async fn requeue(&mut self, requeue: &Requeue) -> Result<Option<Recorded>, StoreError> {
         self.lock_target().await?;
         let Requeue { after, reason, error, give_back, unsure } = requeue;
         let error = error.as_deref().map(attempt::text);
@@ -302,9 +275,9 @@ impl Writing<'_> {
             self.claimed.id.0,
             self.claimed.fence,
             self.now,
-            interval(after),
+            interval(*after),
             reason.as_deref().unwrap_or(TO_BE_TRIED_AGAIN),
-            i32::from(give_back),
+            i32::from(*give_back),
             unsure,
             error,
             self.claimed.connection,
@@ -324,7 +297,7 @@ impl Writing<'_> {
             (false, Some(_)) => Outcome::Retry,
         };
         self.attempt(outcome, error.as_deref()).await?;
-        Ok(Some(Recorded::Later { after }))
+        Ok(Some(Recorded::Later { after: *after }))
     }
 }
 
@@ -361,10 +334,10 @@ pub(crate) async fn hand_on_doubt(
     Ok(())
 }
 
-/// What waited behind a refresh that ended gets its turn, unless it waits for more of the same.
+/// What waited behind refreshes that ended gets its turn, unless it waits for more of the same.
 pub(crate) async fn promote(
     connection: &mut PgConnection,
-    target: &str,
+    targets: &[String],
     now: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
@@ -379,9 +352,9 @@ pub(crate) async fn promote(
                 when debounced_since is not null then 'debounce: waits for more of the same'
                 else reason
             end
-        where target = $1 and state = 'waiting'
+        where target = any ($1) and state = 'waiting'
         "#,
-        target,
+        targets,
         now,
     )
     .execute(connection)

@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use afterrun_core::Store;
-use afterrun_core::attempt::Call;
 use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, Recorded};
 use afterrun_core::transition::Next;
 use sqlx::PgPool;
 
-use crate::scene::{BOUNDS, config, next_claim, now, planned, store};
+use crate::scene::{config, next_claim, now, planned, record, store};
 
 const TICK: Duration = Duration::from_secs(10);
 
@@ -25,8 +24,7 @@ async fn one_behind_another(store: &Store) -> Claimed {
 
 async fn fail(store: &Store, claimed: Claimed, late_events: Option<Duration>, unsure: bool) {
     let next = Next::Fail { reason: "given up".into(), error: None, late_events, unsure };
-    let recorded = store.record(claimed, next, &Call::default(), BOUNDS).await.unwrap();
-    assert_eq!(recorded, Recorded::Failed);
+    assert_eq!(record(store, claimed, next).await, Recorded::Failed);
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

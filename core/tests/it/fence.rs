@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use afterrun_core::Store;
-use afterrun_core::attempt::Call;
 use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, Recorded};
 use afterrun_core::transition::{Confirm, Next, Requeue};
 use sqlx::PgPool;
 
-use crate::scene::{BOUNDS, config, next_claim, planned, store};
+use crate::scene::{config, next_claim, planned, record, store};
 
 fn started() -> Next {
     Next::Confirm(Confirm {
@@ -59,7 +58,7 @@ async fn first_claim(store: &Store, run: u64, confirming: bool) -> Claimed {
     if !confirming {
         return claimed;
     }
-    store.record(claimed, started(), &Call::default(), BOUNDS).await.unwrap();
+    record(store, claimed, started()).await;
     next_claim(store, "late").await
 }
 
@@ -81,10 +80,10 @@ async fn nothing_is_written(store: &Store, late: Claimed, end: Option<Next>) {
     let before = all_rows(store).await;
     let what = format!("{end:?}");
     let recorded = match end {
-        Some(next) => store.record(late, next, &Call::default(), BOUNDS).await,
-        None => store.hand_back(late).await,
+        Some(next) => record(store, late, next).await,
+        None => store.hand_back(late).await.unwrap(),
     };
-    assert_eq!(recorded.unwrap(), Recorded::Superseded, "{what}");
+    assert_eq!(recorded, Recorded::Superseded, "{what}");
     assert_eq!(all_rows(store).await, before, "{what}");
 }
 
@@ -105,8 +104,7 @@ async fn a_worker_whose_refresh_another_has_taken_over_writes_nothing(pool: PgPo
             let newer = next_claim(&store, "newer").await;
             nothing_is_written(&store, late, end).await;
             let succeeds = Next::Succeed { started_at: None };
-            let recorded = store.record(newer, succeeds, &Call::default(), BOUNDS).await.unwrap();
-            assert_eq!(recorded, Recorded::Succeeded);
+            assert_eq!(record(&store, newer, succeeds).await, Recorded::Succeeded);
         }
     }
 }

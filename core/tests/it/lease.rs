@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use afterrun_core::Store;
-use afterrun_core::attempt::Call;
 use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, RefreshId};
 use afterrun_core::transition::{Confirm, Next};
 use sqlx::PgPool;
 
-use crate::scene::{BOUNDS, DAY, config, judged, next_claim, planned, store};
+use crate::scene::{DAY, config, judged, next_claim, planned, record, store};
 
 const TARGET: &str = "a-0";
 
@@ -53,10 +52,7 @@ async fn what_stands_behind_one_that_is_under_way_is_not_started(pool: PgPool) {
     let due: Vec<_> = behind.into_iter().map(RefreshId).collect();
     assert_eq!(due.len(), 1);
     assert!(claim_judged(&store, &due).await.is_empty());
-    store
-        .record(ahead, Next::Succeed { started_at: None }, &Call::default(), BOUNDS)
-        .await
-        .unwrap();
+    record(&store, ahead, Next::Succeed { started_at: None }).await;
     assert_eq!(claim_judged(&store, &due).await.len(), 1);
 }
 
@@ -71,7 +67,7 @@ async fn what_is_watched_is_left_alone_while_its_tool_is_away_until_its_time_is_
         after: Duration::ZERO,
     };
     let claimed = next_claim(&store, "w").await;
-    store.record(claimed, Next::Confirm(started), &Call::default(), BOUNDS).await.unwrap();
+    record(&store, claimed, Next::Confirm(started)).await;
     let away = "insert into connection_state (connection, hold, held_since, held_until)
         values ('a', 'outage', now(), now())";
     execute(&pool, away).await;

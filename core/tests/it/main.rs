@@ -11,6 +11,7 @@ mod migration;
 mod order;
 mod plan;
 mod readiness;
+mod records;
 mod retention;
 mod scene;
 mod together;

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use afterrun_core::Store;
-use afterrun_core::attempt::Call;
 use afterrun_core::config::Config;
-use afterrun_core::refresh::{Claimed, Recorded};
+use afterrun_core::refresh::Recorded;
 use afterrun_core::transition::Next;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::scene::{BOUNDS, config, deliver, ended_well, next_claim, now, store, told};
+use crate::scene::{config, deliver, ended_well, next_claim, now, record, store, told};
 
 /// A run that ended well so many seconds ago, planned.
 async fn ended(store: &Store, config: &Config, run: u64, ago: u64) -> DateTime<Utc> {
@@ -21,10 +20,6 @@ async fn ended(store: &Store, config: &Config, run: u64, ago: u64) -> DateTime<U
     store.register_targets(config).await.unwrap();
     store.plan_next(config).await.unwrap().unwrap();
     at
-}
-
-async fn record(store: &Store, claimed: Claimed, next: Next) -> Recorded {
-    store.record(claimed, next, &Call::default(), BOUNDS).await.unwrap()
 }
 
 /// The newest run that should show, and the newest that does.

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use afterrun_core::attempt::Call;
 use afterrun_core::config::Config;
 use afterrun_core::plan::LedTo;
 use afterrun_core::transition::Next;
@@ -12,7 +11,7 @@ use afterrun_simulators::network::{Road, Trouble};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use crate::scene::{BOUNDS, body, claim, claim_of, config, deliver, now, store};
+use crate::scene::{body, claim, claim_of, config, deliver, now, record, store};
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_lock_that_somebody_holds_puts_no_event_off(_: PgPoolOptions, options: PgConnectOptions) {
@@ -110,8 +109,7 @@ routes: [{ name: failed, on: error, refresh: [a-0] }]";
         store.plan_next(&config).await.unwrap().unwrap();
     }
     let claimed = claim(&store, "w", 10, &[]).await.pop().unwrap();
-    let next = Next::Succeed { started_at: None };
-    store.record(claimed, next, &Call::default(), BOUNDS).await.unwrap();
+    record(&store, claimed, Next::Succeed { started_at: None }).await;
 
     let state: String =
         sqlx::query_scalar("select state from target_freshness").fetch_one(&pool).await.unwrap();

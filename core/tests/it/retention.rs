@@ -1,13 +1,12 @@
 //! What is forgotten, and what never is.
 
 use afterrun_core::Store;
-use afterrun_core::attempt::Call;
 use afterrun_core::config::Retention;
 use afterrun_core::event::Stored;
 use afterrun_core::transition::Next;
 use sqlx::PgPool;
 
-use crate::scene::{BOUNDS, DAY, body, claim, config, deliver, limit, now, planned, store};
+use crate::scene::{DAY, body, claim, config, deliver, limit, now, planned, record, store};
 
 const KEPT: Retention = Retention {
     events: std::time::Duration::from_secs(90 * 24 * 60 * 60),
@@ -21,8 +20,7 @@ async fn count(pool: &PgPool, what: &'static str) -> i64 {
 /// Everything that is due ends well.
 async fn succeed(store: &Store) {
     for claimed in claim(store, "w", 100, &[limit("a", 100)]).await {
-        let next = Next::Succeed { started_at: None };
-        store.record(claimed, next, &Call::default(), BOUNDS).await.unwrap();
+        record(store, claimed, Next::Succeed { started_at: None }).await;
     }
 }
 

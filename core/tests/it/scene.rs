@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use afterrun_core::attempt::Call;
 use afterrun_core::config::Config;
 use afterrun_core::event::{Delivery, Stored};
-use afterrun_core::refresh::{Bounds, Claimed, Gate, Limit, RefreshId};
+use afterrun_core::refresh::{Bounds, Claimed, Ended, Gate, Limit, Recorded, Records, RefreshId};
+use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store};
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -112,6 +114,21 @@ pub(crate) async fn next_claim(store: &Store, worker: &str) -> Claimed {
     let mut claims = claim(store, worker, 10, &[]).await;
     assert_eq!(claims.len(), 1);
     claims.pop().unwrap()
+}
+
+/// What is recorded of a call that is said to have come to this.
+pub(crate) fn ended(claimed: Claimed, next: Next) -> Ended {
+    Ended { claimed, next, call: Call::default(), bounds: BOUNDS }
+}
+
+/// Records it.
+pub(crate) async fn record(store: &Store, claimed: Claimed, next: Next) -> Recorded {
+    let id = claimed.id;
+    let Records { recorded, failed } = store.record(&[ended(claimed, next)]).await;
+    assert!(failed.is_empty(), "{failed:?}");
+    let [(of, recorded)] = recorded[..] else { panic!("{recorded:?}") };
+    assert_eq!(of, id);
+    recorded
 }
 
 /// A claim by a worker that knows these targets.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afterrun_core::attempt::Call;
-use afterrun_core::refresh::{Bounds, Recorded};
+use afterrun_core::refresh::{Bounds, Ended, Recorded};
 use afterrun_core::transition::{Confirm, Next, Requeue};
 use afterrun_simulators::Fault;
 use chrono::TimeDelta;
@@ -160,11 +160,15 @@ async fn a_worker_that_lost_its_lease_writes_nothing(pool: PgPool) {
     ];
     let bounds = Bounds { give_up_after: seconds(3600), deadline: seconds(3600) };
     for (claimed, next) in old.into_iter().zip(zombies) {
+        let (id, call) = (claimed.id, Call::default());
         let recorded = match next {
-            Some(next) => stack.store.record(claimed, next, &Call::default(), bounds).await,
-            None => stack.store.hand_back(claimed).await,
+            Some(next) => {
+                let ended = Ended { claimed, next, call, bounds };
+                stack.store.record(&[ended]).await.recorded
+            }
+            None => vec![(id, stack.store.hand_back(claimed).await.unwrap())],
         };
-        assert_eq!(recorded.unwrap(), Recorded::Superseded);
+        assert_eq!(recorded, [(id, Recorded::Superseded)]);
     }
     assert_eq!(everything().await, before);
     drop(current);

@@ -1,51 +1,9 @@
-//! The ends of a refresh: succeeded, cancelled, failed. None of them changes again.
-
-use chrono::{DateTime, Utc};
+//! Ends that are no success: cancelled, failed. None of them changes again.
 
 use super::{DOING, Writing};
 use crate::{Doing as _, StoreError};
 
 impl Writing<'_> {
-    pub(super) async fn succeed(
-        &mut self,
-        started_at: Option<DateTime<Utc>>,
-    ) -> Result<bool, StoreError> {
-        sqlx::query!(
-            r#"
-            with ended as (
-                update refresh
-                set
-                    state = 'succeeded',
-                    reason = null,
-                    finished_at = coalesce($3, clock_timestamp()),
-                    remote_started_at = $4,
-                    connection = $5, connector = $6,
-                    last_error = null, lost_leases = 0, unsure_since = null,
-                    claimed_at = null, lease_until = null, worker = null
-                where id = $1 and fence = $2 and state in ('running', 'confirming')
-                returning target, fresh_after, finished_at
-            )
-            update target_state
-            set
-                fresh_as_of = greatest(target_state.fresh_as_of, ended.fresh_after),
-                last_success_at = ended.finished_at,
-                last_error = null
-            from ended
-            where target_state.target = ended.target
-            "#,
-            self.claimed.id.0,
-            self.claimed.fence,
-            self.now,
-            started_at,
-            self.claimed.connection,
-            self.claimed.connector,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)
-        .map(|done| done.rows_affected() == 1)
-    }
-
     pub(super) async fn cancel(
         &mut self,
         reason: &str,

@@ -1,0 +1,287 @@
+//! What most calls come to, written down together: refreshes that began, go on or have succeeded.
+//!
+//! Invariants: each is guarded as if it were alone, and one whose lease was lost changes nothing for
+//! the others; targets are locked in the order of their names, as planning does.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{DOING, Ended, Recorded, promote};
+use crate::attempt::{self, Attempt, Outcome};
+use crate::event::interval;
+use crate::store::column;
+use crate::transition::{Confirm, Next};
+use crate::{Doing as _, StoreError};
+
+/// Writes ordinary ends; what became of each, in their order.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    all: &[&Ended],
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<Recorded>, StoreError> {
+    let (mut begun, mut going, mut succeeded) = (vec![], vec![], vec![]);
+    for &ended in all {
+        match &ended.next {
+            Next::Confirm(confirm) => begun.push(Begun { ended, confirm }),
+            Next::PollAgain { after, error } => {
+                let error = error.as_deref().map(attempt::text);
+                going.push(Going { ended, after: *after, error });
+            }
+            Next::Succeed { started_at } => {
+                succeeded.push(Succeeded { ended, started_at: *started_at });
+            }
+            Next::Requeue(_) | Next::Fail { .. } | Next::Cancel { .. } => {}
+        }
+    }
+    let mut owned = BTreeSet::new();
+    if !succeeded.is_empty() {
+        lock_targets(connection, &succeeded).await?;
+        owned.extend(succeed(connection, &succeeded, now).await?);
+    }
+    if !begun.is_empty() {
+        owned.extend(confirm(connection, &begun, now).await?);
+    }
+    if !going.is_empty() {
+        owned.extend(poll_again(connection, &going, now).await?);
+    }
+    if owned.is_empty() {
+        return Ok(vec![Recorded::Superseded; all.len()]);
+    }
+    let attempts = begun
+        .iter()
+        .map(Begun::attempt)
+        .chain(going.iter().map(Going::attempt))
+        .chain(succeeded.iter().map(Succeeded::attempt));
+    let attempts: Vec<_> = attempts.filter(|made| owned.contains(&made.claimed.id.0)).collect();
+    attempt::insert(connection, &attempts, now).await?;
+    let targets: Vec<_> = succeeded
+        .iter()
+        .filter(|it| owned.contains(&it.ended.claimed.id.0))
+        .map(|it| it.ended.claimed.target.clone())
+        .collect();
+    if !targets.is_empty() {
+        promote(connection, &targets, now).await?;
+    }
+    let became = |ended: &&Ended| match &ended.next {
+        _ if !owned.contains(&ended.claimed.id.0) => Recorded::Superseded,
+        Next::Confirm(Confirm { after, .. }) | Next::PollAgain { after, .. } => {
+            Recorded::Later { after: *after }
+        }
+        Next::Succeed { .. } => Recorded::Succeeded,
+        Next::Requeue(_) | Next::Fail { .. } | Next::Cancel { .. } => Recorded::Superseded,
+    };
+    Ok(all.iter().map(became).collect())
+}
+
+/// It runs in the tool.
+struct Begun<'a> {
+    ended: &'a Ended,
+    confirm: &'a Confirm,
+}
+
+impl Begun<'_> {
+    fn attempt(&self) -> Attempt<'_> {
+        let outcome = if self.confirm.adopted { Outcome::Wait } else { Outcome::Ok };
+        Attempt { claimed: &self.ended.claimed, call: &self.ended.call, outcome, error: None }
+    }
+}
+
+/// The tool is to be asked again.
+struct Going<'a> {
+    ended: &'a Ended,
+    after: Duration,
+    error: Option<String>,
+}
+
+impl Going<'_> {
+    fn attempt(&self) -> Attempt<'_> {
+        let outcome = if self.error.is_some() { Outcome::Retry } else { Outcome::Wait };
+        let error = self.error.as_deref();
+        Attempt { claimed: &self.ended.claimed, call: &self.ended.call, outcome, error }
+    }
+}
+
+/// The tool says that it is done.
+struct Succeeded<'a> {
+    ended: &'a Ended,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl Succeeded<'_> {
+    fn attempt(&self) -> Attempt<'_> {
+        let (claimed, call) = (&self.ended.claimed, &self.ended.call);
+        Attempt { claimed, call, outcome: Outcome::Ok, error: None }
+    }
+}
+
+/// Planning and records that change who is under way on a target take turns.
+async fn lock_targets(
+    connection: &mut PgConnection,
+    succeeded: &[Succeeded<'_>],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        select target from target_state
+        where target = any ($1)
+        order by target collate "C"
+        for update
+        "#,
+        &column(succeeded, |it| it.ended.claimed.target.as_str()) as _,
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)?;
+    Ok(())
+}
+
+/// Gives the ids of those whose lease held, as the others below do.
+async fn confirm(
+    connection: &mut PgConnection,
+    begun: &[Begun<'_>],
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<i64>, StoreError> {
+    sqlx::query_scalar!(
+        r#"
+        with clock as materialized (
+            select coalesce($1, clock_timestamp()) as at
+        )
+        update refresh
+        set
+            state = 'confirming',
+            asked_now = false,
+            remote_id = begun.remote_id,
+            remote_url = begun.remote_url,
+            remote_adopted = begun.adopted,
+            remote_found = begun.found,
+            reason = case
+                when begun.adopted then 'an earlier refresh is under way in the tool; its end is waited for'
+            end,
+            connection = begun.connection, connector = begun.connector,
+            due_at = clock.at
+                + case
+                    when refresh.cancel_asked_at is not null or refresh.look_again then interval '0'
+                    else begun.after
+                end,
+            look_again = false,
+            deadline_at = clock.at + begun.deadline,
+            polls = 0, lost_leases = 0, unsure_since = null,
+            claimed_at = null, lease_until = null, worker = null
+        from clock,
+            unnest(
+                $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::boolean[], $7::boolean[],
+                $8::interval[], $9::interval[], $10::text[], $11::text[]
+            ) as begun (
+                id, fence, remote_id, remote_url, adopted, found,
+                after, deadline, connection, connector
+            )
+        where refresh.id = begun.id and refresh.fence = begun.fence and refresh.state = 'running'
+        returning refresh.id
+        "#,
+        now,
+        &column(begun, |it| it.ended.claimed.id.0),
+        &column(begun, |it| it.ended.claimed.fence),
+        &column(begun, |it| it.confirm.remote_id.as_str()) as _,
+        &column(begun, |it| it.confirm.url.as_deref()) as _,
+        &column(begun, |it| it.confirm.adopted),
+        &column(begun, |it| it.confirm.found),
+        &column(begun, |it| interval(it.confirm.after)),
+        &column(begun, |it| interval(it.ended.bounds.deadline)),
+        &column(begun, |it| it.ended.claimed.connection.as_str()) as _,
+        &column(begun, |it| it.ended.claimed.connector.as_str()) as _,
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)
+}
+
+async fn poll_again(
+    connection: &mut PgConnection,
+    going: &[Going<'_>],
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<i64>, StoreError> {
+    sqlx::query_scalar!(
+        r#"
+        with clock as materialized (
+            select coalesce($1, clock_timestamp()) as at
+        )
+        update refresh
+        set
+            due_at = clock.at
+                + case
+                    when refresh.cancel_asked_at is not null or refresh.look_again then interval '0'
+                    else going.after
+                end,
+            look_again = false,
+            polls = refresh.polls + 1, lost_leases = 0,
+            last_error = coalesce(going.error, refresh.last_error),
+            claimed_at = null, lease_until = null, worker = null
+        from clock,
+            unnest($2::bigint[], $3::bigint[], $4::interval[], $5::text[])
+                as going (id, fence, after, error)
+        where refresh.id = going.id and refresh.fence = going.fence and refresh.state = 'confirming'
+        returning refresh.id
+        "#,
+        now,
+        &column(going, |it| it.ended.claimed.id.0),
+        &column(going, |it| it.ended.claimed.fence),
+        &column(going, |it| interval(it.after)),
+        &column(going, |it| it.error.as_deref()) as _,
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)
+}
+
+async fn succeed(
+    connection: &mut PgConnection,
+    succeeded: &[Succeeded<'_>],
+    now: Option<DateTime<Utc>>,
+) -> Result<Vec<i64>, StoreError> {
+    sqlx::query_scalar!(
+        r#"
+        with clock as materialized (
+            select coalesce($1, clock_timestamp()) as at
+        ),
+        ended as (
+            update refresh
+            set
+                state = 'succeeded',
+                reason = null,
+                finished_at = clock.at,
+                remote_started_at = succeeded.started_at,
+                connection = succeeded.connection, connector = succeeded.connector,
+                last_error = null, lost_leases = 0, unsure_since = null,
+                claimed_at = null, lease_until = null, worker = null
+            from clock,
+                unnest($2::bigint[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[])
+                    as succeeded (id, fence, started_at, connection, connector)
+            where refresh.id = succeeded.id
+                and refresh.fence = succeeded.fence
+                and refresh.state in ('running', 'confirming')
+            returning refresh.id, refresh.target, refresh.fresh_after
+        ),
+        shown as (
+            update target_state
+            set
+                fresh_as_of = greatest(target_state.fresh_as_of, ended.fresh_after),
+                last_success_at = clock.at,
+                last_error = null
+            from clock, ended
+            where target_state.target = ended.target
+        )
+        select id from ended
+        "#,
+        now,
+        &column(succeeded, |it| it.ended.claimed.id.0),
+        &column(succeeded, |it| it.ended.claimed.fence),
+        &column(succeeded, |it| it.started_at) as _,
+        &column(succeeded, |it| it.ended.claimed.connection.as_str()) as _,
+        &column(succeeded, |it| it.ended.claimed.connector.as_str()) as _,
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)
+}
