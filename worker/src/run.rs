@@ -37,7 +37,6 @@ const LEAST: Duration = Duration::from_secs(20);
 /// How often old history is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 
-
 type Probes = JoinSet<Result<(), StoreError>>;
 
 /// What a round looks for beside what is due.
