@@ -81,7 +81,11 @@ pub fn ingest_pool(options: PgConnectOptions, connections: u32) -> PgPool {
 
 /// The pool of `worker`: planning and upkeep may take longer than storing an event.
 pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
-    let options = settings(options, "afterrun worker").options([("statement_timeout", "7000")]);
+    let options = settings(options, "afterrun worker").options([
+        ("statement_timeout", "7000"),
+        // Planning the larger statements takes longer than doing them, and no value changes how.
+        ("plan_cache_mode", "force_generic_plan"),
+    ]);
     resilient(connections).connect_lazy_with(options)
 }
 

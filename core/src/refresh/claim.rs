@@ -85,11 +85,10 @@ impl Store {
                 left join unnest($4::text[], $5::integer[]) as most (connection, max_concurrent)
                     on most.connection = refresh.connection
                 left join busy on busy.connection = refresh.connection
-                left join unnest($8::text[]) as known (target) on known.target = refresh.target
-                left join unnest($10::bigint[]) as free (id) on free.id = refresh.id
                 where refresh.state in ('queued', 'running', 'confirming')
                     and refresh.due_at <= clock.at
-                    and (refresh.state <> 'queued' or free.id is not null)
+                    -- Hashed, which `any` is not: as many as there are targets may be due.
+                    and (refresh.state <> 'queued' or refresh.id in (select unnest($10::bigint[])))
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
                     -- What is watched there is left alone with it, until its time is up.
                     and not (
@@ -105,7 +104,7 @@ impl Store {
                     )
                     -- What another worker knows of is left to it; what nobody does, ends.
                     and (
-                        known.target is not null or not exists (
+                        refresh.target in (select unnest($8::text[])) or not exists (
                             select from target_state
                             where target_state.target = refresh.target and target_state.configured
                         )

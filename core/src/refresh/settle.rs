@@ -4,12 +4,13 @@
 //! Invariant: what is let go may be started now; what may not is `waiting` and says why. What is
 //! under way is not touched.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 
 use super::RefreshId;
-use crate::event::interval;
 use crate::pool::Lent;
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
@@ -26,6 +27,28 @@ pub struct Gate {
     pub closed: Option<(DateTime<Utc>, String)>,
     /// A refresh that has been tried for so long gets its last try, whatever holds its connection.
     pub give_up_after: Duration,
+}
+
+/// The same as the statement reads it.
+#[derive(serde::Serialize)]
+struct Settings<'a> {
+    per_day: Option<i32>,
+    closed_until: Option<DateTime<Utc>>,
+    closed_why: Option<&'a str>,
+    /// In seconds.
+    give_up_after: f64,
+}
+
+impl<'a> Settings<'a> {
+    fn of(gate: &'a Gate) -> Self {
+        let closed = gate.closed.as_ref();
+        Self {
+            per_day: gate.per_day.and_then(|most| i32::try_from(most).ok()),
+            closed_until: closed.map(|(until, _)| *until),
+            closed_why: closed.map(|(_, why)| why.as_str()),
+            give_up_after: gate.give_up_after.as_secs_f64(),
+        }
+    }
 }
 
 impl Store {
@@ -50,25 +73,14 @@ impl Store {
     /// Judges every refresh of these targets that waits and is due. Gives those that may start:
     /// only these are to be claimed, or one that falls due in between would escape its judge.
     pub async fn settle(&self, gates: &[Gate]) -> Result<Vec<RefreshId>, StoreError> {
-        let targets: Vec<String> = gates.iter().map(|gate| gate.target.clone()).collect();
-        let per_day: Vec<Option<i32>> = gates
-            .iter()
-            .map(|gate| gate.per_day.and_then(|most| i32::try_from(most).ok()))
-            .collect();
-        let closed = |gate: &Gate| gate.closed.clone();
-        let until: Vec<_> = gates.iter().map(|gate| closed(gate).map(|(until, _)| until)).collect();
-        let why: Vec<_> = gates.iter().map(|gate| closed(gate).map(|(_, why)| why)).collect();
-        let patience: Vec<_> = gates.iter().map(|gate| interval(gate.give_up_after)).collect();
+        let gates: BTreeMap<_, _> =
+            gates.iter().map(|gate| (gate.target.as_str(), Settings::of(gate))).collect();
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let free = sqlx::query_scalar!(
                 r#"
                 with clock as materialized (
                     select coalesce($1, clock_timestamp()) as at
-                ),
-                gate as materialized (
-                    select * from unnest($2::text[], $3::integer[], $4::timestamptz[], $5::text[], $6::interval[])
-                        as gate (target, per_day, closed_until, closed_why, patience)
                 ),
                 due as (
                     select
@@ -109,7 +121,18 @@ impl Store {
                             else refresh.due_at
                         end as look_at
                     from clock, refresh
-                    left join gate on gate.target = refresh.target
+                    -- As many may be due as there are targets, and in a document each is found at
+                    -- once, however the statement is planned.
+                    left join lateral (
+                        select
+                            refresh.target,
+                            (known.settings ->> 'per_day')::integer as per_day,
+                            (known.settings ->> 'closed_until')::timestamptz as closed_until,
+                            known.settings ->> 'closed_why' as closed_why,
+                            (known.settings ->> 'give_up_after')::float8 * interval '1 second' as patience
+                        from (select $2::jsonb -> refresh.target as settings) as known
+                        where known.settings is not null
+                    ) as gate on true
                     left join target_state on target_state.target = refresh.target
                     left join connection_state as known on known.connection = refresh.connection
                     left join refresh as ahead
@@ -125,7 +148,8 @@ impl Store {
                         select attempt.started_at as at
                         from refresh as other
                         join attempt on attempt.refresh_id = other.id
-                        where other.target = refresh.target
+                        where gate.per_day is not null
+                            and other.target = refresh.target
                             and attempt.kind = 'trigger'
                             and attempt.started_at > clock.at - interval '24 hours'
                             and (
@@ -148,7 +172,7 @@ impl Store {
                         order by attempt.started_at desc
                         offset gate.per_day - 1
                         limit 1
-                    ) as spent on gate.per_day is not null
+                    ) as spent on true
                     where refresh.state in ('waiting', 'queued')
                         and refresh.due_at <= clock.at
                         and (gate.target is not null or not coalesce(target_state.configured, false))
@@ -180,11 +204,7 @@ impl Store {
                 select due.id as "id: RefreshId" from due where due.held is null
                 "#,
                 self.now(),
-                &targets,
-                &per_day as &[Option<i32>],
-                &until as &[Option<DateTime<Utc>>],
-                &why as &[Option<String>],
-                &patience,
+                Json(&gates) as _,
             )
             .fetch_all(&mut *lent)
             .await
