@@ -44,67 +44,75 @@ impl Side {
 
 /// Both sides, one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Round {
+pub(crate) struct Pair {
     pub(crate) ours: Side,
     pub(crate) theirs: Side,
-    /// What others took of the processors meanwhile; the worse of the two sides.
-    pub(crate) outside: f64,
 }
 
-/// All rounds of one line of the table.
+/// What was measured again and again, each time with what others took of the processors meanwhile.
 #[derive(Debug)]
-pub(crate) struct Series {
-    pub(crate) what: &'static str,
-    pub(crate) clients: usize,
-    pub(crate) rounds: Vec<Round>,
+pub(crate) struct Rounds<T>(Vec<Round<T>>);
+
+#[derive(Debug)]
+struct Round<T> {
+    measured: T,
+    outside: f64,
 }
 
-impl Series {
-    pub(crate) fn new(what: &'static str, clients: usize) -> Self {
-        Self { what, clients, rounds: Vec::new() }
+impl<T> Default for Rounds<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Rounds<T> {
+    pub(crate) fn push(&mut self, measured: T, outside: f64) {
+        self.0.push(Round { measured, outside });
     }
 
     /// As many quiet rounds are wanted, and no more than twice as many are tried.
     pub(crate) fn needs_more(&self, wanted: usize) -> bool {
-        self.quiet().count() < wanted && self.rounds.len() < 2 * wanted
+        self.quiet().count() < wanted && self.0.len() < 2 * wanted
     }
 
-    fn quiet(&self) -> impl Iterator<Item = &Round> {
-        self.rounds.iter().filter(|round| round.outside <= QUIET)
+    fn quiet(&self) -> impl Iterator<Item = &Round<T>> {
+        self.0.iter().filter(|round| round.outside <= QUIET)
     }
 
     /// The rounds that count: the quiet ones, or all if none was.
-    pub(crate) fn counted(&self) -> Counted<'_> {
-        let quiet: Vec<&Round> = self.quiet().collect();
-        if quiet.is_empty() {
-            Counted { rounds: self.rounds.iter().collect(), disturbed: true }
-        } else {
-            Counted { rounds: quiet, disturbed: false }
-        }
+    pub(crate) fn counted(&self) -> Counted<'_, T> {
+        let quiet: Vec<&Round<T>> = self.quiet().collect();
+        let disturbed = quiet.is_empty();
+        let rounds = if disturbed { self.0.iter().collect() } else { quiet };
+        Counted { rounds, of: self.0.len(), disturbed }
     }
 }
 
-pub(crate) struct Counted<'a> {
-    pub(crate) rounds: Vec<&'a Round>,
+pub(crate) struct Counted<'a, T> {
+    rounds: Vec<&'a Round<T>>,
+    /// How many there were in all.
+    of: usize,
     /// Not one of them was quiet.
     pub(crate) disturbed: bool,
 }
 
-impl Counted<'_> {
-    pub(crate) fn median(&self, figure: impl Fn(&Round) -> f64) -> f64 {
-        let values: Vec<f64> = self.rounds.iter().map(|round| figure(round)).collect();
+impl<T> Counted<'_, T> {
+    pub(crate) fn median(&self, figure: impl Fn(&T) -> f64) -> f64 {
+        let values: Vec<f64> = self.rounds.iter().map(|round| figure(&round.measured)).collect();
         median(&values)
+    }
+
+    /// How many rounds count, and what others took in the worst of them.
+    pub(crate) fn columns(&self) -> [String; 2] {
+        let outside = self.rounds.iter().map(|round| round.outside).fold(0.0, f64::max) * 100.0;
+        let mark = if self.disturbed { " !" } else { "" };
+        [format!("{} of {}", self.rounds.len(), self.of), format!("{outside:.0} %{mark}")]
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn round(ours: f64, outside: f64) -> Round {
-        let side = |per_second| Side::new(per_second, &[]);
-        Round { ours: side(ours), theirs: side(100.0), outside }
-    }
 
     #[test]
     fn percentiles_are_values_that_were_measured() {
@@ -117,20 +125,25 @@ mod tests {
 
     #[test]
     fn a_round_disturbed_by_others_is_put_aside_and_measured_again() {
-        let mut series = Series::new("it", 1);
-        series.rounds = vec![round(10.0, 0.5), round(50.0, 0.0), round(60.0, 0.1)];
-        assert!(series.needs_more(3));
-        let counted = series.counted();
+        let mut rounds = Rounds::default();
+        for (figure, outside) in [(10.0, 0.5), (50.0, 0.0), (60.0, 0.1)] {
+            rounds.push(figure, outside);
+        }
+        assert!(rounds.needs_more(3));
+        let counted = rounds.counted();
         assert!(!counted.disturbed);
-        assert_eq!(counted.median(|round| round.ours.per_second), 55.0);
+        assert_eq!(counted.median(|figure| *figure), 55.0);
+        assert_eq!(counted.columns(), ["2 of 3", "10 %"]);
     }
 
     #[test]
     fn rounds_that_were_all_disturbed_count_and_say_so() {
-        let mut series = Series::new("it", 1);
-        series.rounds = vec![round(10.0, 0.5), round(20.0, 0.9)];
-        assert!(!series.needs_more(1));
-        assert!(series.counted().disturbed);
-        assert_eq!(series.counted().rounds.len(), 2);
+        let mut rounds = Rounds::default();
+        rounds.push(10.0, 0.5);
+        rounds.push(20.0, 0.9);
+        assert!(!rounds.needs_more(1));
+        let counted = rounds.counted();
+        assert!(counted.disturbed);
+        assert_eq!(counted.columns(), ["2 of 2", "90 % !"]);
     }
 }

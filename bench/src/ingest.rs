@@ -1,22 +1,18 @@
 //! How many events `afterrun ingest` takes, beside pgbench inserting the same row.
 
-use std::path::Path;
-use std::time::Duration;
-
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
-use crate::answer::Connection;
-use crate::args::Args;
-use crate::body::{SECRET, SOURCE, Template};
-use crate::database::Database;
-use crate::figures::{self, Series, Side};
+use crate::body::{SOURCE, Template};
+use crate::figures::Side;
+use crate::goal::Goal;
+use crate::ground::{Configuration, Ground};
 use crate::load;
-use crate::machine::{self, Outside};
-use crate::pgbench::{Pgbench, Script};
-use crate::process::{self, Memory, Split};
-use crate::program::{Program, Service};
+use crate::machine::Outside;
+use crate::pgbench::Script;
+use crate::process::{self, Split};
+use crate::report::Series;
 use crate::stored::{self, Checked};
 use crate::turns::{self, Whose};
 
@@ -24,101 +20,86 @@ use crate::turns::{self, Whose};
 pub(crate) struct Ingest {
     pub(crate) series: Vec<Series>,
     pub(crate) checked: Checked,
-    /// From the start of the process to the first event stored, on a migrated database.
-    pub(crate) start_ms: f64,
-    pub(crate) idle: Memory,
-    pub(crate) idle_percent: f64,
-    pub(crate) loaded: Memory,
+    /// The most memory that ingest took in any round.
+    pub(crate) peak_mib: f64,
     /// Over all rounds.
     pub(crate) split: Split,
 }
 
-pub(crate) async fn measure(
-    args: &Args,
-    database: &Database,
-    pgbench: &Pgbench,
-    program: &Program,
-) -> anyhow::Result<Ingest> {
-    let template = Template::new("282191", database.now().await?);
-    let folder = tempfile::tempdir()?;
-    let configuration = folder.path().join("afterrun.yml");
-    std::fs::write(&configuration, sources())?;
+/// One round of ours.
+pub(crate) struct Taken {
+    pub(crate) side: Side,
+    pub(crate) outside: f64,
+    pub(crate) checked: Checked,
+    peak_mib: f64,
+    split: Split,
+}
 
-    let (service, start_ms) = start(args, database, program, &configuration, &template).await?;
-    eprintln!("Watching ingest do nothing");
-    let idle_percent = machine::idle_percent(service.pid, args.length()).await?;
-    let idle = process::memory(service.pid)?;
-
-    let row = variables(&template)?;
-    let insert = Script { text: include_str!("../sql/insert.sql"), variables: &row };
-    let mut series: Vec<Series> =
-        args.connections().map(|clients| Series::new("ingest: events", clients)).collect();
-    let (mut checked, mut split) = (Checked::default(), Split::default());
+pub(crate) async fn measure(ground: Ground<'_>) -> anyhow::Result<Ingest> {
+    let args = ground.args;
+    let template = Template::new(ground.database.now().await?);
+    let row = variables(template)?;
+    let insert = Script { text: include_str!("../sql/insert.sql"), variables: &row, pieces: 1 };
+    let mut series: Vec<Series> = args
+        .connections()
+        .map(|clients| {
+            let series = Series::new("ingest: events", clients, "pgbench, one row each");
+            match goal(clients) {
+                Some(goal) => series.goal(goal),
+                None => series,
+            }
+        })
+        .collect();
+    let (mut checked, mut split, mut peak_mib) = (Checked::default(), Split::default(), 0.0_f64);
     turns::take(args.rounds(), &mut series, async |whose, clients| {
-        database.reset().await?;
-        let watch = Outside::watch();
         if whose == Whose::Theirs {
-            return Ok((pgbench.run(&insert, clients, args.length()).await?, watch.share()));
+            ground.database.reset().await?;
+            let watch = Outside::watch();
+            let side = ground.pgbench.run(&insert, clients, args.length()).await?;
+            return Ok((side, watch.share()));
         }
-        let (to, template) = (service.address, template.clone());
-        let before = Split::now(service.pid)?;
-        let sending = load::send(to, template.clone(), clients, args.length()).await?;
-        split.add(before, Split::now(service.pid)?);
-        let outside = watch.share();
-        checked += stored::check(&database.pool, &template, &sending.sent).await?;
-        Ok((Side::new(sending.per_second(), &sending.latencies_ms()), outside))
+        let taken = take(ground, clients).await?;
+        checked += taken.checked;
+        split += taken.split;
+        peak_mib = peak_mib.max(taken.peak_mib);
+        Ok((taken.side, taken.outside))
     })
     .await?;
-    let loaded = process::memory(service.pid)?;
-    service.stop().await?;
-    Ok(Ingest { series, checked, start_ms, idle, idle_percent, loaded, split })
+    Ok(Ingest { series, checked, peak_mib, split })
 }
 
-/// Starts it as often as there are rounds, for the time that takes; the last one goes on.
-async fn start(
-    args: &Args,
-    database: &Database,
-    program: &Program,
-    configuration: &Path,
-    template: &Template,
-) -> anyhow::Result<(Service, f64)> {
-    let mut took = Vec::new();
-    loop {
-        let mut service = program.start("ingest", database.url(), configuration)?;
-        let first = first_success(&mut service, template.clone()).await?;
-        took.push(first.as_secs_f64() * 1e3);
-        if took.len() >= args.rounds() {
-            return Ok((service, figures::median(&took)));
-        }
-        service.stop().await?;
+/// What each number of connections is to reach, beside as many clients of pgbench.
+fn goal(connections: usize) -> Option<Goal> {
+    match connections {
+        1 => Some(Goal::AtLeast(0.55)),
+        16 => Some(Goal::AtLeast(1.1)),
+        64 => Some(Goal::AtLeast(1.7)),
+        _ => None,
     }
 }
 
-/// Sends events until one is stored; gives how long that took since the start.
-async fn first_success(service: &mut Service, mut template: Template) -> anyhow::Result<Duration> {
-    loop {
-        service.must_run()?;
-        if let Ok(mut connection) = Connection::open(service.address).await {
-            template.renew();
-            let answer = connection.exchange(template.request()).await?;
-            if answer.status == 200 {
-                return Ok(service.started.elapsed());
-            }
-        }
-        if service.started.elapsed() > Duration::from_secs(30) {
-            bail!("no success within 30 s of the start: {}", service.last_words());
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-}
-
-/// All that ingest reads of a configuration.
-pub(crate) fn sources() -> String {
-    format!("sources:\n  {SOURCE}:\n    kind: dbt\n    secrets: [\"{SECRET}\"]\n")
+/// Lets ingest take what so many senders send, each after the answer to the one before.
+pub(crate) async fn take(ground: Ground<'_>, connections: usize) -> anyhow::Result<Taken> {
+    let since = ground.database.reset().await?;
+    let template = Template::new(ground.database.now().await?);
+    let configuration = Configuration::sources()?;
+    let ingest = ground.ingest(&configuration).await?;
+    let watch = Outside::watch();
+    let before = Split::now(ingest.pid)?;
+    let length = ground.args.length();
+    let sending = load::send(ingest.address, template.clone(), connections, length).await?;
+    let split = Split::now(ingest.pid)?.since(before);
+    let outside = watch.share();
+    let peak_mib = process::memory(ingest.pid)?.peak_mib;
+    ingest.stop().await?;
+    let checked = stored::check(ground.database, since, &template, &sending.sent).await?;
+    let side = Side::new(sending.per_second(), &sending.latencies_ms());
+    Ok(Taken { side, outside, checked, peak_mib, split })
 }
 
 /// The values that ingest finds in the body, for pgbench.
-fn variables(template: &Template) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn variables(mut template: Template) -> anyhow::Result<Vec<(&'static str, String)>> {
+    template.renew(0);
     let body = template.body();
     let fields = afterrun_core::dbt::read(body).context("reading the body that is to be sent")?;
     let time = |time: Option<DateTime<Utc>>| time.map(|time| time.to_rfc3339()).unwrap_or_default();

@@ -98,10 +98,10 @@ fn busy_and_stolen() -> (u64, u64) {
     (fields.iter().take(3).sum(), fields.get(7).copied().unwrap_or(0))
 }
 
-/// What a process takes of one processor while nobody asks anything of it, in percent.
-pub(crate) async fn idle_percent(pid: u32, length: Duration) -> anyhow::Result<f64> {
-    let before = crate::process::ticks(pid)?;
+/// What processes take together of one processor while nobody asks anything of them, in percent.
+pub(crate) async fn idle_percent(pids: &[u32], length: Duration) -> anyhow::Result<f64> {
+    let ticks = || pids.iter().map(|pid| crate::process::ticks(*pid)).sum::<anyhow::Result<u64>>();
+    let before = ticks()?;
     tokio::time::sleep(length).await;
-    let ticks = crate::process::ticks(pid)? - before;
-    Ok(100.0 * ticks as f64 / TICKS_PER_SECOND / length.as_secs_f64())
+    Ok(100.0 * (ticks()? - before) as f64 / TICKS_PER_SECOND / length.as_secs_f64())
 }

@@ -5,17 +5,35 @@
 //! in the database afterwards, byte for byte.
 
 mod args;
+mod backlog;
 mod body;
+mod burst;
+mod called;
+mod chart;
 mod database;
+mod estate;
 mod figures;
+mod fill;
+mod footprint;
+mod goal;
+mod ground;
+mod history;
 mod ingest;
 mod load;
 mod machine;
+mod pace;
 mod pgbench;
+mod queue;
+mod relay;
 mod report;
 mod run;
+mod served;
+mod snapshot;
 mod stored;
+mod sustained;
+mod tool;
 mod turns;
+mod waking;
 mod worker;
 
 use std::process::ExitCode;

@@ -22,6 +22,8 @@ pub(crate) struct Pgbench {
 pub(crate) struct Script<'a> {
     pub(crate) text: &'a str,
     pub(crate) variables: &'a [(&'a str, String)],
+    /// How much of what is counted each run of it does.
+    pub(crate) pieces: u32,
 }
 
 impl Pgbench {
@@ -86,7 +88,7 @@ impl Pgbench {
             bail!("pgbench failed: {}", complaints.trim());
         }
         let per_second = per_second(&said).ok_or_else(|| anyhow!("pgbench said only {said}"))?;
-        Ok(Side::new(per_second, &latencies_ms(folder.path())?))
+        Ok(Side::new(per_second * f64::from(script.pieces), &latencies_ms(folder.path())?))
     }
 }
 

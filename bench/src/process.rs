@@ -109,11 +109,14 @@ impl Split {
         Ok(Self { service, bench, postgres })
     }
 
-    /// Adds what was used between the two.
-    pub fn add(&mut self, from: Self, until: Self) {
-        self.service += until.service - from.service;
-        self.bench += until.bench - from.bench;
-        self.postgres += until.postgres.saturating_sub(from.postgres);
+    /// What was used since then.
+    #[must_use]
+    pub fn since(self, from: Self) -> Self {
+        Self {
+            service: self.service - from.service,
+            bench: self.bench - from.bench,
+            postgres: self.postgres.saturating_sub(from.postgres),
+        }
     }
 
     /// In microseconds for each of so many pieces of work.
@@ -121,6 +124,14 @@ impl Split {
         let us = |ticks: u64| ticks as f64 / TICKS_PER_SECOND * 1e6 / pieces.max(1) as f64;
         let (service, postgres, bench) = (us(self.service), us(self.postgres), us(self.bench));
         format!("afterrun {service:.0} µs, Postgres {postgres:.0} µs, the benchmark {bench:.0} µs")
+    }
+}
+
+impl std::ops::AddAssign for Split {
+    fn add_assign(&mut self, other: Self) {
+        self.service += other.service;
+        self.bench += other.bench;
+        self.postgres += other.postgres;
     }
 }
 

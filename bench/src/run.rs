@@ -1,77 +1,149 @@
-//! The run from its beginning to the table.
+//! The run from its beginning to the tables.
+
+use anyhow::Context as _;
 
 use crate::args::{Args, Part};
-use crate::database::Database;
+use crate::database::Cluster;
+use crate::ground::Ground;
 use crate::pgbench::Pgbench;
 use crate::program::Program;
-use crate::report::{self, whole};
-use crate::{figures, ingest, machine, worker};
+use crate::report::{self, Figure, Series, whole};
+use crate::{
+    backlog, burst, called, chart, figures, footprint, history, ingest, machine, queue, snapshot,
+    sustained, waking, worker,
+};
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     let program = Program::ready(args.program.as_deref()).await?;
-    let database = Database::start(&args.data_in).await?;
-    let ended = measure(args, &program, &database).await;
-    database.end().await?;
+    let cluster = Cluster::start(&args.data_in).await?;
+    let ended = measure_and_print(args, &program, &cluster).await;
+    cluster.end().await?;
     ended
 }
 
-async fn measure(args: &Args, program: &Program, database: &Database) -> anyhow::Result<()> {
-    let pgbench = Pgbench::find(&database.programs, database.url())?;
+/// What was found out.
+#[derive(Default)]
+struct Found {
+    series: Vec<Series>,
+    figures: Vec<Figure>,
+    /// What was checked, and what the processor was used for.
+    lines: Vec<String>,
+}
+
+async fn measure_and_print(
+    args: &Args,
+    program: &Program,
+    cluster: &Cluster,
+) -> anyhow::Result<()> {
+    let pgbench = Pgbench::find(&cluster.programs, &cluster.database.url)?;
+    let ground = Ground { args, program, pgbench: &pgbench, database: &cluster.database };
     let load_before = machine::load_average();
-    let flush_us = machine::flush_us(database.data_dir())?;
-    let mut series = Vec::new();
-    let mut lines = Vec::new();
-
-    if args.wants(Part::Ingest) {
-        let ingest = ingest::measure(args, database, &pgbench, program).await?;
-        lines.push(format!(
-            "{} events acknowledged, each found stored byte for byte; {} refused or unanswered",
-            whole(ingest.checked.acknowledged as f64),
-            whole(ingest.checked.refused as f64),
-        ));
-        lines.push(format!(
-            "ingest: first 200 after {:.0} ms; memory idle {:.1} MiB, under load {:.1} MiB; \
-             processor idle {:.1} % of a core",
-            ingest.start_ms, ingest.idle.now_mib, ingest.loaded.peak_mib, ingest.idle_percent,
-        ));
-        lines.push(format!(
-            "processor for each event: {}",
-            ingest.split.per_piece(ingest.checked.acknowledged),
-        ));
-        series.extend(ingest.series);
-    }
-
-    if args.wants(Part::Worker) {
-        let worker = worker::measure(args, database, &pgbench, program).await?;
-        lines.push(format!(
-            "{} refreshes confirmed, each run exactly once in the played Mode",
-            whole(worker.confirmed as f64),
-        ));
-        lines.push(format!(
-            "worker: memory idle {:.1} MiB, under load {:.1} MiB; processor idle {:.1} % of a core",
-            worker.idle.now_mib, worker.loaded.peak_mib, worker.idle_percent,
-        ));
-        lines.push(format!(
-            "processor for each refresh: {}",
-            worker.split.per_piece(worker.confirmed as u64),
-        ));
-        series.push(worker.series);
-    }
+    let flush_us = machine::flush_us(cluster.data_dir())?;
+    let mut found = Found::default();
+    found.short(ground).await?;
+    found.long(ground, cluster).await?;
 
     for fact in machine::facts() {
         println!("{fact}");
     }
-    println!("{}; a flush takes {flush_us:.0} µs", database.facts().await?);
+    println!("{}; a flush takes {flush_us:.0} µs", cluster.facts().await?);
     println!("load average before {load_before}, after {}", machine::load_average());
-    println!("\n{}\n", report::table(&series));
+    let Found { series, figures, lines } = found;
+    if !series.is_empty() {
+        println!("\n{}", report::rates(&series));
+    }
+    if !figures.is_empty() {
+        println!("\n{}", report::figures(&figures));
+    }
+    println!();
     for line in lines {
         println!("{line}");
     }
-    if series.iter().any(|series| series.counted().disturbed) {
+    let disturbed = series.iter().any(|series| series.rounds.counted().disturbed)
+        || figures.iter().any(|figure| figure.disturbed);
+    if disturbed {
         println!(
             "! every round was disturbed: other programs took more than {:.0} % of the processors",
             figures::QUIET * 100.0
         );
     }
     Ok(())
+}
+
+impl Found {
+    /// All that a few minutes are enough for.
+    async fn short(&mut self, ground: Ground<'_>) -> anyhow::Result<()> {
+        let args = ground.args;
+        if args.wants(Part::Footprint) {
+            self.figures.extend(footprint::measure(ground).await?);
+        }
+        if args.wants(Part::Ingest) {
+            let ingest = ingest::measure(ground).await?;
+            let (acknowledged, refused) = (ingest.checked.acknowledged, ingest.checked.refused);
+            self.lines.push(format!(
+                "{} events acknowledged, each found stored byte for byte; {} refused or unanswered",
+                whole(acknowledged as f64),
+                whole(refused as f64),
+            ));
+            let split = ingest.split.per_piece(acknowledged);
+            self.lines.push(format!("processor for each event: {split}"));
+            let memory = footprint::loaded("memory of ingest, at full load", ingest.peak_mib);
+            self.figures.push(memory);
+            self.series.extend(ingest.series);
+        }
+        if args.wants(Part::Waking) {
+            self.series.push(waking::measure(ground).await?);
+        }
+        if args.wants(Part::Worker) {
+            let worker = worker::measure(ground).await?;
+            self.lines.push(format!(
+                "{} refreshes confirmed, each run exactly once in the tool",
+                whole(worker.confirmed as f64),
+            ));
+            let split = worker.split.per_piece(worker.confirmed as u64);
+            self.lines.push(format!("processor for each refresh: {split}"));
+            let memory = footprint::loaded("memory of a worker, at full load", worker.peak_mib);
+            self.figures.push(memory);
+            self.series.extend(worker.series);
+        }
+        if args.wants(Part::Queue) {
+            let queue = queue::measure(ground).await?;
+            self.lines.push(format!(
+                "{} refreshes went through the queue, each with one attempt",
+                whole(queue.succeeded as f64),
+            ));
+            self.series.push(queue.series);
+        }
+        if args.wants(Part::Called) {
+            self.figures.extend(called::measure(ground).await?);
+        }
+        if args.wants(Part::Burst) {
+            self.figures.extend(burst::measure(ground).await?);
+        }
+        if args.wants(Part::Backlog) {
+            self.figures.push(backlog::measure(ground).await?);
+        }
+        if args.wants(Part::Sustained) {
+            self.figures.extend(sustained::measure(ground).await?);
+        }
+        Ok(())
+    }
+
+    /// What needs a past.
+    async fn long(&mut self, ground: Ground<'_>, cluster: &Cluster) -> anyhow::Result<()> {
+        if ground.args.wants(Part::History) {
+            let history = history::measure(ground, cluster).await?;
+            self.series.extend(history.series);
+            self.figures.extend(history.figures);
+            if let Some(path) = ground.args.chart() {
+                std::fs::write(&path, chart::svg(&history.points))
+                    .with_context(|| format!("writing {}", path.display()))?;
+                eprintln!("Drew {}", path.display());
+            }
+        }
+        if ground.args.wants(Part::Snapshot) {
+            self.series.push(snapshot::measure(ground, cluster).await?);
+        }
+        Ok(())
+    }
 }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use anyhow::{Context as _, bail};
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
-use sqlx::{PgPool, Row as _};
+use sqlx::Row as _;
 
-use crate::body::{EventId, SOURCE, Template};
+use crate::body::{SOURCE, Template, text};
+use crate::database::{Database, Mark};
 use crate::load::Sent;
 
 /// How many deliveries were checked, and how many were not acknowledged.
@@ -25,18 +26,21 @@ impl std::ops::AddAssign for Checked {
     }
 }
 
-/// Compares all answers with the whole table of events.
+/// Compares all answers with all events that came since the mark.
 pub(crate) async fn check(
-    pool: &PgPool,
+    database: &Database,
+    since: Mark,
     template: &Template,
     sent: &[Sent],
 ) -> anyhow::Result<Checked> {
     let mut stored = HashMap::with_capacity(sent.len());
     let mut rows = sqlx::query(
-        "select event_key, sha256(body) as body, body_sha256 from event where source = $1",
+        "select event_key, sha256(body) as body, body_sha256 from event \
+         where source = $1 and id > $2",
     )
     .bind(SOURCE)
-    .fetch(pool);
+    .bind(since.event)
+    .fetch(&database.pool);
     while let Some(row) = rows.try_next().await.context("reading the stored events")? {
         let key: String = row.try_get("event_key")?;
         let body: Option<Vec<u8>> = row.try_get("body")?;
@@ -81,10 +85,6 @@ fn compare(mut template: Template, sent: &[Sent], mut stored: Stored) -> anyhow:
     Ok(checked)
 }
 
-fn text(id: &EventId) -> &str {
-    std::str::from_utf8(id).expect("ids are made of ASCII")
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
@@ -97,8 +97,8 @@ mod tests {
 
     /// One event on its way: the answer of this status, and the row as it should stand.
     fn delivered(status: u16) -> (Template, Sent, Stored) {
-        let mut template = Template::new("1", DateTime::<Utc>::UNIX_EPOCH);
-        let event_id = template.renew();
+        let mut template = Template::new(DateTime::<Utc>::UNIX_EPOCH);
+        let event_id = template.renew(7);
         let hash = Sha256::digest(template.body()).to_vec();
         let body = format!(r#"{{"status":"stored","event_id":"{}"}}"#, text(&event_id));
         let answer = Answer { status, body: body.into_bytes().into() };

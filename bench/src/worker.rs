@@ -1,229 +1,172 @@
 //! How many refreshes `afterrun worker` sees through, beside pgbench working off a queue.
 //!
-//! Each round gives a worker a backlog of events and a played Mode whose runs end at once. What is
-//! measured is the whole of plan, claim, trigger, record, claim again, poll and record, with two
-//! HTTP calls in it; Mode is played on the same processors.
+//! Each round gives a worker a backlog of events and a tool whose runs end at once. What is measured
+//! is the whole of plan, claim, trigger, record, claim again, poll and record, with two HTTP calls
+//! in it; the tool is played on the same processors.
 
-use std::fmt::Write as _;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use afterrun_core::event::Delivery;
 use afterrun_core::{Clock, Store};
-use afterrun_simulators::{Mode, ModeOptions, Pace, mode::Report};
 use anyhow::{Context as _, bail};
 
-use crate::args::Args;
 use crate::body::{SOURCE, Template};
-use crate::database::Database;
-use crate::figures::{Series, Side};
-use crate::ingest::sources;
-use crate::machine::{self, Outside};
-use crate::pgbench::{Pgbench, Script};
-use crate::process::{self, Memory, Split};
-use crate::program::Program;
+use crate::database::{Database, Mark};
+use crate::estate::Estate;
+use crate::figures::Side;
+use crate::goal::Goal;
+use crate::ground::{Configuration, Ground};
+use crate::machine::Outside;
+use crate::pgbench::Script;
+use crate::process::{self, Split};
+use crate::report::Series;
+use crate::served;
+use crate::tool::Tool;
 use crate::turns::{self, Whose};
 
 /// Refreshes that one event asks for.
-const PER_EVENT: usize = 10;
-/// Clients of pgbench; and the connections of a worker's pool are as many.
-const CLIENTS: usize = 16;
-/// More than pgbench works off in a second on any machine that we know.
-const QUEUED_PER_SECOND: u64 = 20_000;
-/// A backlog that takes longer than this is a failure, not a figure.
-const LIMIT: Duration = Duration::from_secs(180);
+pub(crate) const PER_EVENT: usize = 10;
+/// Clients of pgbench where each works by itself.
+const ONE_BY_ONE: usize = 16;
+/// Clients of pgbench where each takes fifty at once.
+pub(crate) const BATCHES: usize = 4;
 
 /// What was found out.
 pub(crate) struct Worker {
-    pub(crate) series: Series,
+    pub(crate) series: Vec<Series>,
     /// How many were confirmed, over all rounds.
     pub(crate) confirmed: usize,
-    pub(crate) idle: Memory,
-    pub(crate) idle_percent: f64,
-    pub(crate) loaded: Memory,
+    /// The most memory that a worker took in any round.
+    pub(crate) peak_mib: f64,
     /// Over all rounds.
     pub(crate) split: Split,
 }
 
-pub(crate) async fn measure(
-    args: &Args,
-    database: &Database,
-    pgbench: &Pgbench,
-    program: &Program,
-) -> anyhow::Result<Worker> {
-    let folder = tempfile::tempdir()?;
-    let configuration = folder.path().join("afterrun.yml");
-    let events = usize::from(args.events);
-    let mut series = [Series::new("worker: refreshes", CLIENTS)];
-
-    eprintln!("Watching a worker do nothing");
-    database.reset().await?;
-    let mode = play(events).await?;
-    std::fs::write(&configuration, configure(&mode, events))?;
-    let worker = program.start("worker", database.url(), &configuration)?;
-    // It has started when it has noted its targets.
-    until(database, "select count(*) > 0 from target_state").await?;
-    let idle_percent = machine::idle_percent(worker.pid, args.length()).await?;
-    let idle = process::memory(worker.pid)?;
-    worker.stop().await?;
-    drop(mode);
-
-    let work = Script { text: include_str!("../sql/work.sql"), variables: &[] };
-    let mut confirmed = 0;
-    let (mut loaded, mut split) = (idle, Split::default());
-    turns::take(args.rounds(), &mut series, async |whose, clients| {
-        database.reset().await?;
-        if whose == Whose::Theirs {
-            let queued = i64::try_from(QUEUED_PER_SECOND * args.length().as_secs())?;
-            let queue = sqlx::query(include_str!("../sql/queue.sql")).bind(queued);
-            queue.execute(&database.pool).await.context("filling pgbench's queue")?;
-            database.settle().await?;
-            let watch = Outside::watch();
-            return Ok((pgbench.run(&work, clients, args.length()).await?, watch.share()));
-        }
-        let mode = play(events).await?;
-        std::fs::write(&configuration, configure(&mode, events))?;
-        arrive(database, events).await?;
-        database.settle().await?;
-        let (side, outside, memory) =
-            work_off(database, program, &configuration, &mut split).await?;
-        check(database, &mode, events).await?;
-        confirmed += events * PER_EVENT;
-        loaded = memory;
-        Ok((side, outside))
-    })
-    .await?;
-    let [series] = series;
-    Ok(Worker { series, confirmed, idle, idle_percent, loaded, split })
+/// One round of ours.
+pub(crate) struct WorkedOff {
+    pub(crate) side: Side,
+    pub(crate) outside: f64,
+    confirmed: usize,
+    peak_mib: f64,
+    split: Split,
 }
 
-/// Runs a worker until nothing is left to do.
-async fn work_off(
-    database: &Database,
-    program: &Program,
-    configuration: &Path,
-    split: &mut Split,
-) -> anyhow::Result<(Side, f64, Memory)> {
+pub(crate) async fn measure(ground: Ground<'_>) -> anyhow::Result<Worker> {
+    let what = "worker: refreshes, two calls each";
+    let mut series = [
+        Series::new(what, ONE_BY_ONE, "pgbench, claim 1, complete 1"),
+        Series::new(what, BATCHES, "pgbench, claim 50, complete 50").goal(Goal::AtLeast(0.5)),
+    ];
+    let (mut confirmed, mut split, mut peak_mib) = (0, Split::default(), 0.0_f64);
+    turns::take(ground.args.rounds(), &mut series, async |whose, clients| {
+        if whose == Whose::Theirs {
+            return theirs(ground, clients).await;
+        }
+        let worked = work_off(ground).await?;
+        confirmed += worked.confirmed;
+        split += worked.split;
+        peak_mib = peak_mib.max(worked.peak_mib);
+        Ok((worked.side, worked.outside))
+    })
+    .await?;
+    Ok(Worker { series: series.into(), confirmed, peak_mib, split })
+}
+
+/// Lets pgbench work on a queue that it does not come to the end of.
+pub(crate) async fn theirs(ground: Ground<'_>, clients: usize) -> anyhow::Result<(Side, f64)> {
+    let one = Script { text: include_str!("../sql/one.sql"), variables: &[], pieces: 1 };
+    let batch = Script { text: include_str!("../sql/batch.sql"), variables: &[], pieces: 50 };
+    // More than is worked off in a second on any machine that we know.
+    let (script, per_second) = if clients == BATCHES { (batch, 60_000) } else { (one, 20_000) };
+    let database = ground.database;
+    database.reset().await?;
+    let queued = i64::try_from(per_second * ground.args.length().as_secs())?;
+    let queue = sqlx::query(include_str!("../sql/queue.sql")).bind(queued);
+    queue.execute(&database.pool).await.context("filling pgbench's queue")?;
+    database.settle().await?;
     let watch = Outside::watch();
-    let worker = program.start("worker", database.url(), configuration)?;
-    let before = Split::now(worker.pid)?;
-    let ended = until(
-        database,
-        "select not exists (select from event where state = 'stored')
-            and not exists (select from refresh where finished_at is null)",
-    );
-    ended.await.with_context(|| format!("the worker said: {}", worker.last_words()))?;
-    split.add(before, Split::now(worker.pid)?);
+    let side = ground.pgbench.run(&script, clients, ground.args.length()).await?;
     let outside = watch.share();
-    let memory = process::memory(worker.pid)?;
+    let left = "select exists (select from bench_refresh where state = 'queued')";
+    if !sqlx::query_scalar(left).fetch_one(&database.pool).await? {
+        bail!("pgbench had nothing left to do before its time was up");
+    }
+    Ok((side, outside))
+}
+
+/// Runs a worker until nothing of a backlog is left.
+pub(crate) async fn work_off(ground: Ground<'_>) -> anyhow::Result<WorkedOff> {
+    let Ground { database, .. } = ground;
+    let since = database.reset().await?;
+    let estate = Estate::new(usize::from(ground.args.events), PER_EVENT);
+    let tool = Tool::start(Duration::ZERO, database.now().await?)?;
+    let configuration = Configuration::whole(&estate, &tool)?;
+    arrive(&Store::new(database.pool.clone(), Clock::Database), estate.jobs).await?;
+    database.settle().await?;
+    let watch = Outside::watch();
+    let worker = ground.start("worker", &configuration)?;
+    let before = Split::now(worker.pid)?;
+    let done = database.until_done().await;
+    done.with_context(|| format!("the worker said: {}", worker.last_words()))?;
+    let split = Split::now(worker.pid)?.since(before);
+    let outside = watch.share();
+    let peak_mib = process::memory(worker.pid)?.peak_mib;
     worker.stop().await?;
+    let confirmed = check(database, since, &estate, &tool).await?;
     // From the first plan to the last record, by the database's clock.
     let per_second: f64 = sqlx::query_scalar(
         "select (count(*) / extract(epoch from max(finished_at) - min(created_at)))::float8
-        from refresh",
+        from refresh where id > $1",
     )
+    .bind(since.refresh)
     .fetch_one(&database.pool)
     .await?;
-    // Of each refresh, from its claim to its confirmed end.
-    let latencies: Vec<f64> = sqlx::query_scalar(
-        "select (extract(epoch from finished_at - started_at) * 1000)::float8 from refresh",
-    )
-    .fetch_all(&database.pool)
-    .await?;
-    Ok((Side::new(per_second, &latencies), outside, memory))
+    let side = Side::new(per_second, &latencies_ms(database, since).await?);
+    Ok(WorkedOff { side, outside, confirmed, peak_mib, split })
 }
 
-/// Waits until this is true.
-async fn until(database: &Database, question: &'static str) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    while !sqlx::query_scalar::<_, bool>(question).fetch_one(&database.pool).await? {
-        if begun.elapsed() > LIMIT {
-            bail!("not done after {} s", LIMIT.as_secs());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
+/// Of each refresh, from its claim to its confirmed end.
+pub(crate) async fn latencies_ms(database: &Database, since: Mark) -> anyhow::Result<Vec<f64>> {
+    let latencies = sqlx::query_scalar(
+        "select (extract(epoch from finished_at - started_at) * 1000)::float8
+        from refresh where id > $1",
+    );
+    Ok(latencies.bind(since.refresh).fetch_all(&database.pool).await?)
 }
 
-/// Every refresh succeeded, and Mode ran every report exactly once.
-async fn check(database: &Database, mode: &Mode, events: usize) -> anyhow::Result<()> {
-    let succeeded: i64 =
-        sqlx::query_scalar("select count(*) from refresh where state = 'succeeded'")
-            .fetch_one(&database.pool)
-            .await?;
-    let wanted = events * PER_EVENT;
-    if usize::try_from(succeeded)? != wanted {
-        bail!("{succeeded} of {wanted} refreshes succeeded");
+/// Each report was run, and once. Gives how many these were.
+async fn check(
+    database: &Database,
+    since: Mark,
+    estate: &Estate,
+    tool: &Tool,
+) -> anyhow::Result<usize> {
+    let (runs, targets) = (tool.runs(), estate.targets());
+    served::check(database, since, &runs).await?;
+    let reports: std::collections::HashSet<_> = runs.iter().map(|run| &run.report).collect();
+    if reports.len() != targets || runs.len() != targets {
+        bail!("{} of {targets} reports were run, in {} runs", reports.len(), runs.len());
     }
-    for number in 0..wanted {
-        let runs = mode.runs(&report(number)).len();
-        if runs != 1 {
-            bail!("Mode ran report {number} {runs} times");
-        }
-    }
-    Ok(())
-}
-
-/// A Mode with a report for each refresh, whose runs end as soon as they are asked for.
-async fn play(events: usize) -> anyhow::Result<Mode> {
-    let options = ModeOptions { pace: Pace::millis(0, 0), ..ModeOptions::default() };
-    let mode = Mode::start(options).await.context("starting the played Mode")?;
-    for number in 0..events * PER_EVENT {
-        mode.add_report(Report::new(report(number), format!("Report {number}")));
-    }
-    Ok(mode)
+    Ok(targets)
 }
 
 /// Stores one event of each job, as ingest would.
-async fn arrive(database: &Database, events: usize) -> anyhow::Result<()> {
-    let store = Store::new(database.pool.clone(), Clock::Database);
-    let now = database.now().await?;
+pub(crate) async fn arrive(store: &Store, jobs: usize) -> anyhow::Result<()> {
+    const AT_ONCE: usize = 100;
+    let mut template = Template::new(store.time().await?);
     let keys_kept = Duration::from_secs(400 * 24 * 60 * 60);
-    for number in 0..events {
-        let mut template = Template::new(&job(number), now);
-        template.renew();
-        store.store(&Delivery { source: SOURCE, body: template.body(), keys_kept }).await?;
+    let mut body = |job| {
+        template.renew(job);
+        template.body().to_vec()
+    };
+    for first in (0..jobs).step_by(AT_ONCE) {
+        let bodies: Vec<_> = (first..jobs.min(first + AT_ONCE)).map(&mut body).collect();
+        let delivery = |body| Delivery { source: SOURCE, body, keys_kept };
+        let deliveries: Vec<_> = bodies.iter().map(|body| delivery(body.as_slice())).collect();
+        let stored = store.store_new(&deliveries).await?;
+        if stored.iter().any(Option::is_none) {
+            bail!("an event that is new was taken for a repeat");
+        }
     }
     Ok(())
-}
-
-fn configure(mode: &Mode, events: usize) -> String {
-    let mut text = sources();
-    let (workspace, url) = (mode.workspace(), mode.url());
-    let (token, secret) = (mode.token(), mode.secret());
-    write!(
-        text,
-        "connections:\n  mode:\n    kind: mode\n    workspace: {workspace}\n    token: {token}\n    \
-         secret: {secret}\n    base_url: {url}\n    max_concurrent: 64\n\
-         defaults:\n  confirm: {{ poll: 1ms, poll_max: 1ms, deadline: 1h }}\ntargets:\n"
-    )
-    .expect("a String takes everything");
-    for number in 0..events * PER_EVENT {
-        let report = report(number);
-        writeln!(text, "  report-{number}: {{ connection: mode, report: \"{report}\" }}")
-            .expect("a String takes everything");
-    }
-    text.push_str("routes:\n");
-    for number in 0..events {
-        let targets: Vec<String> = (number * PER_EVENT..(number + 1) * PER_EVENT)
-            .map(|target| format!("report-{target}"))
-            .collect();
-        writeln!(
-            text,
-            "  - {{ name: job-{number}, on: success, jobs: [{}], refresh: [{}] }}",
-            job(number),
-            targets.join(", ")
-        )
-        .expect("a String takes everything");
-    }
-    text
-}
-
-fn job(number: usize) -> String {
-    (282_000 + number).to_string()
-}
-
-/// A token as Mode makes them.
-fn report(number: usize) -> String {
-    format!("5d1b{number:08x}")
 }

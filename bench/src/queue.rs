@@ -1,0 +1,193 @@
+//! How many refreshes go through the queue itself: planned, claimed and recorded with their attempt,
+//! by the same calls of `Store` as the worker makes, but with no call to a tool in between.
+//!
+//! What is measured beside pgbench is so what the rows cost, and not HTTP.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::{Duration, Instant};
+
+use afterrun_core::attempt::Call;
+use afterrun_core::config::{Config, ConfirmPolicy, RetryPolicy};
+use afterrun_core::refresh::{Bounds, Gate, Limit, Recorded};
+use afterrun_core::transition::Next;
+use afterrun_core::{Clock, Store, pool};
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnectOptions;
+use tokio::task::JoinSet;
+
+use crate::database::{Database, Mark};
+use crate::estate::Estate;
+use crate::figures::Side;
+use crate::goal::Goal;
+use crate::ground::Ground;
+use crate::machine::Outside;
+use crate::report::Series;
+use crate::tool::Tool;
+use crate::turns::{self, Whose};
+use crate::worker::{self, BATCHES, PER_EVENT};
+
+/// As the worker has them.
+const SLOTS: usize = 64;
+const PLAN_AT_ONCE: usize = 100;
+const CONNECTIONS: u32 = 16;
+
+/// What was found out.
+pub(crate) struct Queue {
+    pub(crate) series: Series,
+    /// How many succeeded, over all rounds.
+    pub(crate) succeeded: usize,
+}
+
+pub(crate) async fn measure(ground: Ground<'_>) -> anyhow::Result<Queue> {
+    let series =
+        Series::new("queue: refreshes, no call", BATCHES, "pgbench, claim 50, complete 50");
+    let mut series = [series.goal(Goal::AtLeast(0.5))];
+    let mut succeeded = 0;
+    turns::take(ground.args.rounds(), &mut series, async |whose, clients| {
+        if whose == Whose::Theirs {
+            return worker::theirs(ground, clients).await;
+        }
+        let (side, outside, done) = work(ground).await?;
+        succeeded += done;
+        Ok((side, outside))
+    })
+    .await?;
+    let [series] = series;
+    Ok(Queue { series, succeeded })
+}
+
+/// Works off one backlog after the other, for the length of a measurement without the time in which
+/// events arrive. Gives what was done, what others took meanwhile, and how many succeeded.
+pub(crate) async fn work(ground: Ground<'_>) -> anyhow::Result<(Side, f64, usize)> {
+    let Ground { database, .. } = ground;
+    let since = database.reset().await?;
+    let estate = Estate::new(usize::from(ground.args.events), PER_EVENT);
+    let config = configuration(&estate, database.now().await?)?;
+    let (url, length) = (database.url.clone(), ground.args.length());
+    let watch = Outside::watch();
+    // Several threads, as the worker has.
+    let working = tokio::task::spawn_blocking(move || {
+        let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        threads.block_on(backlogs(&url, estate, config, length))
+    });
+    let (backlogs, took) = working.await??;
+    let outside = watch.share();
+    let succeeded = check(database, since, backlogs * estate.targets()).await?;
+    let per_second = succeeded as f64 / took.as_secs_f64();
+    let side = Side::new(per_second, &worker::latencies_ms(database, since).await?);
+    Ok((side, outside, succeeded))
+}
+
+fn configuration(estate: &Estate, now: DateTime<Utc>) -> anyhow::Result<Config> {
+    // Nobody calls it.
+    let tool = Tool::start(Duration::ZERO, now)?;
+    let text = estate.configuration(&tool);
+    Config::from_text(Path::new("afterrun.yml"), &text, &|_| None)
+        .context("reading our own configuration")
+}
+
+/// Gives how many there were, and how long they took to work off.
+async fn backlogs(
+    url: &str,
+    estate: Estate,
+    config: Config,
+    length: Duration,
+) -> anyhow::Result<(usize, Duration)> {
+    let pool = pool::worker_pool(PgConnectOptions::from_str(url)?, CONNECTIONS);
+    let queue = Queued::new(Store::new(pool, Clock::Database), config);
+    queue.store.register_targets(&queue.config).await?;
+    let (mut took, mut backlogs) = (Duration::ZERO, 0);
+    while took < length {
+        worker::arrive(&queue.store, estate.jobs).await?;
+        let begun = Instant::now();
+        let succeeded = queue.work_off().await?;
+        took += begun.elapsed();
+        backlogs += 1;
+        if succeeded != estate.targets() {
+            bail!("{succeeded} of {} refreshes were worked off", estate.targets());
+        }
+    }
+    queue.store.pool().close().await;
+    Ok((backlogs, took))
+}
+
+/// Every refresh succeeded, at its first try, and has one attempt that says so.
+async fn check(database: &Database, since: Mark, wanted: usize) -> anyhow::Result<usize> {
+    let (refreshes, attempts): (i64, i64) = sqlx::query_as(
+        "select
+            (select count(*) from refresh where id > $1 and state = 'succeeded' and attempts = 1),
+            (select count(*) from attempt where refresh_id > $1 and outcome = 'ok')",
+    )
+    .bind(since.refresh)
+    .fetch_one(&database.pool)
+    .await?;
+    let (refreshes, attempts) = (usize::try_from(refreshes)?, usize::try_from(attempts)?);
+    if refreshes != wanted || attempts != wanted {
+        bail!("of {wanted} refreshes {refreshes} succeeded, with {attempts} attempts");
+    }
+    Ok(wanted)
+}
+
+/// What a worker has in hand.
+struct Queued {
+    store: Store,
+    config: Config,
+    gates: Vec<Gate>,
+    limits: Vec<Limit>,
+    names: Vec<String>,
+}
+
+impl Queued {
+    fn new(store: Store, config: Config) -> Self {
+        let gate = |name: &String| Gate {
+            target: name.clone(),
+            per_day: None,
+            closed: None,
+            give_up_after: RetryPolicy::default().give_up_after,
+        };
+        Self {
+            store,
+            gates: config.targets.keys().map(gate).collect(),
+            limits: vec![Limit { connection: "mode".to_owned(), max_concurrent: 1000 }],
+            names: config.targets.keys().cloned().collect(),
+            config,
+        }
+    }
+
+    /// What the worker's loop does until nothing is left; gives how many refreshes succeeded.
+    async fn work_off(&self) -> anyhow::Result<usize> {
+        let bounds = Bounds {
+            give_up_after: RetryPolicy::default().give_up_after,
+            deadline: ConfirmPolicy::default().deadline,
+        };
+        let (mut slots, mut succeeded) = (JoinSet::new(), 0);
+        loop {
+            let planned = self.store.plan(&self.config, PLAN_AT_ONCE).await?.len();
+            let due = self.store.settle(&self.gates).await?;
+            let free = SLOTS - slots.len();
+            let claims = self.store.claim("bench", free, &self.limits, &self.names, &due).await?;
+            for claimed in claims {
+                let store = self.store.clone();
+                slots.spawn(async move {
+                    let next = Next::Succeed { started_at: None };
+                    store.record(claimed, next, &Call::default(), bounds).await
+                });
+            }
+            if planned == PLAN_AT_ONCE && slots.len() < SLOTS {
+                continue;
+            }
+            let Some(ended) = slots.join_next().await else { return Ok(succeeded) };
+            let ended = std::iter::once(ended)
+                .chain(std::iter::from_fn(|| slots.try_join_next()))
+                .collect::<Vec<_>>();
+            for ended in ended {
+                match ended?? {
+                    Recorded::Succeeded => succeeded += 1,
+                    other => bail!("a refresh was recorded as {other:?}"),
+                }
+            }
+        }
+    }
+}
