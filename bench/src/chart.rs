@@ -16,7 +16,7 @@ pub(crate) struct Point {
 }
 
 const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 600.0;
+const HEIGHT: f64 = 612.0;
 const LEFT: f64 = 70.0;
 /// Beyond it stand the names of the lines.
 const RIGHT: f64 = 590.0;
@@ -52,24 +52,15 @@ struct Line {
 }
 
 pub(crate) fn svg(points: &[Point]) -> String {
-    let mut svg = String::new();
-    let mut put = |text: String| svg.push_str(&(text + "\n"));
-    put(format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">"#
-    ));
-    put("<title>Rate and latency against the size of the history</title>".to_owned());
-    put(format!("<style>{STYLE}</style>"));
-    put(format!(r#"<rect class="ground" width="{WIDTH}" height="{HEIGHT}"/>"#));
-    for panel in panels() {
-        put(panel.drawn(points));
-    }
-    put(format!(
-        r#"<text class="tick" x="{}" y="{}" text-anchor="middle">finished refreshes in the history</text>"#,
-        f64::midpoint(LEFT, RIGHT),
-        HEIGHT - 14.0
-    ));
-    put("</svg>".to_owned());
-    svg
+    let panels: String = panels().iter().map(|panel| panel.drawn(points)).collect();
+    let (middle, low) = (f64::midpoint(LEFT, RIGHT), HEIGHT - 12.0);
+    let caption = text("tick", middle, low, "middle", "finished refreshes in the history");
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n\
+         <title>Rate and latency against the size of the history</title>\n\
+         <style>\n{STYLE}\n</style>\n\
+         <rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\"/>\n{panels}{caption}</svg>\n"
+    )
 }
 
 fn panels() -> [Panel; 2] {
@@ -80,11 +71,11 @@ fn panels() -> [Panel; 2] {
             title: "Rate, per second",
             lines: [
                 line('a', "events stored", |point| point.events_per_second),
-                line('b', "refreshes queued to done", |point| point.refreshes_per_second),
+                line('b', "refreshes worked off", |point| point.refreshes_per_second),
             ],
         },
         Panel {
-            top: 330.0,
+            top: 344.0,
             title: "Received to first byte of the call, ms, at 1,000 events/s",
             lines: [line('a', "p50", |point| point.p50_ms), line('b', "p99", |point| point.p99_ms)],
         },
@@ -93,58 +84,90 @@ fn panels() -> [Panel; 2] {
 
 impl Panel {
     fn drawn(&self, points: &[Point]) -> String {
-        let mut drawn = String::new();
-        let bottom = self.top + PANEL;
-        let values = self.lines.iter().flat_map(|line| points.iter().map(line.of));
-        let most = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
-        let step = step(most);
-        let top_value = step * (most / step).ceil().max(1.0);
-        let y = |value: f64| bottom - PANEL * value / top_value;
-        let x = |place: usize| {
-            let width = (RIGHT - LEFT - 40.0) / points.len().saturating_sub(1).max(1) as f64;
-            LEFT + 20.0 + width * place as f64
-        };
-        let mut put = |text: std::fmt::Arguments<'_>| {
-            writeln!(drawn, "{text}").expect("a String takes everything");
-        };
-        let (title_y, title) = (self.top - 18.0, self.title);
-        put(format_args!(r#"<text class="title" x="{LEFT}" y="{title_y:.0}">{title}</text>"#));
-        for tick in 0..=(top_value / step).round() as u32 {
-            let value = step * f64::from(tick);
-            let (y, written) = (y(value), number(value));
-            put(format_args!(
-                r#"<path class="grid" d="M{LEFT} {y:.1}H{RIGHT}"/><text class="tick" x="{:.0}" y="{:.1}" text-anchor="end">{written}</text>"#,
-                LEFT - 8.0,
-                y + 4.0
-            ));
-        }
+        let scale = Scale::of(self, points);
+        let (y, title) = (self.top - 18.0, self.title);
+        let mut drawn = format!("<text class=\"title\" x=\"{LEFT}\" y=\"{y}\">{title}</text>\n");
+        drawn.push_str(&scale.grid());
         for (place, point) in points.iter().enumerate() {
-            let (x, y, rows) = (x(place), bottom + 20.0, whole(point.rows as f64));
-            put(format_args!(
-                r#"<text class="tick" x="{x:.1}" y="{y:.0}" text-anchor="middle">{rows}</text>"#
-            ));
+            // Below the figures of the lower line.
+            let (x, y, rows) = (scale.x(place), scale.y(0.0) + 36.0, whole(point.rows as f64));
+            drawn.push_str(&text("tick", x, y, "middle", &rows));
         }
-        for line in &self.lines {
-            let at = points.iter().enumerate().map(|(place, point)| (x(place), (line.of)(point)));
-            let at: Vec<_> = at.filter(|(_, value)| value.is_finite()).collect();
-            let class = line.class;
-            let path: Vec<_> =
-                at.iter().map(|(x, value)| format!("{x:.1} {:.1}", y(*value))).collect();
-            put(format_args!(r#"<path class="line {class}" d="M{}"/>"#, path.join("L")));
-            for (x, value) in &at {
-                let (y, written) = (y(*value), number(*value));
-                put(format_args!(
-                    r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="3.5"/><text class="{class}" x="{x:.1}" y="{:.1}" text-anchor="middle">{written}</text>"#,
-                    y - 9.0
-                ));
-            }
-            if let Some((_, value)) = at.last() {
-                let (x, y, name) = (RIGHT + 10.0, y(*value) + 4.0, line.name);
-                put(format_args!(r#"<text class="{class}" x="{x:.0}" y="{y:.1}">{name}</text>"#));
-            }
-        }
+        let [first, second] = &self.lines;
+        drawn.push_str(&first.drawn(second, points, &scale));
+        drawn.push_str(&second.drawn(first, points, &scale));
         drawn
     }
+}
+
+impl Line {
+    /// Its figures stand on that side of it where the other line is not.
+    fn drawn(&self, other: &Line, points: &[Point], scale: &Scale) -> String {
+        let class = self.class.to_string();
+        let (mut path, mut marks, mut last) = (Vec::new(), String::new(), None);
+        for (place, point) in points.iter().enumerate() {
+            let (value, x) = ((self.of)(point), scale.x(place));
+            if !value.is_finite() {
+                continue;
+            }
+            let y = scale.y(value);
+            let beside = if value < (other.of)(point) { y + 19.0 } else { y - 9.0 };
+            path.push(format!("{x:.1} {y:.1}"));
+            writeln!(marks, r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="3.5"/>"#)
+                .expect("a String takes everything");
+            marks.push_str(&text(&class, x, beside, "middle", &number(value)));
+            last = Some(y);
+        }
+        let name = last.map(|y| text(&class, RIGHT + 10.0, y + 4.0, "start", self.name));
+        let path = path.join("L");
+        format!("<path class=\"line {class}\" d=\"M{path}\"/>\n{marks}{}", name.unwrap_or_default())
+    }
+}
+
+/// Where things stand in a panel.
+struct Scale {
+    bottom: f64,
+    step: f64,
+    most: f64,
+    points: usize,
+}
+
+impl Scale {
+    fn of(panel: &Panel, points: &[Point]) -> Self {
+        let values = panel.lines.iter().flat_map(|line| points.iter().map(line.of));
+        let most = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
+        let step = step(most);
+        let most = step * (most / step).ceil().max(1.0);
+        Self { bottom: panel.top + PANEL, step, most, points: points.len() }
+    }
+
+    fn x(&self, place: usize) -> f64 {
+        const MARGIN: f64 = 25.0;
+        let gaps = self.points.saturating_sub(1).max(1) as f64;
+        LEFT + MARGIN + (RIGHT - LEFT - 2.0 * MARGIN) / gaps * place as f64
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.bottom - PANEL * value / self.most
+    }
+
+    fn grid(&self) -> String {
+        let mut grid = String::new();
+        for tick in 0..=(self.most / self.step).round() as u32 {
+            let value = self.step * f64::from(tick);
+            let y = self.y(value);
+            writeln!(grid, r#"<path class="grid" d="M{LEFT} {y:.1}H{RIGHT}"/>"#)
+                .expect("a String takes everything");
+            grid.push_str(&text("tick", LEFT - 8.0, y + 4.0, "end", &number(value)));
+        }
+        grid
+    }
+}
+
+fn text(class: &str, x: f64, y: f64, anchor: &str, text: &str) -> String {
+    format!(
+        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>\n"
+    )
 }
 
 /// A round number of which at most five make that much.
@@ -159,7 +182,11 @@ fn step(most: f64) -> f64 {
 
 /// Small ones with what follows the point.
 fn number(value: f64) -> String {
-    if value == value.round() || value >= 100.0 { whole(value) } else { format!("{value:.2}") }
+    match value {
+        _ if value == value.round() || value >= 100.0 => whole(value),
+        _ if value >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
 }
 
 #[cfg(test)]
