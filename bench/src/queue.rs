@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use afterrun_core::attempt::Call;
 use afterrun_core::config::{Config, ConfirmPolicy, RetryPolicy};
-use afterrun_core::refresh::{Bounds, Gate, Limit, Recorded};
+use afterrun_core::refresh::{Bounds, Ended, Gate, Limit, Recorded, Records};
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store, pool};
 use anyhow::{Context as _, bail};
@@ -30,6 +30,7 @@ use crate::worker::{self, BATCHES, PER_EVENT};
 
 /// As the worker has them.
 const SLOTS: usize = 64;
+const RECORDS: usize = 2;
 const PLAN_AT_ONCE: usize = 100;
 const CONNECTIONS: u32 = 16;
 
@@ -156,37 +157,49 @@ impl Queued {
         }
     }
 
-    /// What the worker's loop does until nothing is left; gives how many refreshes succeeded.
+    /// What the worker's loop does, with calls that have ended as soon as they began, until nothing
+    /// is left; gives how many refreshes succeeded.
     async fn work_off(&self) -> anyhow::Result<usize> {
         let bounds = Bounds {
             give_up_after: RetryPolicy::default().give_up_after,
             deadline: ConfirmPolicy::default().deadline,
         };
-        let (mut slots, mut succeeded) = (JoinSet::new(), 0);
+        let end = |claimed| Ended {
+            claimed,
+            next: Next::Succeed { started_at: None },
+            call: Call::default(),
+            bounds,
+        };
+        let (mut records, mut ended, mut succeeded) = (JoinSet::new(), Vec::new(), 0);
+        let mut arrived = true;
         loop {
-            let planned = self.store.plan(&self.config, PLAN_AT_ONCE).await?.len();
-            let due = self.store.settle(&self.gates).await?;
-            let free = SLOTS - slots.len();
-            let claims = self.store.claim("bench", free, &self.limits, &self.names, &due).await?;
-            for claimed in claims {
-                let store = self.store.clone();
-                slots.spawn(async move {
-                    let next = Next::Succeed { started_at: None };
-                    store.record(claimed, next, &Call::default(), bounds).await
-                });
+            if arrived {
+                arrived = self.store.plan(&self.config, PLAN_AT_ONCE).await?.len() == PLAN_AT_ONCE;
             }
-            if planned == PLAN_AT_ONCE && slots.len() < SLOTS {
+            let free = SLOTS - ended.len();
+            if free > 0 {
+                let due = self.store.settle(&self.gates).await?;
+                let (limits, names) = (&self.limits, &self.names);
+                let claims = self.store.claim("bench", free, limits, names, &due).await?;
+                ended.extend(claims.into_iter().map(end));
+            }
+            if !ended.is_empty() && records.len() < RECORDS {
+                let (store, ended) = (self.store.clone(), std::mem::take(&mut ended));
+                records.spawn(async move { store.record(&ended).await });
+            }
+            if arrived {
                 continue;
             }
-            let Some(ended) = slots.join_next().await else { return Ok(succeeded) };
-            let ended = std::iter::once(ended)
-                .chain(std::iter::from_fn(|| slots.try_join_next()))
-                .collect::<Vec<_>>();
-            for ended in ended {
-                match ended?? {
-                    Recorded::Succeeded => succeeded += 1,
-                    other => bail!("a refresh was recorded as {other:?}"),
-                }
+            let Some(written) = records.join_next().await else { return Ok(succeeded) };
+            let Records { recorded, failed } = written?;
+            if let Some(error) = failed.into_iter().next() {
+                return Err(error.into());
+            }
+            succeeded += recorded.len();
+            if let Some((id, other)) =
+                recorded.iter().find(|(_, recorded)| *recorded != Recorded::Succeeded)
+            {
+                bail!("refresh {id} was recorded as {other:?}");
             }
         }
     }
