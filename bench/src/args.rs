@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 /// Measures afterrun beside pgbench: the same rows, the same machine, the same run.
 ///
 /// Without options it takes ten minutes and leaves out what needs a long history or a long wait;
-/// with --full it takes two to three hours, and 50 GB of disk for as long.
+/// with --full it takes two to three hours, and 30 GB of disk for as long.
 ///
 /// Example: cargo run --release -p bench -- --seconds 10 --rounds 5
 #[derive(Debug, Parser)]
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long)]
     full: bool,
     /// Finished refreshes in the database, with an event, a cause and two attempts each, beside
-    /// none; several numbers one after the other. A million takes 4 GB of disk while it is measured.
+    /// none; several numbers one after the other. A million takes 2.5 GB of disk while it is measured.
     #[arg(long, value_delimiter = ',', value_name = "ROWS",
         value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
     history: Vec<u64>,
@@ -48,6 +48,11 @@ pub(crate) struct Args {
     /// Draw rate and latency against the history into this file (with --full: docs/performance.svg).
     #[arg(long, value_name = "FILE")]
     chart: Option<PathBuf>,
+    /// Also other queues in Postgres, each at its best settings: graphile_worker and apalis-postgres
+    /// from crates.io, procrastinate from PyPI, which are fetched and built in a folder that is
+    /// removed at the end. Needs cargo, python3 and the network.
+    #[arg(long)]
+    peers: bool,
     /// The program to measure, in place of this tree's, which is built first.
     #[arg(long)]
     pub(crate) program: Option<PathBuf>,
@@ -68,6 +73,7 @@ pub(crate) enum Part {
     Burst,
     Backlog,
     Sustained,
+    Peers,
     History,
     Snapshot,
 }
@@ -90,6 +96,7 @@ impl Args {
 
     pub(crate) fn wants(&self, part: Part) -> bool {
         let asked = match part {
+            Part::Peers => self.peers,
             Part::History => self.full || !self.history.is_empty(),
             Part::Snapshot => self.full || self.snapshot_seconds.is_some(),
             _ => true,

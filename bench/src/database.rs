@@ -56,21 +56,30 @@ impl Cluster {
         self.server.data_dir()
     }
 
-    /// Another database, which keeps what is put into it.
+    /// Another database of ours, which keeps what is put into it.
     pub(crate) async fn keeping(&self, name: &str) -> anyhow::Result<Database> {
-        // The name is one of ours.
+        Database::open(self.create(name).await?, true).await
+    }
+
+    /// Closes and removes it.
+    pub(crate) async fn remove(&self, database: Database) -> anyhow::Result<()> {
+        database.pool.close().await;
+        self.drop(&database.url).await
+    }
+
+    /// An empty database; gives its address. The name is one of ours.
+    pub(crate) async fn create(&self, name: &str) -> anyhow::Result<String> {
         let create = AssertSqlSafe(format!("create database {name}"));
         self.database.pool.execute(create).await.with_context(|| format!("making {name}"))?;
         let mut url = Url::parse(self.server.url()).context("reading the server's address")?;
         url.set_path(name);
-        Database::open(url.into(), true).await
+        Ok(url.into())
     }
 
-    /// Removes a database that was made before.
-    pub(crate) async fn remove(&self, database: Database) -> anyhow::Result<()> {
-        let url = Url::parse(&database.url)?;
+    /// Removes what was created, whoever is still there.
+    pub(crate) async fn drop(&self, url: &str) -> anyhow::Result<()> {
+        let url = Url::parse(url)?;
         let name = url.path().trim_start_matches('/');
-        database.pool.close().await;
         let drop = AssertSqlSafe(format!("drop database {name} with (force)"));
         self.database.pool.execute(drop).await.with_context(|| format!("removing {name}"))?;
         Ok(())

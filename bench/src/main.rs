@@ -22,6 +22,7 @@ mod ingest;
 mod load;
 mod machine;
 mod pace;
+mod peers;
 mod pgbench;
 mod queue;
 mod relay;

@@ -9,8 +9,8 @@ use crate::pgbench::Pgbench;
 use crate::program::Program;
 use crate::report::{self, Figure, Series, whole};
 use crate::{
-    backlog, burst, called, chart, figures, footprint, history, ingest, machine, queue, snapshot,
-    sustained, waking, worker,
+    backlog, burst, called, chart, figures, footprint, history, ingest, machine, peers, queue,
+    snapshot, sustained, waking, worker,
 };
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
@@ -129,8 +129,11 @@ impl Found {
         Ok(())
     }
 
-    /// What needs a past.
+    /// What needs databases of its own: others' schemas, or a past.
     async fn long(&mut self, ground: Ground<'_>, cluster: &Cluster) -> anyhow::Result<()> {
+        if ground.args.wants(Part::Peers) {
+            self.series.extend(peers::measure(ground, cluster).await?);
+        }
         if ground.args.wants(Part::History) {
             let history = history::measure(ground, cluster).await?;
             self.series.extend(history.series);
