@@ -17,6 +17,7 @@ pub(crate) async fn fill(database: &Database, rows: u64) -> anyhow::Result<()> {
     let body = std::str::from_utf8(template.body())?.to_owned();
     let own = chance_run_and_job(text(&id)).map(str::to_owned);
     let mut connection = database.pool.acquire().await?;
+    connection.execute(include_str!("../sql/weeks.sql")).await.context("making the weeks")?;
     for first in (1..=rows).step_by(usize::try_from(AT_ONCE)?) {
         let last = rows.min(first + AT_ONCE - 1);
         let mut transaction = connection.begin().await?;
