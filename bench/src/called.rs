@@ -113,19 +113,62 @@ async fn relayed(ground: Ground<'_>, per_second: u32) -> anyhow::Result<(Called,
     Ok((called(&sending, &calls.collect())?, outside))
 }
 
-/// Of all events that count, how long their calls and their answers took. An event that was
-/// acknowledged and led to no call fails the run.
+/// Of all events that were to be sent while it counts, how long their calls and their answers took:
+/// for ever, where they were refused. An event that was acknowledged and led to no call fails the run.
 fn called(sending: &Sending, calls: &HashMap<String, Instant>) -> anyhow::Result<Called> {
-    let mut latencies_ms = Vec::new();
-    for sent in sending.sent.iter().filter(|sent| sent.acknowledged()) {
+    let (mut call_ms, mut answer_ms) = (Vec::new(), Vec::new());
+    for sent in &sending.sent {
         let id = text(&sent.event_id);
-        let Some(at) = calls.get(id) else { bail!("{id} was acknowledged and led to no call") };
+        let call = calls.get(id);
+        if sent.acknowledged() && call.is_none() {
+            bail!("{id} was acknowledged and led to no call");
+        }
         if (sending.from..sending.until).contains(&sent.began) {
-            let took = at.saturating_duration_since(sent.began);
-            latencies_ms.push(took.as_secs_f64() * 1e3);
+            let took = |at: &Instant| at.saturating_duration_since(sent.began).as_secs_f64() * 1e3;
+            call_ms.push(call.map_or(f64::INFINITY, took));
+            answer_ms.push(sent.answered_ms());
         }
     }
-    let length = (sending.until - sending.from).as_secs_f64();
-    let answer = Side::new(sending.per_second(), &sending.latencies_ms());
-    Ok(Called { call: Side::new(latencies_ms.len() as f64 / length, &latencies_ms), answer })
+    let per_second = call_ms.len() as f64 / (sending.until - sending.from).as_secs_f64();
+    let side = |latencies_ms: &[f64]| Side::new(per_second, latencies_ms);
+    Ok(Called { call: side(&call_ms), answer: side(&answer_ms) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::Answer;
+    use crate::load::Sent;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// One event, answered in 2 ms.
+    fn sent(status: u16) -> (Sending, String) {
+        let event_id = Template::new(chrono::DateTime::UNIX_EPOCH).renew(7);
+        let (from, body) = (Instant::now(), Box::default());
+        let sent = Sent::new(event_id, Ok(Answer { status, body }), from + MS, 2 * MS);
+        let until = from + Duration::from_secs(1);
+        (Sending { sent: vec![sent], from, until }, text(&event_id).to_owned())
+    }
+
+    #[test]
+    fn a_call_takes_as_long_as_it_comes_after_the_time_to_send() {
+        let (sending, id) = sent(200);
+        let calls = HashMap::from([(id, sending.from + 6 * MS)]);
+        let called = called(&sending, &calls).unwrap();
+        assert_eq!((called.call.p50_ms, called.answer.p50_ms), (5.0, 2.0));
+    }
+
+    #[test]
+    fn an_event_that_is_refused_takes_for_ever() {
+        let (sending, _) = sent(503);
+        let called = called(&sending, &HashMap::new()).unwrap();
+        assert_eq!((called.call.p99_ms, called.answer.p99_ms), (f64::INFINITY, f64::INFINITY));
+    }
+
+    #[test]
+    fn an_event_that_was_acknowledged_and_led_to_no_call_fails_the_run() {
+        let (sending, _) = sent(200);
+        assert!(called(&sending, &HashMap::new()).is_err());
+    }
 }

@@ -29,10 +29,14 @@ impl Unit {
         }
     }
 
-    /// As it stands in a table. A figure that there is none of is a dash.
+    /// As it stands in a table. A figure that there is none of is a dash, and one of what did not
+    /// come to an end has none.
     pub(crate) fn written(self, value: f64) -> String {
         if value.is_nan() {
             return "-".to_owned();
+        }
+        if value.is_infinite() {
+            return "never".to_owned();
         }
         let number = match self {
             Self::Count | Self::PerSecond => whole(value),
@@ -96,6 +100,7 @@ mod tests {
     fn what_was_not_measured_is_not_reached() {
         assert!(!Goal::AtLeast(0.9).reached(f64::NAN) && !Goal::AtMost(0.9).reached(f64::NAN));
         assert_eq!(Unit::Milliseconds.written(f64::NAN), "-");
+        assert_eq!(Unit::Milliseconds.written(f64::INFINITY), "never");
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl Sent {
         Self { event_id, answer, began, took }
     }
 
+    /// How long its answer took; for ever, if it was refused or not answered.
+    pub(crate) fn answered_ms(&self) -> f64 {
+        if self.acknowledged() { self.took.as_secs_f64() * 1e3 } else { f64::INFINITY }
+    }
+
     pub(crate) fn acknowledged(&self) -> bool {
         self.answer.as_ref().is_ok_and(|answer| answer.status == 200)
     }

@@ -14,6 +14,12 @@ use crate::answer::Connection;
 use crate::body::Template;
 use crate::load::{self, Sending, Sent, WARM_UP};
 
+/// A server ends a connection that rests for long, perhaps just as the next request is on its way.
+const TRUSTED_FOR: Duration = Duration::from_secs(2);
+
+/// Connections that are free, and since when.
+type Rested = Vec<(Connection, Instant)>;
+
 /// Sends so many events a second, of the jobs in turn.
 pub(crate) async fn send(
     to: SocketAddr,
@@ -45,17 +51,19 @@ async fn all(
             }
         }
     });
-    let (mut free, mut sent, mut under_way) = (Vec::new(), Vec::new(), JoinSet::new());
-    let mut note = |(one, connection): (Sent, Option<Connection>), free: &mut Vec<Connection>| {
+    let (mut free, mut sent, mut under_way) = (Rested::new(), Vec::new(), JoinSet::new());
+    let mut note = |(one, connection): (Sent, Option<Connection>), free: &mut Rested| {
         sent.push(one);
-        free.extend(connection);
+        free.extend(connection.map(|connection| (connection, Instant::now())));
     };
     loop {
         tokio::select! {
             due = planned.recv() => {
                 let Some((job, at)) = due else { break };
                 let event_id = template.renew(job);
-                let (connection, request) = (free.pop(), template.request().to_vec());
+                let trusted = free.pop_if(|(_, since)| since.elapsed() < TRUSTED_FOR);
+                let connection = trusted.map(|(connection, _)| connection);
+                let request = template.request().to_vec();
                 under_way.spawn(async move {
                     let (answer, connection) = exchange(to, connection, &request).await;
                     let answer = answer.map_err(|error| error.to_string());

@@ -1,5 +1,7 @@
 //! The run from its beginning to the tables.
 
+use std::time::Instant;
+
 use anyhow::Context as _;
 
 use crate::args::{Args, Part};
@@ -37,7 +39,7 @@ async fn measure_and_print(
 ) -> anyhow::Result<()> {
     let pgbench = Pgbench::find(&cluster.programs, &cluster.database.url)?;
     let ground = Ground { args, program, pgbench: &pgbench, database: &cluster.database };
-    let load_before = machine::load_average();
+    let (begun, load_before) = (Instant::now(), machine::load_average());
     let flush_us = machine::flush_us(cluster.data_dir())?;
     let mut found = Found::default();
     found.short(ground).await?;
@@ -47,7 +49,11 @@ async fn measure_and_print(
         println!("{fact}");
     }
     println!("{}; a flush takes {flush_us:.0} µs", cluster.facts().await?);
-    println!("load average before {load_before}, after {}", machine::load_average());
+    println!(
+        "load average before {load_before}, after {}; measured in {:.0} min",
+        machine::load_average(),
+        begun.elapsed().as_secs_f64() / 60.0
+    );
     let Found { series, figures, lines } = found;
     if !series.is_empty() {
         println!("\n{}", report::rates(&series));
