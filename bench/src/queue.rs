@@ -174,7 +174,8 @@ impl Queued {
         let mut arrived = true;
         loop {
             if arrived {
-                arrived = self.store.plan(&self.config, PLAN_AT_ONCE).await?.len() == PLAN_AT_ONCE;
+                let planned = self.store.plan_new(&self.config, PLAN_AT_ONCE).await?;
+                arrived = planned.len() == PLAN_AT_ONCE;
             }
             let free = SLOTS - ended.len();
             if free > 0 {

@@ -16,6 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::types::PgInterval;
 use sqlx::{Connection as _, PgConnection};
 
 use self::lead::Planning;
@@ -29,6 +30,9 @@ use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "plan an event";
+
+/// Longer than any delivery is on its way into the table.
+const NEW: Duration = Duration::from_secs(60);
 
 /// An event that could not be planned is left alone for this long.
 const PUT_OFF: Duration = Duration::from_secs(60);
@@ -82,7 +86,22 @@ impl Store {
     /// Plans so many of the oldest stored events, or as many as there are; in one transaction, for
     /// the time that takes. One that cannot be planned holds up none of the others.
     pub async fn plan(&self, config: &Config, most: usize) -> Result<Vec<Planned>, StoreError> {
-        let (events, error) = match self.plan_together(config, most).await? {
+        self.plan_since(None, config, most).await
+    }
+
+    /// The same with those that came to be planned within the last minute, if there are some: does
+    /// not look where nothing is left but what a long history or an old snapshot keeps in the way.
+    pub async fn plan_new(&self, config: &Config, most: usize) -> Result<Vec<Planned>, StoreError> {
+        self.plan_since(Some(NEW), config, most).await
+    }
+
+    async fn plan_since(
+        &self,
+        within: Option<Duration>,
+        config: &Config,
+        most: usize,
+    ) -> Result<Vec<Planned>, StoreError> {
+        let (events, error) = match self.plan_together(within, config, most).await? {
             Together::Planned(planned) => return Ok(planned),
             Together::Failed(events, error) => (events, error),
         };
@@ -102,11 +121,16 @@ impl Store {
         Ok(planned)
     }
 
-    async fn plan_together(&self, config: &Config, most: usize) -> Result<Together, StoreError> {
+    async fn plan_together(
+        &self,
+        within: Option<Duration>,
+        config: &Config,
+        most: usize,
+    ) -> Result<Together, StoreError> {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
-            let events = lock_stored(&mut transaction, most, self.now()).await?;
+            let events = lock_stored(&mut transaction, within, most, self.now()).await?;
             if events.is_empty() {
                 transaction.rollback().await.doing(DOING)?;
                 lent.give_back();
@@ -174,6 +198,7 @@ enum Together {
 
 async fn lock_stored(
     connection: &mut PgConnection,
+    within: Option<Duration>,
     most: usize,
     now: Option<DateTime<Utc>>,
 ) -> Result<Vec<Event>, StoreError> {
@@ -181,13 +206,16 @@ async fn lock_stored(
         r#"
         select id
         from event
-        where state = 'stored' and plan_due_at <= coalesce($1, now())
+        where state = 'stored'
+            and plan_due_at <= coalesce($1, now())
+            and plan_due_at > coalesce(coalesce($1, now()) - $3::interval, '-infinity')
         order by plan_due_at, id
         limit $2
         for update skip locked
         "#,
         now,
         i64::try_from(most).unwrap_or(i64::MAX),
+        within.map(interval) as Option<PgInterval>,
     )
     .fetch_all(&mut *connection)
     .await

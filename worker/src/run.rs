@@ -43,6 +43,8 @@ type Probes = JoinSet<Result<(), StoreError>>;
 struct Look {
     /// Something may have arrived that is to be planned.
     arrived: bool,
+    /// Older events may be waiting too: of a backlog, or of a worker that vanished.
+    all: bool,
     /// A second has passed since refreshes were looked for whose workers keep vanishing, and
     /// connections that are to be probed.
     sweep: bool,
@@ -52,7 +54,7 @@ struct Look {
 
 impl Default for Look {
     fn default() -> Self {
-        Self { arrived: true, sweep: true, full: false }
+        Self { arrived: true, all: true, sweep: true, full: false }
     }
 }
 
@@ -121,10 +123,13 @@ impl Worker {
         services.spawn(wake.clone().listen(self.store.clone(), stop.clone()));
         services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
         let (mut probes, mut under_way) = (Probes::new(), UnderWay::new(self.store.clone()));
-        let (mut look, mut poll) = (Look::default(), wake::poll());
+        let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
+        let mut look = Look::default();
         let mut outage = Outage::default();
         while !stop.is_cancelled() {
             let round = self.round(&mut look, &mut under_way, &mut probes).await;
+            // While nothing could be planned, what is new grew old.
+            look.all |= round.is_err();
             if outage.note(round) {
                 under_way.go_on();
                 continue;
@@ -134,6 +139,7 @@ impl Worker {
                 Some(ended) = probes.join_next() => report(ended),
                 () = wake.heard() => look.arrived = true,
                 _ = poll.tick() => look = Look { arrived: true, sweep: true, ..look },
+                _ = poll_all.tick() => look = Look { arrived: true, all: true, ..look },
                 () = stop.cancelled() => {}
             }
         }
@@ -191,7 +197,9 @@ impl Worker {
     ) -> Result<bool, StoreError> {
         let targets = self.targets();
         if look.arrived {
-            look.arrived = self.plan(&targets).await? == PLAN_AT_ONCE;
+            let planned = self.plan(&targets, look.all).await?;
+            look.arrived = planned == PLAN_AT_ONCE;
+            look.all &= look.arrived;
         }
         let free = under_way.free();
         look.full = free == 0;
@@ -212,8 +220,12 @@ impl Worker {
     }
 
     /// Plans events; gives how many.
-    async fn plan(&self, targets: &Targets) -> Result<usize, StoreError> {
-        let planned = self.store.plan(targets.config(), PLAN_AT_ONCE).await?;
+    async fn plan(&self, targets: &Targets, all: bool) -> Result<usize, StoreError> {
+        let planned = if all {
+            self.store.plan(targets.config(), PLAN_AT_ONCE).await?
+        } else {
+            self.store.plan_new(targets.config(), PLAN_AT_ONCE).await?
+        };
         for event in &planned {
             let (id, source) = (&event.event_id, &event.source);
             match &event.led_to {

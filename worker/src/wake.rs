@@ -16,9 +16,22 @@ use tokio_util::sync::CancellationToken;
 /// Without a notification, this long; spread so that workers do not march in step.
 const POLL: Duration = Duration::from_secs(1);
 
+/// How often also older events are looked for: what is not planned when it is new was left by
+/// somebody who vanished.
+const POLL_ALL: Duration = Duration::from_secs(20);
+
 /// Ticks when it is time to look in any case, first after a while.
 pub(crate) fn poll() -> Interval {
-    let every = POLL.mul_f64(rand::rng().random_range(0.8..1.2));
+    every(POLL)
+}
+
+/// Ticks when it is time to look for all that there is.
+pub(crate) fn poll_all() -> Interval {
+    every(POLL_ALL)
+}
+
+fn every(every: Duration) -> Interval {
+    let every = every.mul_f64(rand::rng().random_range(0.8..1.2));
     let mut poll = interval_at(Instant::now() + every, every);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     poll

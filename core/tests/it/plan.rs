@@ -134,3 +134,17 @@ async fn a_worker_leaves_alone_what_only_others_know_and_ends_what_nobody_knows(
     store.register_targets(&config(&[("b", 1)])).await.unwrap();
     assert_eq!(claim_of(&store, "old", 10, &[], &yesterday).await.len(), 1);
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_nobody_planned_while_it_was_new_is_found_where_all_are_looked_at(pool: PgPool) {
+    let store = store(&pool);
+    let config = config(&[("a", 1)]);
+    deliver(&store, &body("wev_1", 1, now(&store))).await;
+    store.clock().advance(Duration::from_secs(61));
+    deliver(&store, &body("wev_2", 2, now(&store))).await;
+    let ids = |planned: Vec<afterrun_core::plan::Planned>| {
+        planned.into_iter().map(|planned| planned.event_id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(store.plan_new(&config, 10).await.unwrap()), ["wev_2"]);
+    assert_eq!(ids(store.plan(&config, 10).await.unwrap()), ["wev_1"]);
+}
