@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::body::{Template, text};
 use crate::estate::Estate;
-use crate::figures::{Rounds, Side};
+use crate::figures::{Pair, Rounds, Side};
 use crate::goal::{Goal, Unit};
 use crate::ground::Ground;
 use crate::load::Sending;
@@ -20,6 +20,7 @@ use crate::report::Figure;
 use crate::served;
 use crate::stored;
 use crate::tool::Tool;
+use crate::turns::{self, Whose};
 
 /// Jobs whose runs end in turns, each leading to a report of its own: at a thousand a second a
 /// report's next run comes half a second after the one before, so that nothing is joined.
@@ -36,31 +37,25 @@ pub(crate) struct Called {
     pub(crate) answer: Side,
 }
 
-struct Round {
-    ours: Called,
-    relay: Called,
-}
-
 pub(crate) async fn measure(ground: Ground<'_>) -> anyhow::Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for per_second in RATES {
-        let mut rounds: Rounds<Round> = Rounds::default();
-        while rounds.needs_more(ground.args.rounds()) {
-            eprintln!("received to called, {per_second} events/s");
-            let (relay, before) = relayed(ground, per_second).await?;
-            let (ours, outside) = take(ground, per_second, ground.args.length()).await?;
-            rounds.push(Round { ours, relay }, outside.max(before));
-        }
-        figures.extend(lines(per_second, &rounds));
+        let what = format!("received to called, {per_second} events/s");
+        let length = ground.args.length();
+        let rounds = turns::pairs(&what, ground.args.rounds(), async |whose| match whose {
+            Whose::Ours => take(ground, per_second, length).await,
+            Whose::Theirs => relayed(ground, per_second).await,
+        });
+        figures.extend(lines(per_second, &rounds.await?));
     }
     Ok(figures)
 }
 
-fn lines(per_second: u32, rounds: &Rounds<Round>) -> Vec<Figure> {
+fn lines(per_second: u32, rounds: &Rounds<Pair<Called>>) -> Vec<Figure> {
     let counted = rounds.counted();
     let line = |what: &str, figure: fn(&Called) -> f64| {
-        Figure::of(what, Unit::Milliseconds, &counted, |round| figure(&round.ours))
-            .beside("relay", counted.median(|round| figure(&round.relay)))
+        Figure::of(what, Unit::Milliseconds, &counted, |pair| figure(&pair.ours))
+            .beside("relay", counted.median(|pair| figure(&pair.theirs)))
     };
     let call = |share: &str| format!("received to first byte of the call, {per_second}/s, {share}");
     let mut lines = vec![

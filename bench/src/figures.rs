@@ -44,9 +44,9 @@ impl Side {
 
 /// Both sides, one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pair {
-    pub(crate) ours: Side,
-    pub(crate) theirs: Side,
+pub(crate) struct Pair<T = Side> {
+    pub(crate) ours: T,
+    pub(crate) theirs: T,
 }
 
 /// What was measured again and again, each time with what others took of the processors meanwhile.

@@ -102,54 +102,48 @@ struct Sized {
 }
 
 async fn beside_empty(ground: Ground<'_>, database: &Database, rows: u64) -> anyhow::Result<Sized> {
-    let wanted = ground.args.rounds();
     let behind = format!("{} behind", whole(rows as f64));
+    let (wanted, length) = (ground.args.rounds(), ground.args.length());
+    let side = |whose| if whose == Whose::Ours { ground.on(database) } else { ground };
     let loads = loads(ground.args);
     let mut all = Vec::new();
     for load in &loads {
         let what = format!("{}, {behind}", load.name());
-        let series = Series::new(what, load.clients(), "the same, empty").goal(Goal::AtLeast(0.9));
-        let mut series = [series];
-        turns::take(wanted, &mut series, async |whose, _| match whose {
-            Whose::Ours => load.take(ground.on(database)).await,
-            Whose::Theirs => load.take(ground).await,
-        })
-        .await?;
+        let series = Series::new(what, load.clients(), "the same, empty");
+        let mut series = [series.goal(Goal::AtLeast(0.9))];
+        turns::take(wanted, &mut series, async |whose, _| load.take(side(whose)).await).await?;
         all.extend(series);
     }
-    let mut rounds: Rounds<Pair> = Rounds::default();
-    while rounds.needs_more(wanted) {
-        eprintln!("received to called, {RATE} events/s, {behind}");
-        let (empty, before) = called::take(ground, RATE, ground.args.length()).await?;
-        let length = ground.args.length();
-        let (full, outside) = called::take(ground.on(database), RATE, length).await?;
-        rounds.push(Pair { ours: full.call, theirs: empty.call }, outside.max(before));
-    }
-    let calls = rounds.counted();
-    let line = |share: &str, bound: f64, figure: fn(&Side) -> f64| {
-        let what = format!("received to first byte of the call, {RATE}/s, {behind}, {share}");
-        Figure::of(what, Unit::Milliseconds, &calls, |pair| figure(&pair.ours))
-            .beside("empty", calls.median(|pair| figure(&pair.theirs)))
-            .goal(Goal::AtMost(bound))
+    let what = format!("received to first byte of the call, {RATE}/s, {behind}");
+    let calls = turns::pairs(&what, wanted, async |whose| {
+        let (called, outside) = called::take(side(whose), RATE, length).await?;
+        Ok((called.call, outside))
+    });
+    let calls = calls.await?;
+    let rate = |wanted: Load, side: fn(&Pair) -> &Side| {
+        let rounds = loads.iter().position(|load| *load == wanted).map(|place| &all[place].rounds);
+        rounds.map_or(f64::NAN, |rounds| rounds.counted().median(|pair| side(pair).per_second))
     };
-    let figures = [line("p50", 3.0, |side| side.p50_ms), line("p99", 10.0, |side| side.p99_ms)];
-    let point = |rows: u64, side: fn(&Pair) -> &Side| {
-        let rate = |wanted: Load| {
-            let found = loads.iter().position(|load| *load == wanted);
-            let rounds = found.map(|place| all[place].rounds.counted());
-            rounds.map_or(f64::NAN, |rounds| rounds.median(|pair| side(pair).per_second))
-        };
-        Point {
-            rows,
-            events_per_second: rate(most(ground.args)),
-            refreshes_per_second: rate(Load::Queue),
-            p50_ms: calls.median(|pair| side(pair).p50_ms),
-            p99_ms: calls.median(|pair| side(pair).p99_ms),
-        }
+    let point = |rows: u64, side: fn(&Pair) -> &Side| Point {
+        rows,
+        events_per_second: rate(most(ground.args), side),
+        refreshes_per_second: rate(Load::Queue, side),
+        p50_ms: calls.counted().median(|pair| side(pair).p50_ms),
+        p99_ms: calls.counted().median(|pair| side(pair).p99_ms),
     };
     let (empty, full) = (point(0, |pair| &pair.theirs), point(rows, |pair| &pair.ours));
-    drop(calls);
-    Ok(Sized { series: all, figures, empty, full })
+    Ok(Sized { figures: latencies(&what, &calls), series: all, empty, full })
+}
+
+fn latencies(what: &str, calls: &Rounds<Pair>) -> [Figure; 2] {
+    let counted = calls.counted();
+    let line = |share: &str, bound: f64, figure: fn(&Side) -> f64| {
+        let what = format!("{what}, {share}");
+        Figure::of(what, Unit::Milliseconds, &counted, |pair| figure(&pair.ours))
+            .beside("empty", counted.median(|pair| figure(&pair.theirs)))
+            .goal(Goal::AtMost(bound))
+    };
+    [line("p50", 3.0, |side| side.p50_ms), line("p99", 10.0, |side| side.p99_ms)]
 }
 
 fn loads(args: &Args) -> Vec<Load> {

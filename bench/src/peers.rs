@@ -88,7 +88,7 @@ async fn build(folder: &Path) -> anyhow::Result<()> {
     fs::write(programs.join("apalis.rs"), APALIS)?;
     fs::write(folder.join("procrastinate_peer.py"), PROCRASTINATE)?;
     for command in [
-        &[env!("CARGO"), "build", "--release"][..],
+        &["cargo", "build", "--release"][..],
         &["python3", "-m", "venv", "venv"],
         &["venv/bin/pip", "install", "--quiet", "procrastinate", "psycopg[binary,pool]"],
     ] {

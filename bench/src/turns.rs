@@ -18,23 +18,47 @@ pub(crate) async fn take(
     mut measure: impl AsyncFnMut(Whose, usize) -> anyhow::Result<(Side, f64)>,
 ) -> anyhow::Result<()> {
     for round in 1..=2 * wanted {
-        // Neither side always comes first.
-        let theirs_first = round % 2 == 1;
         for series in all.iter_mut().filter(|series| series.rounds.needs_more(wanted)) {
-            eprintln!("{}, {} clients, round {round}", series.what, series.clients);
-            let (ours, theirs);
-            if theirs_first {
-                theirs = measure(Whose::Theirs, series.clients).await?;
-                ours = measure(Whose::Ours, series.clients).await?;
-            } else {
-                ours = measure(Whose::Ours, series.clients).await?;
-                theirs = measure(Whose::Theirs, series.clients).await?;
-            }
-            let outside = ours.1.max(theirs.1);
-            series.rounds.push(Pair { ours: ours.0, theirs: theirs.0 }, outside);
+            let clients = series.clients;
+            eprintln!("{}, {clients} clients, round {round}", series.what);
+            let (pair, outside) = both(round, async |whose| measure(whose, clients).await).await?;
+            series.rounds.push(pair, outside);
         }
     }
     Ok(())
+}
+
+/// The same of a measurement that gives more than a rate.
+pub(crate) async fn pairs<T>(
+    what: &str,
+    wanted: usize,
+    mut measure: impl AsyncFnMut(Whose) -> anyhow::Result<(T, f64)>,
+) -> anyhow::Result<Rounds<Pair<T>>> {
+    let mut rounds = Rounds::default();
+    let mut round = 0;
+    while rounds.needs_more(wanted) {
+        round += 1;
+        eprintln!("{what}, round {round}");
+        let (pair, outside) = both(round, &mut measure).await?;
+        rounds.push(pair, outside);
+    }
+    Ok(rounds)
+}
+
+/// One after the other, of which neither always comes first.
+async fn both<T>(
+    round: usize,
+    mut measure: impl AsyncFnMut(Whose) -> anyhow::Result<(T, f64)>,
+) -> anyhow::Result<(Pair<T>, f64)> {
+    let (ours, theirs);
+    if round.is_multiple_of(2) {
+        ours = measure(Whose::Ours).await?;
+        theirs = measure(Whose::Theirs).await?;
+    } else {
+        theirs = measure(Whose::Theirs).await?;
+        ours = measure(Whose::Ours).await?;
+    }
+    Ok((Pair { ours: ours.0, theirs: theirs.0 }, ours.1.max(theirs.1)))
 }
 
 /// The same of a measurement that has nothing beside it.
