@@ -43,11 +43,7 @@ pub(crate) async fn measure(ground: Ground<'_>) -> anyhow::Result<Ingest> {
     let mut series: Vec<Series> = args
         .connections()
         .map(|clients| {
-            let series = Series::new("ingest: events", clients, "pgbench, one row each");
-            match goal(clients) {
-                Some(goal) => series.goal(goal),
-                None => series,
-            }
+            Series::new("ingest: events", clients, "pgbench, one row each").goal(goal(clients))
         })
         .collect();
     let (mut checked, mut split, mut peak_mib) = (Checked::default(), Split::default(), 0.0_f64);

@@ -62,10 +62,7 @@ pub(crate) async fn measure(ground: Ground<'_>, cluster: &Cluster) -> anyhow::Re
     let mut all = Vec::new();
     for peer in &PEERS {
         let series = Series::new("queue: refreshes, no call", 1, peer.name);
-        let mut series = [match peer.goal {
-            Some(goal) => series.goal(goal),
-            None => series,
-        }];
+        let mut series = [series.goal(peer.goal)];
         turns::take(ground.args.rounds(), &mut series, async |whose, _| {
             if whose == Whose::Theirs {
                 return work(ground, cluster, folder.path(), peer).await;

@@ -23,8 +23,8 @@ impl Series {
         Self { what: what.into(), clients, beside, goal: None, rounds: Rounds::default() }
     }
 
-    pub(crate) fn goal(self, goal: Goal) -> Self {
-        Self { goal: Some(goal), ..self }
+    pub(crate) fn goal(self, goal: impl Into<Option<Goal>>) -> Self {
+        Self { goal: goal.into(), ..self }
     }
 
     fn row(&self) -> Vec<String> {
