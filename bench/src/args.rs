@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 /// Measures afterrun beside pgbench: the same rows, the same machine, the same run.
 ///
 /// Without options it takes ten minutes and leaves out what needs a long history or a long wait;
-/// with --full it takes two to three hours, and 30 GB of disk for as long.
+/// with --full it takes two hours, and 30 GB of disk for as long.
 ///
 /// Example: cargo run --release -p bench -- --seconds 10 --rounds 5
 #[derive(Debug, Parser)]
