@@ -85,6 +85,9 @@ pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
         ("statement_timeout", "7000"),
         // Planning the larger statements takes longer than doing them, and no value changes how.
         ("plan_cache_mode", "force_generic_plan"),
+        // Such a plan counts weeks of the history that are left out when it runs; to compile for
+        // them takes longer than any statement here.
+        ("jit", "off"),
     ]);
     resilient(connections).connect_lazy_with(options)
 }

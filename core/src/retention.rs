@@ -3,6 +3,9 @@
 //!
 //! Invariant: nothing that is still open is touched, and a key outlives its body, so that a late
 //! repeat is still known. Each call takes a bounded bite and may run on several workers at once.
+//!
+//! Ended refreshes and calls lie in partitions by the week and are forgotten by the week, without a
+//! look at any of them. What else is forgotten goes row by row.
 
 use crate::config::Retention;
 use crate::event::interval;
@@ -12,35 +15,33 @@ use crate::{Doing as _, Store, StoreError};
 const BITE: i64 = 1_000;
 
 impl Store {
-    /// Forgets up to a thousand rows of each kind; gives how many there were.
+    /// Forgets up to a thousand rows of each kind and gives how many there were, and all of the
+    /// weeks that are over. Makes the weeks to come.
     pub async fn forget(&self, retention: &Retention) -> Result<u64, StoreError> {
-        const DOING: &str = "forget old history";
-        let refreshes = sqlx::query!(
-            r#"
-            with old as (
-                select id from refresh
-                where finished_at < coalesce($1, now()) - $2::interval
-                order by id
-                limit $3
-                for update skip locked
-            ),
-            explained as (
-                update event
-                set reason = 'its refreshes are older than retention.events'
-                from old
-                join refresh_cause on refresh_cause.refresh_id = old.id
-                where event.id = refresh_cause.event_id and event.reason is null
+        let rows = self.forget_rows(retention).await?;
+        self.turn_weeks(retention).await?;
+        Ok(rows)
+    }
+
+    /// Each step is a transaction of its own, so that none keeps others from the tables for long.
+    async fn turn_weeks(&self, retention: &Retention) -> Result<(), StoreError> {
+        const DOING: &str = "make the weeks of the history and drop old ones";
+        loop {
+            let step = sqlx::query_scalar!(
+                r#"select history_partitions(coalesce($1, now()), $2)"#,
+                self.now(),
+                interval(retention.events),
             )
-            delete from refresh using old where refresh.id = old.id
-            "#,
-            self.now(),
-            interval(retention.events),
-            BITE,
-        )
-        .execute(&self.pool)
-        .await
-        .doing(DOING)?
-        .rows_affected();
+            .fetch_one(&self.pool)
+            .await
+            .doing(DOING)?;
+            let Some(step) = step else { return Ok(()) };
+            tracing::info!("{step}");
+        }
+    }
+
+    async fn forget_rows(&self, retention: &Retention) -> Result<u64, StoreError> {
+        const DOING: &str = "forget old history";
         let held = sqlx::query!(
             r#"
             with old as (
@@ -110,16 +111,26 @@ impl Store {
         .rows_affected();
         let keys = sqlx::query!(
             r#"
-            delete from event
-            where id in (
+            with old as (
                 select id from event
                 where received_at < coalesce($1, now()) - $2::interval
                     and state <> 'stored'
-                    and not exists (select from refresh_cause where event_id = event.id)
+                    and not exists (
+                        select from refresh_cause
+                        where refresh_cause.event_id = event.id
+                            and (
+                                refresh_cause.refresh_id is null
+                                or exists (select from refresh where refresh.id = refresh_cause.refresh_id)
+                            )
+                    )
                 order by received_at, id
                 limit $3
                 for update skip locked
+            ),
+            causes as (
+                delete from refresh_cause using old where refresh_cause.event_id = old.id
             )
+            delete from event using old where event.id = old.id
             "#,
             self.now(),
             interval(retention.keys.max(retention.events)),
@@ -129,6 +140,6 @@ impl Store {
         .await
         .doing(DOING)?
         .rows_affected();
-        Ok(refreshes + held + bodies + other_bodies + keys)
+        Ok(held + bodies + other_bodies + keys)
     }
 }

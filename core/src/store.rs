@@ -37,6 +37,9 @@ impl<T> Doing<T> for Result<T, sqlx::Error> {
 /// cut off keeps none.
 const STEP: Duration = Duration::from_millis(8500);
 
+/// One step meets few refreshes that end at that moment, and each of them moves once.
+const MOST_MOVES: usize = 8;
+
 /// Ends a step that the server neither does nor refuses. Its connection must be a `Lent` one, so
 /// that it does not go back to the pool.
 pub(crate) async fn bounded<T>(
@@ -44,6 +47,20 @@ pub(crate) async fn bounded<T>(
     step: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     timeout(STEP, step).await.unwrap_or_else(|_elapsed| Err(StoreError { doing, source: silent() }))
+}
+
+/// Does a step anew that met a refresh on its way to the week in which it ended: the refresh has
+/// ended since, which the next look sees.
+pub(crate) async fn unless_moved<T, F: Future<Output = Result<T, StoreError>>>(
+    step: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    for _ in 1..MOST_MOVES {
+        match step().await {
+            Err(error) if error.is_of_a_move() => {}
+            done => return done,
+        }
+    }
+    step().await
 }
 
 /// Gives up a step that the server does not answer.
@@ -65,6 +82,12 @@ pub(crate) fn column<'a, R, T>(rows: &'a [R], of: impl FnMut(&'a R) -> T) -> Vec
 }
 
 impl StoreError {
+    /// Whether a row was to be locked that somebody else has just moved to another partition.
+    fn is_of_a_move(&self) -> bool {
+        let code = self.source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.as_deref() == Some("40001")
+    }
+
     /// Whether the fault is of the moment (the server away or busy, a lock, a deadlock) and the
     /// same step may do later.
     pub fn is_passing(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Target};
 use crate::pool::Lent;
-use crate::store::bounded;
+use crate::store::{bounded, unless_moved};
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "note the configured targets";
@@ -10,7 +10,7 @@ const DOING: &str = "note the configured targets";
 impl Store {
     /// Notes which targets are configured today, so that each has a row in `target_freshness`.
     pub async fn register_targets(&self, config: &Config) -> Result<(), StoreError> {
-        bounded(DOING, self.register(config)).await?;
+        unless_moved(|| bounded(DOING, self.register(config))).await?;
         bounded(DOING, self.let_gone_routes_go(config)).await
     }
 

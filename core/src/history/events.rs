@@ -218,7 +218,13 @@ impl Store {
                 case
                     when event.state = 'stored'
                     then coalesce('could not be planned yet: ' || event.plan_error, 'not yet planned')
-                    else coalesce(event.reason, held.waits_for)
+                    else coalesce(
+                        event.reason,
+                        held.waits_for,
+                        case
+                            when led_to.forgotten then 'its refreshes are older than retention.events'
+                        end
+                    )
                 end as reason,
                 led_to.refreshes as "led_to!: Json<Vec<LedTo>>"
             from event
@@ -232,14 +238,19 @@ impl Store {
                             'reason', led.reason
                         )
                         order by led.refresh_id, led.target
-                    ),
+                    ) filter (where led.state is not null),
                     '[]'
-                ) as refreshes
+                ) as refreshes,
+                count(*) > 0 and count(led.state) = 0 as forgotten
                 from (
                     select
                         refresh_cause.refresh_id,
                         refresh_cause.target,
-                        coalesce(refresh.state::text, 'waiting') as state,
+                        -- None where the refresh is gone; its causes stay as long as the event.
+                        case
+                            when refresh_cause.refresh_id is null then 'waiting'
+                            else refresh.state::text
+                        end as state,
                         coalesce(refresh.reason, string_agg(distinct fan_in.waits_for, '; ')) as reason
                     from refresh_cause
                     left join refresh on refresh.id = refresh_cause.refresh_id

@@ -203,8 +203,12 @@ impl Store {
             ) as served
             where (
                     $2::interval is null
-                    or refresh.created_at >= coalesce($1, now()) - $2::interval
-                    or refresh.state in ('waiting', 'queued', 'running', 'confirming')
+                    or refresh.finished_at is null
+                    or (
+                        refresh.created_at >= coalesce($1, now()) - $2::interval
+                        -- Weeks that were over then are not looked at.
+                        and refresh.finished_at >= coalesce($1, now()) - $2::interval
+                    )
                 )
                 and (cardinality($3::text[]) = 0 or refresh.state::text = any ($3))
                 and ($4::text is null or refresh.target = $4)

@@ -6,7 +6,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::Action;
 use crate::pool::Lent;
-use crate::store::bounded;
+use crate::store::{bounded, unless_moved};
 use crate::{Doing as _, Store, StoreError};
 
 /// What can be paused.
@@ -72,8 +72,19 @@ impl Store {
         name: &str,
         paused: bool,
     ) -> Result<bool, StoreError> {
+        let changed = unless_moved(|| self.pause_or_resume(what, name, paused)).await?;
+        self.wake_after_commit().await;
+        Ok(changed)
+    }
+
+    async fn pause_or_resume(
+        &self,
+        what: Pausable,
+        name: &str,
+        paused: bool,
+    ) -> Result<bool, StoreError> {
         const DOING: &str = "pause or resume";
-        let changed = bounded(DOING, async {
+        bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
             let changed = match what {
@@ -117,9 +128,7 @@ impl Store {
             lent.give_back();
             Ok(changed)
         })
-        .await?;
-        self.wake_after_commit().await;
-        Ok(changed)
+        .await
     }
 
     /// What is due says at once that it is paused, or is looked at anew: workers look once a second,
@@ -145,7 +154,7 @@ impl Store {
                     when $1::text is not null then 'paused'
                     else 'paused: connection ' || $2
                 end
-            where id in (
+            where finished_at is null and id in (
                 select id from refresh
                 where state in ('waiting', 'queued')
                     and due_at <= coalesce($4, now())

@@ -9,7 +9,7 @@ use super::{Claimed, LEASE, Limit, RefreshId, State, Work};
 use crate::connection::NOTED;
 use crate::event::interval;
 use crate::pool::Lent;
-use crate::store::bounded;
+use crate::store::{bounded, unless_moved};
 use crate::{Doing as _, Store, StoreError};
 
 const CLAIMING: &str = "claim refreshes";
@@ -35,7 +35,8 @@ impl Store {
         targets: &[String],
         free: &[RefreshId],
     ) -> Result<Vec<Claimed>, StoreError> {
-        bounded(CLAIMING, self.claim_unbounded(worker, slots, limits, targets, free)).await
+        let claim = || self.claim_unbounded(worker, slots, limits, targets, free);
+        unless_moved(|| bounded(CLAIMING, claim())).await
     }
 
     async fn claim_unbounded(
@@ -111,10 +112,9 @@ impl Store {
                     )
                     and not (
                         refresh.state = 'queued' and (
-                            exists (
-                                select from refresh as ahead
-                                where ahead.target = refresh.target
-                                    and ahead.state in ('running', 'confirming')
+                            refresh.target in (
+                                select ahead.target from refresh as ahead
+                                where ahead.state in ('running', 'confirming')
                             )
                             or (
                                 refresh.cancel_asked_at is null
@@ -139,7 +139,7 @@ impl Store {
                 select refresh.id, refresh.state as was
                 from refresh
                 join open on open.id = refresh.id
-                where not open.starts or open.place <= open.room
+                where refresh.finished_at is null and (not open.starts or open.place <= open.room)
                 order by open.due_at, open.id
                 limit $3
                 for update of refresh skip locked
@@ -160,7 +160,7 @@ impl Store {
                     refresh.worker
                 from clock, due
                 join refresh on refresh.id = due.id
-                where refresh.lease_until is not null
+                where refresh.finished_at is null and refresh.lease_until is not null
                 -- A late worker may have recorded this call while we waited for the row.
                 on conflict do nothing
             )
@@ -187,7 +187,8 @@ impl Store {
                 end
             from clock, due
             where refresh.id = due.id
-                and refresh.state in ('queued', 'running', 'confirming')
+                and refresh.finished_at is null
+                and refresh.state = due.was
                 and (refresh.lease_until is null or refresh.lease_until <= clock.at)
             returning
                 refresh.id as "id: RefreshId",

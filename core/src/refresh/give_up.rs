@@ -78,7 +78,7 @@ impl Store {
                 finished_at = clock.at,
                 last_error = 'the worker vanished during the call, and its lease ran out'
             from clock, lost
-            where refresh.id = lost.id and refresh.fence = lost.fence
+            where refresh.id = lost.id and refresh.fence = lost.fence and refresh.finished_at is null
             returning
                 refresh.id as "id: RefreshId",
                 refresh.target,

@@ -12,7 +12,7 @@ use sqlx::types::Json;
 
 use super::RefreshId;
 use crate::pool::Lent;
-use crate::store::bounded;
+use crate::store::{bounded, unless_moved};
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "hold back or let go what is due";
@@ -73,6 +73,10 @@ impl Store {
     /// Judges every refresh of these targets that waits and is due. Gives those that may start:
     /// only these are to be claimed, or one that falls due in between would escape its judge.
     pub async fn settle(&self, gates: &[Gate]) -> Result<Vec<RefreshId>, StoreError> {
+        unless_moved(|| self.settle_once(gates)).await
+    }
+
+    async fn settle_once(&self, gates: &[Gate]) -> Result<Vec<RefreshId>, StoreError> {
         let gates: BTreeMap<_, _> =
             gates.iter().map(|gate| (gate.target.as_str(), Settings::of(gate))).collect();
         bounded(DOING, async {
@@ -82,13 +86,21 @@ impl Store {
                 with clock as materialized (
                     select coalesce($1, clock_timestamp()) as at
                 ),
+                under_way as materialized (
+                    select target, id from refresh where state in ('running', 'confirming')
+                ),
                 due as (
                     select
                         refresh.id,
+                        refresh.state,
+                        refresh.reason,
+                        refresh.due_at,
                         case
                             when refresh.cancel_asked_at is not null then null
-                            when ahead.id is not null
-                                then 'behind refresh ' || ahead.id || ', which was under way already'
+                            when ahead.is_there
+                                then 'behind refresh '
+                                    || (select id from under_way where target = refresh.target)
+                                    || ', which was under way already'
                             -- Nobody knows the target any more: it is let go to end, and say so.
                             when gate.target is null then null
                             when target_state.paused then 'paused'
@@ -110,7 +122,7 @@ impl Store {
                                     || ' times within 24 hours (per_day)'
                         end as held,
                         case
-                            when ahead.id is not null or target_state.paused or known.paused
+                            when ahead.is_there or target_state.paused or known.paused
                                 or refresh.asked_now
                                 then refresh.due_at
                             when known.hold is not null and not last_try.is_due
@@ -135,8 +147,9 @@ impl Store {
                     ) as gate on true
                     left join target_state on target_state.target = refresh.target
                     left join connection_state as known on known.connection = refresh.connection
-                    left join refresh as ahead
-                        on ahead.target = refresh.target and ahead.state in ('running', 'confirming')
+                    cross join lateral (
+                        select refresh.target in (select target from under_way) as is_there
+                    ) as ahead
                     cross join lateral (
                         select coalesce(
                             refresh.started_at is not null
@@ -145,31 +158,43 @@ impl Store {
                         ) as is_due
                     ) as last_try
                     left join lateral (
-                        select attempt.started_at as at
+                        select started.at
                         from refresh as other
-                        join attempt on attempt.refresh_id = other.id
+                        cross join lateral (
+                            select attempt.started_at as at
+                            from attempt
+                            where attempt.refresh_id = other.id
+                                and attempt.kind = 'trigger'
+                                and attempt.started_at > clock.at - interval '24 hours'
+                                and (
+                                    attempt.outcome = 'ok'
+                                    -- A start whose answer was lost is the one that is found when it is
+                                    -- asked for, or never was; its own refresh must not wait to ask.
+                                    or attempt.outcome = 'lost'
+                                        and not (
+                                            other.id = refresh.id
+                                            and coalesce(refresh.unsure_since <= attempt.started_at, false)
+                                        )
+                                        and not exists (
+                                            select from attempt as later
+                                            where later.refresh_id = attempt.refresh_id
+                                                and later.call > attempt.call
+                                                and later.started_at >= attempt.started_at
+                                                and later.kind = 'trigger' and later.outcome = 'ok'
+                                                and not later.possible_duplicate
+                                        )
+                                )
+                            -- Refresh by refresh, and not all calls of the week.
+                            offset 0
+                        ) as started
                         where gate.per_day is not null
                             and other.target = refresh.target
-                            and attempt.kind = 'trigger'
-                            and attempt.started_at > clock.at - interval '24 hours'
+                            -- What ended before was started before: older weeks are not looked at.
                             and (
-                                attempt.outcome = 'ok'
-                                -- A start whose answer was lost is the one that is found when it is
-                                -- asked for, or never was; its own refresh must not wait to ask.
-                                or attempt.outcome = 'lost'
-                                    and not (
-                                        other.id = refresh.id
-                                        and coalesce(refresh.unsure_since <= attempt.started_at, false)
-                                    )
-                                    and not exists (
-                                        select from attempt as later
-                                        where later.refresh_id = attempt.refresh_id
-                                            and later.call > attempt.call
-                                            and later.kind = 'trigger' and later.outcome = 'ok'
-                                            and not later.possible_duplicate
-                                    )
+                                other.finished_at is null
+                                or other.finished_at > clock.at - interval '24 hours'
                             )
-                        order by attempt.started_at desc
+                        order by started.at desc
                         offset gate.per_day - 1
                         limit 1
                     ) as spent on true
@@ -181,14 +206,15 @@ impl Store {
                     select refresh.id, due.held, due.look_at
                     from due
                     join refresh on refresh.id = due.id
-                    where refresh.state in ('waiting', 'queued')
-                        and (
-                            (due.held is null and refresh.state = 'waiting')
+                    where (
+                            (due.held is null and due.state = 'waiting')
                             or (
                                 due.held is not null
-                                and (refresh.reason, refresh.due_at) is distinct from (due.held, due.look_at)
+                                and (due.reason, due.due_at) is distinct from (due.held, due.look_at)
                             )
                         )
+                        and refresh.finished_at is null
+                        and refresh.state = due.state
                     -- Whoever holds it has news of its own; it is judged again in the next round.
                     for update of refresh skip locked
                 ),
@@ -199,7 +225,7 @@ impl Store {
                         reason = news.held,
                         due_at = news.look_at
                     from news
-                    where refresh.id = news.id
+                    where refresh.id = news.id and refresh.finished_at is null
                 )
                 select due.id as "id: RefreshId" from due where due.held is null
                 "#,

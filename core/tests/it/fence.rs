@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use afterrun_core::Store;
+use afterrun_core::config::Retention;
 use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, Recorded};
 use afterrun_core::transition::{Confirm, Next, Requeue};
 use sqlx::PgPool;
@@ -126,4 +127,20 @@ async fn a_worker_whose_refresh_was_given_up_writes_nothing(pool: PgPool) {
             nothing_is_written(&store, late, end).await;
         }
     }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_call_that_is_in_the_history_is_not_noted_as_lost_too(pool: PgPool) {
+    let store = store(&pool);
+    store.forget(&Retention::default()).await.unwrap();
+    let late = first_claim(&store, 1, false).await;
+    let recorded = "
+        insert into attempt (refresh_id, call, attempt, kind, started_at, finished_at, outcome, worker)
+        select id, fence, attempts, 'trigger', claimed_at, claimed_at, 'retry', worker from refresh";
+    sqlx::query(recorded).execute(&pool).await.unwrap();
+    store.clock().advance(LEASE);
+    assert_eq!(next_claim(&store, "w").await.id, late.id);
+    let told: Vec<String> =
+        sqlx::query_scalar("select outcome from attempt_history").fetch_all(&pool).await.unwrap();
+    assert_eq!(told, ["retry"]);
 }

@@ -16,3 +16,4 @@ mod retention;
 mod scene;
 mod together;
 mod wake;
+mod weeks;

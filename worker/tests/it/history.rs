@@ -31,7 +31,7 @@ const MOST_SHORTER: u32 = 150;
 /// Everything of one history, on an empty database.
 async fn play(pool: &PgPool, steps: &[Step]) {
     sqlx::query(
-        "truncate event, refresh, target_state, fan_in, connection_state restart identity cascade",
+        "truncate event, refresh, attempt, target_state, fan_in, connection_state restart identity cascade",
     )
     .execute(pool)
     .await

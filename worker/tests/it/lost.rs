@@ -24,7 +24,10 @@ async fn a_run_whose_start_went_unanswered_is_found_in_mode_and_taken_over(pool:
 }
 
 async fn lost_at_mode(pool: &PgPool, fault: Fault) {
-    sqlx::query("truncate event, refresh, target_state cascade").execute(pool).await.unwrap();
+    sqlx::query("truncate event, refresh, attempt, target_state cascade")
+        .execute(pool)
+        .await
+        .unwrap();
     let stack = Stack::start(pool.clone()).await;
     stack.mode.faults().on("POST", "/runs", 1, fault);
     let event = stack.run_ended(1, 100).await;
@@ -210,7 +213,10 @@ async fn of_two_runs_the_one_that_the_lost_call_started_is_taken_over(pool: PgPo
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_job_that_began_before_the_lost_call_is_no_proof_of_freshness(pool: PgPool) {
     for (fault, starts_made) in [(Fault::Cut, 3), (Fault::LoseAnswer, 2)] {
-        sqlx::query("truncate event, refresh, target_state cascade").execute(&pool).await.unwrap();
+        sqlx::query("truncate event, refresh, attempt, target_state cascade")
+            .execute(&pool)
+            .await
+            .unwrap();
         let stack = Stack::with(pool.clone(), Scene::defaults(SOON)).await;
         let lose = || stack.tableau.faults().on("POST", "/refresh", 1, fault);
         let (_, second) = just_after_another(&stack, 2, lose).await;
@@ -301,7 +307,10 @@ async fn a_database_that_is_away_for_a_moment_while_a_result_is_recorded_is_wait
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_lost_start_does_not_spend_the_budget_of_its_own_refresh(pool: PgPool) {
     for (fault, starts_made) in [(Fault::LoseAnswer, 1), (Fault::Cut, 2)] {
-        sqlx::query("truncate event, refresh, target_state cascade").execute(&pool).await.unwrap();
+        sqlx::query("truncate event, refresh, attempt, target_state cascade")
+            .execute(&pool)
+            .await
+            .unwrap();
         let stack = Stack::with(pool.clone(), Scene::defaults("{ per_day: 1 }")).await;
         stack.mode.faults().on("POST", "/runs", 1, fault);
         let event = stack.run_ended(1, 100).await;

@@ -79,7 +79,17 @@ impl Writing<'_> {
                 where refresh_id = $1 and joined_at > $4 and joined_at + $3::interval > clock.at
                 having count(*) > 0
             ),
-            behind as (
+            -- The target is locked, so nothing comes between the look and the insert.
+            joined as (
+                update refresh
+                set
+                    fresh_after = greatest(refresh.fresh_after, late.fresh_after),
+                    tries_since = least(refresh.tries_since, late.tries_since)
+                from late
+                where refresh.target = $6 and refresh.state in ('waiting', 'queued')
+                returning refresh.id
+            ),
+            made as (
                 insert into refresh (
                     target, connection, connector, state, reason, fresh_after,
                     due_at, created_at, tries_since, attempts
@@ -94,11 +104,11 @@ impl Writing<'_> {
                     -- Its delays go on growing where they were.
                     refresh.attempts
                 from clock, late, refresh
-                where refresh.id = $1
-                on conflict (target) where state in ('waiting', 'queued') do update set
-                    fresh_after = greatest(refresh.fresh_after, excluded.fresh_after),
-                    tries_since = least(refresh.tries_since, excluded.tries_since)
+                where refresh.id = $1 and not exists (select from joined)
                 returning id
+            ),
+            behind as (
+                select id from joined union all select id from made
             )
             update refresh_cause
             set refresh_id = behind.id
@@ -119,6 +129,7 @@ impl Writing<'_> {
             interval(give_up_after),
             self.claimed.tries_since,
             interval(after),
+            self.claimed.target,
         )
         .execute(&mut *self.connection)
         .await
@@ -138,7 +149,15 @@ impl Writing<'_> {
                 where refresh.id = $1 and refresh_cause.joined_at > refresh.cancel_asked_at
                 having count(*) > 0
             ),
-            behind as (
+            -- The target is locked, so nothing comes between the look and the insert.
+            joined as (
+                update refresh
+                set fresh_after = greatest(refresh.fresh_after, later.fresh_after)
+                from later
+                where refresh.target = $3 and refresh.state in ('waiting', 'queued')
+                returning refresh.id
+            ),
+            made as (
                 insert into refresh (
                     target, connection, connector, state, reason, fresh_after,
                     due_at, created_at, tries_since
@@ -150,10 +169,11 @@ impl Writing<'_> {
                     coalesce($2, clock_timestamp()), coalesce($2, clock_timestamp()),
                     coalesce($2, clock_timestamp())
                 from later, refresh
-                where refresh.id = $1
-                on conflict (target) where state in ('waiting', 'queued') do update set
-                    fresh_after = greatest(refresh.fresh_after, excluded.fresh_after)
+                where refresh.id = $1 and not exists (select from joined)
                 returning id
+            ),
+            behind as (
+                select id from joined union all select id from made
             )
             update refresh_cause
             set refresh_id = behind.id
@@ -171,6 +191,7 @@ impl Writing<'_> {
             "#,
             self.claimed.id.0,
             self.now,
+            self.claimed.target,
         )
         .execute(&mut *self.connection)
         .await

@@ -1,7 +1,8 @@
 //! What most calls come to, written down together: refreshes that began, go on or have succeeded.
 //!
 //! Invariants: each is guarded as if it were alone, and one whose lease was lost changes nothing for
-//! the others; targets are locked in the order of their names, as planning does.
+//! the others; targets are locked in the order of their names, as planning does. States are bound and
+//! not written: an index of what is open would else pass for as good as the key.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use sqlx::PgConnection;
 use super::{DOING, Ended, Recorded, promote};
 use crate::attempt::{self, Attempt, Outcome};
 use crate::event::interval;
+use crate::refresh::State;
 use crate::store::column;
 use crate::transition::{Confirm, Next};
 use crate::{Doing as _, StoreError};
@@ -177,7 +179,10 @@ async fn confirm(
                 id, fence, remote_id, remote_url, adopted, found,
                 after, deadline, connection, connector
             )
-        where refresh.id = begun.id and refresh.fence = begun.fence and refresh.state = 'running'
+        where refresh.id = begun.id
+            and refresh.fence = begun.fence
+            and refresh.finished_at is null
+            and refresh.state = $12
         returning refresh.id
         "#,
         now,
@@ -191,6 +196,7 @@ async fn confirm(
         &column(begun, |it| interval(it.ended.bounds.deadline)),
         &column(begun, |it| it.ended.claimed.connection.as_str()) as _,
         &column(begun, |it| it.ended.claimed.connector.as_str()) as _,
+        State::Running as State,
     )
     .fetch_all(connection)
     .await
@@ -221,7 +227,10 @@ async fn poll_again(
         from clock,
             unnest($2::bigint[], $3::bigint[], $4::interval[], $5::text[])
                 as going (id, fence, after, error)
-        where refresh.id = going.id and refresh.fence = going.fence and refresh.state = 'confirming'
+        where refresh.id = going.id
+            and refresh.fence = going.fence
+            and refresh.finished_at is null
+            and refresh.state = $6
         returning refresh.id
         "#,
         now,
@@ -229,6 +238,7 @@ async fn poll_again(
         &column(going, |it| it.ended.claimed.fence),
         &column(going, |it| interval(it.after)),
         &column(going, |it| it.error.as_deref()) as _,
+        State::Confirming as State,
     )
     .fetch_all(connection)
     .await
@@ -260,7 +270,8 @@ async fn succeed(
                     as succeeded (id, fence, started_at, connection, connector)
             where refresh.id = succeeded.id
                 and refresh.fence = succeeded.fence
-                and refresh.state in ('running', 'confirming')
+                and refresh.finished_at is null
+                and refresh.state = any ($7)
             returning refresh.id, refresh.target, refresh.fresh_after
         ),
         shown as (
@@ -280,6 +291,7 @@ async fn succeed(
         &column(succeeded, |it| it.started_at) as _,
         &column(succeeded, |it| it.ended.claimed.connection.as_str()) as _,
         &column(succeeded, |it| it.ended.claimed.connector.as_str()) as _,
+        &[State::Running, State::Confirming] as &[State],
     )
     .fetch_all(connection)
     .await

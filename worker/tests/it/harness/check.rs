@@ -100,7 +100,7 @@ impl Stack {
             "select refresh.connector, refresh.remote_id, max(refresh_cause.fresh_after)
             from refresh join refresh_cause on refresh_cause.refresh_id = refresh.id
             where refresh.state = 'succeeded'
-            group by refresh.id",
+            group by refresh.id, refresh.connector, refresh.remote_id",
         )
         .fetch_all(&self.pool)
         .await
