@@ -2,10 +2,11 @@
 -- them and not by how large they are. Safe while the version before still runs.
 
 -- One step of the upkeep of `refresh` and `attempt`, as they are from 0007 on: makes a partition that
--- is missing (of this week or the next three, or of one of which rows lie in the default partition,
--- which go along), or else drops one that ended longer ago than is kept. Gives what it did, or null
--- when nothing is left. One step is one transaction, which waits for its locks no longer than half a
--- second: all that comes later waits behind it. Who does not get them comes again.
+-- is missing (of this week or the next three, or of a week of which rows lie in the default partition,
+-- and moves these), or else drops one that ended longer ago than is kept. Gives what it did, or null
+-- when nothing is left to do, or somebody else does it. To be called in a transaction of its own, which
+-- waits for each lock no longer than half a second, since all that comes later waits behind it: who
+-- does not get them comes again.
 --
 -- Run by the worker's role, which may neither make nor drop tables itself.
 create function history_partitions(at timestamptz, keep interval) returns text
@@ -18,9 +19,10 @@ as $$
 declare
     step record;
     rest text;
-    spent text;
+    moment text;
+    rules text;
 begin
-    -- Somebody else is at it.
+    -- Two at once would make the same week.
     if not pg_try_advisory_xact_lock(hashtext('afterrun history')) then
         return null;
     end if;
@@ -70,28 +72,27 @@ begin
 
     if step.kind = 'refresh' then
         rest := 'refresh_open';
-        spent := 'finished_at';
+        moment := 'finished_at';
+        -- By its check the planner knows that no open refresh is here.
+        rules := $rules$
+            primary key (id),
+            constraint refresh_not_open check (state in ('succeeded', 'failed', 'cancelled', 'skipped'))
+        $rules$;
     else
         rest := 'attempt_rest';
-        spent := 'started_at';
+        moment := 'started_at';
+        rules := 'primary key (refresh_id, call)';
     end if;
-    -- In the order in which the partition is attached.
+    -- In the order in which they are taken when the partition is attached.
     execute format('lock table only %I in share update exclusive mode', step.kind);
     execute format('lock table %I in access exclusive mode', rest);
-    execute format('create table %I (like %I including defaults including constraints)', step.name, step.kind);
-    if step.kind = 'refresh' then
-        -- By the second, whoever asks for open refreshes need not look here.
-        execute format(
-            'alter table %I add primary key (id), '
-                || 'add constraint refresh_not_open check (state in (''succeeded'', ''failed'', ''cancelled'', ''skipped''))',
-            step.name
-        );
-    else
-        execute format('alter table %I add primary key (refresh_id, call)', step.name);
-    end if;
+    execute format(
+        'create table %I (like %I including defaults including constraints, ' || rules || ')',
+        step.name, step.kind
+    );
     execute format(
         'with moved as (delete from %I where %I >= %L and %I < %L returning *) insert into %I select * from moved',
-        rest, spent, step.starts, spent, step.starts + interval '1 week', step.name
+        rest, moment, step.starts, moment, step.starts + interval '1 week', step.name
     );
     execute format(
         'alter table %I attach partition %I for values from (%L) to (%L)',
@@ -103,9 +104,7 @@ $$;
 
 -- Names are looked up where the tables are, and never where a caller says.
 do $$ begin
-    execute format(
-        'alter function history_partitions set search_path = %I, pg_temp', current_schema()
-    );
+    execute format('alter function history_partitions set search_path = %I, pg_temp', current_schema());
 end $$;
 
 revoke execute on function history_partitions from public;
@@ -118,7 +117,7 @@ alter table target_state set (
 alter table connection_state set (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500, vacuum_index_cleanup = on
 );
--- A fifth of years of events is more than the queue at their end can bear; the same of their causes.
+-- Only their end is at work: what is new is vacuumed however much lies before it.
 alter table event set (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
     autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 20000,
