@@ -34,13 +34,30 @@ pub(crate) async fn pairs<T>(
     wanted: usize,
     mut measure: impl AsyncFnMut(Whose) -> anyhow::Result<(T, f64)>,
 ) -> anyhow::Result<Rounds<Pair<T>>> {
+    rounds(what, wanted, async |round| both(round, &mut measure).await).await
+}
+
+/// The same of a measurement that has nothing beside it.
+pub(crate) async fn alone<T>(
+    what: &str,
+    wanted: usize,
+    mut measure: impl AsyncFnMut() -> anyhow::Result<(T, f64)>,
+) -> anyhow::Result<Rounds<T>> {
+    rounds(what, wanted, async |_round| measure().await).await
+}
+
+async fn rounds<T>(
+    what: &str,
+    wanted: usize,
+    mut measure: impl AsyncFnMut(usize) -> anyhow::Result<(T, f64)>,
+) -> anyhow::Result<Rounds<T>> {
     let mut rounds = Rounds::default();
     let mut round = 0;
     while rounds.needs_more(wanted) {
         round += 1;
         eprintln!("{what}, round {round}");
-        let (pair, outside) = both(round, &mut measure).await?;
-        rounds.push(pair, outside);
+        let (measured, outside) = measure(round).await?;
+        rounds.push(measured, outside);
     }
     Ok(rounds)
 }
@@ -59,23 +76,6 @@ async fn both<T>(
         ours = measure(Whose::Ours).await?;
     }
     Ok((Pair { ours: ours.0, theirs: theirs.0 }, ours.1.max(theirs.1)))
-}
-
-/// The same of a measurement that has nothing beside it.
-pub(crate) async fn alone<T>(
-    what: &str,
-    wanted: usize,
-    mut measure: impl AsyncFnMut() -> anyhow::Result<(T, f64)>,
-) -> anyhow::Result<Rounds<T>> {
-    let mut rounds = Rounds::default();
-    let mut round = 0;
-    while rounds.needs_more(wanted) {
-        round += 1;
-        eprintln!("{what}, round {round}");
-        let (measured, outside) = measure().await?;
-        rounds.push(measured, outside);
-    }
-    Ok(rounds)
 }
 
 #[cfg(test)]

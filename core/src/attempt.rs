@@ -45,6 +45,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) claimed: &'a Claimed,
     pub(crate) call: &'a Call,
     pub(crate) outcome: Outcome,
+    /// As it came: it is made fit to be kept where it is written.
     pub(crate) error: Option<&'a str>,
 }
 
@@ -89,7 +90,7 @@ pub(crate) async fn insert(
         &column(attempts, |made| made.claimed.claimed_at),
         &column(attempts, |made| made.outcome) as _,
         &column(attempts, |made| made.call.http_status.map(i32::from)) as _,
-        &column(attempts, |made| made.error) as _,
+        &column(attempts, |made| made.error.map(text)) as _,
         &column(attempts, |made| made.call.possible_duplicate),
         &column(attempts, |made| made.claimed.worker.as_str()) as _,
         now,

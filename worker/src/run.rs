@@ -48,13 +48,11 @@ struct Look {
     /// A second has passed since refreshes were looked for whose workers keep vanishing, and
     /// connections that are to be probed.
     sweep: bool,
-    /// The last round filled every slot, and something may be due that got none.
-    full: bool,
 }
 
 impl Default for Look {
     fn default() -> Self {
-        Self { arrived: true, all: true, sweep: true, full: false }
+        Self { arrived: true, all: true, sweep: true }
     }
 }
 
@@ -135,7 +133,7 @@ impl Worker {
                 continue;
             }
             tokio::select! {
-                () = under_way.next(look.full) => {}
+                () = under_way.next() => {}
                 Some(ended) = probes.join_next() => report(ended),
                 () = wake.heard() => look.arrived = true,
                 _ = poll.tick() => look = Look { arrived: true, sweep: true, ..look },
@@ -202,8 +200,7 @@ impl Worker {
             look.all &= look.arrived;
         }
         let free = under_way.free();
-        look.full = free == 0;
-        if look.full {
+        if free == 0 {
             return Ok(false);
         }
         let now = if targets.has_quiet_hours() { Some(self.store.time().await?) } else { None };
@@ -211,12 +208,11 @@ impl Worker {
         let before = Instant::now();
         let (limits, names) = (targets.limits(), targets.names());
         let claims = self.store.claim(&self.name, free, limits, names, &due).await?;
-        look.full = claims.len() == free;
         for claimed in claims {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
             under_way.begin(async move { worker.see_through(&targets, claimed, before).await });
         }
-        Ok(look.arrived && !look.full)
+        Ok(look.arrived && under_way.free() > 0)
     }
 
     /// Plans events; gives how many.

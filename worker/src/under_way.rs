@@ -67,9 +67,10 @@ impl UnderWay {
         self.record();
     }
 
-    /// Returns when something has been recorded or falls due again, or, if every slot was taken, as
-    /// soon as one is free. May be dropped and called again.
-    pub(crate) async fn next(&mut self, full: bool) {
+    /// Returns when something has been recorded or falls due again, or, if every slot was taken and
+    /// something may be due that got none, as soon as one is free. May be dropped and called again.
+    pub(crate) async fn next(&mut self) {
+        let full = self.free() == 0;
         loop {
             tokio::select! {
                 Some(seen) = self.calls.join_next() => {
@@ -95,7 +96,7 @@ impl UnderWay {
         loop {
             tokio::select! {
                 Some(seen) = self.calls.join_next() => self.take(seen),
-                Some(records) = self.records.join_next() => all.extend([self.heard_of(records)]),
+                Some(records) = self.records.join_next() => all.append(self.heard_of(records)),
                 else => return all,
             }
             self.record();

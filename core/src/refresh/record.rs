@@ -86,12 +86,16 @@ pub struct Records {
     pub failed: Vec<StoreError>,
 }
 
-impl Extend<Self> for Records {
-    fn extend<T: IntoIterator<Item = Self>>(&mut self, more: T) {
-        for mut records in more {
-            self.recorded.append(&mut records.recorded);
-            self.failed.append(&mut records.failed);
-        }
+impl Records {
+    pub fn append(&mut self, mut more: Self) {
+        self.recorded.append(&mut more.recorded);
+        self.failed.append(&mut more.failed);
+    }
+
+    fn of_all(each: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        each.into_iter().for_each(|more| all.append(more));
+        all
     }
 }
 
@@ -106,9 +110,7 @@ impl Store {
         let (ordinary, others): (Vec<_>, Vec<_>) = ended.iter().partition(|it| it.is_ordinary());
         let alone = others.chunks(1).map(|other| self.record_group(other));
         let groups = iter::once(self.record_group(&ordinary)).chain(alone);
-        let mut records = Records::default();
-        records.extend(join_all(groups).await);
-        records
+        Records::of_all(join_all(groups).await)
     }
 
     /// Ordinary ends, or a single one of any kind.
@@ -128,9 +130,7 @@ impl Store {
             // It may be for one of them.
             if group.len() > 1 && !error.is_passing() {
                 let each = group.chunks(1).map(|one| self.record_group(one));
-                let mut records = Records::default();
-                records.extend(Box::pin(join_all(each)).await);
-                return records;
+                return Records::of_all(Box::pin(join_all(each)).await);
             }
             match pauses.next() {
                 Some(pause) => tokio::time::sleep(*pause).await,
@@ -182,12 +182,12 @@ impl Writing<'_> {
             Next::Requeue(requeue) => self.requeue(requeue).await,
             Next::Fail { reason, error, late_events, unsure } => {
                 self.lock_target().await?;
-                let error = error.as_deref().map(attempt::text);
-                if !self.fail(&attempt::text(reason), error.as_deref()).await? {
+                let (reason, error) = (attempt::text(reason), error.as_deref().map(attempt::text));
+                if !self.fail(&reason, error.as_deref()).await? {
                     return Ok(None);
                 }
-                self.attempt(Outcome::Fail, error.as_deref().or(Some(reason))).await?;
-                let said = error.as_deref().unwrap_or(reason);
+                let said = error.as_deref().unwrap_or(&reason);
+                self.attempt(Outcome::Fail, Some(said)).await?;
                 note_failure(self.connection, &self.claimed.target, said).await?;
                 if let Some(after) = late_events {
                     self.hand_on_late_events(ended.bounds.give_up_after, *after).await?;

@@ -31,7 +31,7 @@ async fn fail(store: &Store, claimed: Claimed, late_events: Option<Duration>, un
 async fn what_waits_behind_a_lost_call_that_is_given_up_asks_first(pool: PgPool) {
     for unsure in [true, false] {
         sqlx::query("truncate event cascade").execute(&pool).await.unwrap();
-        sqlx::query("truncate refresh cascade").execute(&pool).await.unwrap();
+        sqlx::query("truncate refresh, attempt").execute(&pool).await.unwrap();
         let store = store(&pool);
         let ahead = one_behind_another(&store).await;
         let called = ahead.claimed_at;
@@ -45,7 +45,7 @@ async fn what_waits_behind_a_lost_call_that_is_given_up_asks_first(pool: PgPool)
 async fn what_waits_with_a_doubt_of_its_own_asks_since_the_earlier_call(pool: PgPool) {
     for own_is_earlier in [true, false] {
         sqlx::query("truncate event cascade").execute(&pool).await.unwrap();
-        sqlx::query("truncate refresh cascade").execute(&pool).await.unwrap();
+        sqlx::query("truncate refresh, attempt").execute(&pool).await.unwrap();
         let store = store(&pool);
         let ahead = one_behind_another(&store).await;
         let called = ahead.claimed_at;

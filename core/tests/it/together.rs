@@ -55,7 +55,7 @@ async fn send(store: &Store) {
 
 /// Plans all of them, so many at a time; what came of each, and every row that there is then.
 async fn planned(store: &Store, config: &Config, most: usize) -> (Vec<Planned>, Vec<String>) {
-    let empty = "truncate event, refresh, fan_in, target_state restart identity cascade";
+    let empty = "truncate event, refresh, attempt, fan_in, target_state restart identity cascade";
     sqlx::raw_sql(empty).execute(store.pool()).await.unwrap();
     store.register_targets(config).await.unwrap();
     send(store).await;

@@ -25,18 +25,25 @@ pub(super) async fn write(
     now: Option<DateTime<Utc>>,
 ) -> Result<Vec<Recorded>, StoreError> {
     let (mut begun, mut going, mut succeeded) = (vec![], vec![], vec![]);
+    let mut attempts = Vec::with_capacity(all.len());
     for &ended in all {
-        match &ended.next {
-            Next::Confirm(confirm) => begun.push(Begun { ended, confirm }),
+        let (outcome, error) = match &ended.next {
+            Next::Confirm(confirm) => {
+                begun.push((ended, confirm));
+                (if confirm.adopted { Outcome::Wait } else { Outcome::Ok }, None)
+            }
             Next::PollAgain { after, error } => {
-                let error = error.as_deref().map(attempt::text);
-                going.push(Going { ended, after: *after, error });
+                let error = error.as_deref();
+                going.push((ended, *after, error.map(attempt::text)));
+                (if error.is_some() { Outcome::Retry } else { Outcome::Wait }, error)
             }
             Next::Succeed { started_at } => {
-                succeeded.push(Succeeded { ended, started_at: *started_at });
+                succeeded.push((ended, *started_at));
+                (Outcome::Ok, None)
             }
-            Next::Requeue(_) | Next::Fail { .. } | Next::Cancel { .. } => {}
-        }
+            Next::Requeue(_) | Next::Fail { .. } | Next::Cancel { .. } => continue,
+        };
+        attempts.push(Attempt { claimed: &ended.claimed, call: &ended.call, outcome, error });
     }
     let mut owned = BTreeSet::new();
     if !succeeded.is_empty() {
@@ -52,17 +59,12 @@ pub(super) async fn write(
     if owned.is_empty() {
         return Ok(vec![Recorded::Superseded; all.len()]);
     }
-    let attempts = begun
-        .iter()
-        .map(Begun::attempt)
-        .chain(going.iter().map(Going::attempt))
-        .chain(succeeded.iter().map(Succeeded::attempt));
-    let attempts: Vec<_> = attempts.filter(|made| owned.contains(&made.claimed.id.0)).collect();
+    attempts.retain(|made| owned.contains(&made.claimed.id.0));
     attempt::insert(connection, &attempts, now).await?;
     let targets: Vec<_> = succeeded
         .iter()
-        .filter(|it| owned.contains(&it.ended.claimed.id.0))
-        .map(|it| it.ended.claimed.target.clone())
+        .filter(|(ended, _)| owned.contains(&ended.claimed.id.0))
+        .map(|(ended, _)| ended.claimed.target.clone())
         .collect();
     if !targets.is_empty() {
         promote(connection, &targets, now).await?;
@@ -79,45 +81,13 @@ pub(super) async fn write(
 }
 
 /// It runs in the tool.
-struct Begun<'a> {
-    ended: &'a Ended,
-    confirm: &'a Confirm,
-}
+type Begun<'a> = (&'a Ended, &'a Confirm);
 
-impl Begun<'_> {
-    fn attempt(&self) -> Attempt<'_> {
-        let outcome = if self.confirm.adopted { Outcome::Wait } else { Outcome::Ok };
-        Attempt { claimed: &self.ended.claimed, call: &self.ended.call, outcome, error: None }
-    }
-}
+/// The tool is to be asked again after so long; and why this time it could not be.
+type Going<'a> = (&'a Ended, Duration, Option<String>);
 
-/// The tool is to be asked again.
-struct Going<'a> {
-    ended: &'a Ended,
-    after: Duration,
-    error: Option<String>,
-}
-
-impl Going<'_> {
-    fn attempt(&self) -> Attempt<'_> {
-        let outcome = if self.error.is_some() { Outcome::Retry } else { Outcome::Wait };
-        let error = self.error.as_deref();
-        Attempt { claimed: &self.ended.claimed, call: &self.ended.call, outcome, error }
-    }
-}
-
-/// The tool says that it is done.
-struct Succeeded<'a> {
-    ended: &'a Ended,
-    started_at: Option<DateTime<Utc>>,
-}
-
-impl Succeeded<'_> {
-    fn attempt(&self) -> Attempt<'_> {
-        let (claimed, call) = (&self.ended.claimed, &self.ended.call);
-        Attempt { claimed, call, outcome: Outcome::Ok, error: None }
-    }
-}
+/// The tool says that it is done, and when it began.
+type Succeeded<'a> = (&'a Ended, Option<DateTime<Utc>>);
 
 /// Planning and records that change who is under way on a target take turns.
 async fn lock_targets(
@@ -131,7 +101,7 @@ async fn lock_targets(
         order by target collate "C"
         for update
         "#,
-        &column(succeeded, |it| it.ended.claimed.target.as_str()) as _,
+        &column(succeeded, |(ended, _)| ended.claimed.target.as_str()) as _,
     )
     .fetch_all(connection)
     .await
@@ -186,16 +156,16 @@ async fn confirm(
         returning refresh.id
         "#,
         now,
-        &column(begun, |it| it.ended.claimed.id.0),
-        &column(begun, |it| it.ended.claimed.fence),
-        &column(begun, |it| it.confirm.remote_id.as_str()) as _,
-        &column(begun, |it| it.confirm.url.as_deref()) as _,
-        &column(begun, |it| it.confirm.adopted),
-        &column(begun, |it| it.confirm.found),
-        &column(begun, |it| interval(it.confirm.after)),
-        &column(begun, |it| interval(it.ended.bounds.deadline)),
-        &column(begun, |it| it.ended.claimed.connection.as_str()) as _,
-        &column(begun, |it| it.ended.claimed.connector.as_str()) as _,
+        &column(begun, |(ended, _)| ended.claimed.id.0),
+        &column(begun, |(ended, _)| ended.claimed.fence),
+        &column(begun, |(_, confirm)| confirm.remote_id.as_str()) as _,
+        &column(begun, |(_, confirm)| confirm.url.as_deref()) as _,
+        &column(begun, |(_, confirm)| confirm.adopted),
+        &column(begun, |(_, confirm)| confirm.found),
+        &column(begun, |(_, confirm)| interval(confirm.after)),
+        &column(begun, |(ended, _)| interval(ended.bounds.deadline)),
+        &column(begun, |(ended, _)| ended.claimed.connection.as_str()) as _,
+        &column(begun, |(ended, _)| ended.claimed.connector.as_str()) as _,
         State::Running as State,
     )
     .fetch_all(connection)
@@ -234,10 +204,10 @@ async fn poll_again(
         returning refresh.id
         "#,
         now,
-        &column(going, |it| it.ended.claimed.id.0),
-        &column(going, |it| it.ended.claimed.fence),
-        &column(going, |it| interval(it.after)),
-        &column(going, |it| it.error.as_deref()) as _,
+        &column(going, |(ended, ..)| ended.claimed.id.0),
+        &column(going, |(ended, ..)| ended.claimed.fence),
+        &column(going, |(_, after, _)| interval(*after)),
+        &column(going, |(.., error)| error.as_deref()) as _,
         State::Confirming as State,
     )
     .fetch_all(connection)
@@ -286,11 +256,11 @@ async fn succeed(
         select id from ended
         "#,
         now,
-        &column(succeeded, |it| it.ended.claimed.id.0),
-        &column(succeeded, |it| it.ended.claimed.fence),
-        &column(succeeded, |it| it.started_at) as _,
-        &column(succeeded, |it| it.ended.claimed.connection.as_str()) as _,
-        &column(succeeded, |it| it.ended.claimed.connector.as_str()) as _,
+        &column(succeeded, |(ended, _)| ended.claimed.id.0),
+        &column(succeeded, |(ended, _)| ended.claimed.fence),
+        &column(succeeded, |(_, started_at)| *started_at) as _,
+        &column(succeeded, |(ended, _)| ended.claimed.connection.as_str()) as _,
+        &column(succeeded, |(ended, _)| ended.claimed.connector.as_str()) as _,
         &[State::Running, State::Confirming] as &[State],
     )
     .fetch_all(connection)
