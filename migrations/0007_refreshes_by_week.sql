@@ -24,7 +24,6 @@ alter table attempt drop constraint attempt_refresh_id_fkey;
 
 alter table refresh rename to refresh_before;
 alter index refresh_pkey rename to refresh_before_pkey;
-alter index refresh_ended_at rename to refresh_before_ended_at;
 alter index refresh_by_target rename to refresh_before_by_target;
 alter index refresh_by_creation rename to refresh_before_by_creation;
 alter index refresh_one_behind rename to refresh_before_one_behind;
@@ -257,7 +256,9 @@ with open as (
     delete from refresh_before where state in ('running', 'confirming') returning *
 )
 insert into refresh overriding system value select * from open;
-drop index refresh_before_one_behind, refresh_before_one_under_way, refresh_before_due, refresh_before_held;
+-- By the last it was found what to forget, row by row.
+drop index refresh_before_one_behind, refresh_before_one_under_way, refresh_before_due, refresh_before_held,
+    refresh_ended_at;
 
 -- All that has ended stays where it is, as one partition that ends with a week, and is dropped when
 -- its newest is old enough. It is read once, to prove that all of it belongs there.
@@ -286,14 +287,6 @@ begin
     execute format('alter table attempt attach partition attempt_before for values from (minvalue) to (%L)', ends);
 end $$;
 
--- Of all weeks, those that are dropped included.
-create index refresh_ended_at on refresh (finished_at) where finished_at is not null;
+-- Of all weeks, those to come included, which the workers' upkeep makes as soon as one is at work.
 create index refresh_by_target on refresh (target, id);
 create index refresh_by_creation on refresh (created_at, id);
-
--- This week and the next, unless it is part of what has been.
-do $$ begin
-    loop
-        exit when history_partitions(now(), null) is null;
-    end loop;
-end $$;

@@ -6,7 +6,6 @@ create unique index on bench_refresh (target) where state in ('waiting', 'queued
 create unique index on bench_refresh (target) where state in ('running', 'confirming');
 create index on bench_refresh (due_at, id) where state in ('queued', 'running', 'confirming');
 create index on bench_refresh (due_at, id) where state in ('waiting', 'queued');
-create index on bench_refresh (finished_at) where finished_at is not null;
 create index on bench_refresh (target, id);
 create index on bench_refresh (created_at, id);
 create table bench_attempt (like attempt including all excluding indexes, primary key (refresh_id, call));

@@ -30,9 +30,7 @@ begin
         grant select, insert, update, delete on fan_in, fan_in_job to afterrun_worker;
         grant select, insert on attempt, operator_action to afterrun_worker;
         -- Whole weeks of refreshes and calls are made and forgotten by the owner of the tables, for it.
-        if to_regproc('history_partitions') is not null then
-            grant execute on function history_partitions to afterrun_worker;
-        end if;
+        grant execute on function history_partitions to afterrun_worker;
     end if;
 
     -- Analysts: the views and nothing behind them.

@@ -1,6 +1,7 @@
 //! Migrations over data, and rows that cannot be written.
 
-use afterrun_core::MIGRATOR;
+use afterrun_core::config::Retention;
+use afterrun_core::{Clock, MIGRATOR, Store};
 use sqlx::migrate::Migrate as _;
 use sqlx::{PgConnection, PgPool};
 
@@ -73,7 +74,9 @@ async fn lies_by_the_week(connection: &mut PgConnection) {
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_new_database_has_this_week_and_the_next_three_and_none_before(pool: PgPool) {
+async fn a_new_database_gets_this_week_and_the_next_three_and_has_none_before(pool: PgPool) {
+    let store = Store::new(pool.clone(), Clock::Database);
+    store.forget(&Retention::default()).await.unwrap();
     let weeks = "
         select count(*) filter (where bound like '%MINVALUE%'), count(*) filter (where bound <> 'DEFAULT')
         from pg_inherits

@@ -143,3 +143,22 @@ async fn one_that_cannot_be_written_fails_none_of_its_neighbours(pool: PgPool) {
         .collect();
     assert_eq!(started, ["a-1"], "the others run in the tool");
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_reason_that_is_no_text_for_postgres_is_made_one_wherever_it_stands(pool: PgPool) {
+    let store = scene::store(&pool);
+    planned(&store, &config(&[("a", 1)]), "wev_1", 1).await;
+    let claimed = claim(&store, "w", 1, &[]).await.pop().unwrap();
+    let reason = "the tool said \0".to_owned();
+    let fails = Next::Fail { reason, error: None, late_events: None, unsure: false };
+    assert_eq!(record(&store, claimed, fails).await, Recorded::Failed);
+    let said: Vec<String> = sqlx::query_scalar(
+        "select reason from delivery_history
+        union all select error from attempt_history
+        union all select last_error from target_freshness",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert_eq!(said, ["the tool said \u{fffd}"; 3]);
+}
