@@ -115,6 +115,9 @@ impl Database {
         let pool = connected.context("connecting to our own Postgres")?;
         MIGRATOR.run(&pool).await.context("migrating")?;
         pool.execute(include_str!("../sql/tables.sql")).await.context("making pgbench's tables")?;
+        // As a worker makes them when it starts.
+        let step = "select history_partitions(now(), interval '90 days')";
+        while sqlx::query_scalar::<_, Option<String>>(step).fetch_one(&pool).await?.is_some() {}
         Ok(Self { pool, url, history })
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use afterrun_core::attempt::Call;
 use afterrun_core::config::{Config, ConfirmPolicy, RetryPolicy};
-use afterrun_core::refresh::{Bounds, Ended, Gate, Limit, Recorded, Records};
+use afterrun_core::refresh::{Bounds, Ended, Gate, Gates, Limit, Recorded, Records};
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store, pool};
 use anyhow::{Context as _, bail};
@@ -29,7 +29,7 @@ use crate::turns::{self, Whose};
 use crate::worker::{self, BATCHES, PER_EVENT};
 
 /// As the worker has them.
-const SLOTS: usize = 64;
+const SLOTS: usize = 256;
 const RECORDS: usize = 2;
 const PLAN_AT_ONCE: usize = 100;
 const CONNECTIONS: u32 = 16;
@@ -135,7 +135,7 @@ async fn check(database: &Database, since: Mark, wanted: usize) -> anyhow::Resul
 struct Queued {
     store: Store,
     config: Config,
-    gates: Vec<Gate>,
+    gates: Gates,
     limits: Vec<Limit>,
     names: Vec<String>,
 }
@@ -150,7 +150,7 @@ impl Queued {
         };
         Self {
             store,
-            gates: config.targets.keys().map(gate).collect(),
+            gates: Gates::new(config.targets.keys().map(gate)),
             limits: vec![Limit { connection: "mode".to_owned(), max_concurrent: 1000 }],
             names: config.targets.keys().cloned().collect(),
             config,

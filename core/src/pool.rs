@@ -88,6 +88,10 @@ pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
         // Such a plan counts weeks of the history that are left out when it runs; to compile for
         // them takes longer than any statement here.
         ("jit", "off"),
+        // A plan that is kept was perhaps made when a table was small, and what is open is found by
+        // an index all the same: other ways read what has ended, or is dead, over and over.
+        ("enable_seqscan", "off"),
+        ("enable_bitmapscan", "off"),
     ]);
     resilient(connections).connect_lazy_with(options)
 }

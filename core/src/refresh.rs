@@ -19,7 +19,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 pub use self::record::{Bounds, Ended, Recorded, Records};
-pub use self::settle::Gate;
+pub use self::settle::{Gate, Gates};
 
 /// How long a claim holds.
 pub const LEASE: Duration = Duration::from_secs(30);

@@ -3,12 +3,13 @@
 //!
 //! Invariant: what is held here can be called; a configuration with a mistake makes none of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use afterrun_core::config::{Config, ConfigError, Env, Mistake, QuietHours};
-use afterrun_core::refresh::{Gate, Limit};
+use afterrun_core::refresh::{Gate, Gates, Limit};
 use chrono::{DateTime, Utc};
 
 use crate::connector::{OpenConnection, OpenTarget};
@@ -22,6 +23,8 @@ pub struct Targets {
     targets: BTreeMap<String, Arc<dyn OpenTarget>>,
     limits: Vec<Limit>,
     names: Vec<String>,
+    /// Without quiet hours.
+    gates: Gates,
 }
 
 impl Targets {
@@ -74,7 +77,8 @@ impl Targets {
             })
             .collect();
         let names = targets.keys().cloned().collect();
-        Ok(Self { config, connections, targets, limits, names })
+        let gates = gates(&config, None);
+        Ok(Self { config, connections, targets, limits, names, gates })
     }
 
     /// The configuration alone.
@@ -114,19 +118,11 @@ impl Targets {
 
     /// What the configuration says of when each target may be refreshed; of quiet hours, as they
     /// are at `now`.
-    pub fn gates(&self, now: Option<DateTime<Utc>>) -> Vec<Gate> {
-        let gate = |(name, target): (&String, &afterrun_core::config::Target)| {
-            let closed = now
-                .and_then(|now| QuietHours::end_of_all(&target.not_between, now))
-                .map(|(until, hours)| (until, format!("quiet hours: not between {hours}")));
-            Gate {
-                target: name.clone(),
-                per_day: target.per_day,
-                closed,
-                give_up_after: target.retry.give_up_after,
-            }
-        };
-        self.config.targets.iter().map(gate).collect()
+    pub fn gates(&self, now: Option<DateTime<Utc>>) -> Cow<'_, Gates> {
+        match now {
+            Some(_) => Cow::Owned(gates(&self.config, now)),
+            None => Cow::Borrowed(&self.gates),
+        }
     }
 
     /// The target of that name, if there still is one.
@@ -138,6 +134,20 @@ impl Targets {
     pub fn connections(&self) -> impl Iterator<Item = (&str, &dyn OpenConnection)> {
         self.connections.iter().map(|(name, connection)| (name.as_str(), connection.as_ref()))
     }
+}
+
+fn gates(config: &Config, now: Option<DateTime<Utc>>) -> Gates {
+    Gates::new(config.targets.iter().map(|(name, target)| {
+        let closed = now
+            .and_then(|now| QuietHours::end_of_all(&target.not_between, now))
+            .map(|(until, hours)| (until, format!("quiet hours: not between {hours}")));
+        Gate {
+            target: name.clone(),
+            per_day: target.per_day,
+            closed,
+            give_up_after: target.retry.give_up_after,
+        }
+    }))
 }
 
 fn keep<T>(

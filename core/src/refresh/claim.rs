@@ -15,7 +15,7 @@ use crate::{Doing as _, Store, StoreError};
 const CLAIMING: &str = "claim refreshes";
 
 /// Claims take turns under this advisory lock, so that `max_concurrent` is counted right.
-const CLAIM_LOCK: i64 = 0x6166_7465_7272_756e;
+const IN_TURN: &str = "begin; select pg_advisory_xact_lock(x'616674657272756e'::bigint)";
 
 /// For a connection that is not in this worker's configuration any more.
 const DEFAULT_LIMIT: i32 = 4;
@@ -56,11 +56,7 @@ impl Store {
             .collect();
         let free: Vec<i64> = free.iter().map(|id| id.0).collect();
         let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-        let mut transaction = lent.begin().await.doing(DOING)?;
-        sqlx::query!("select pg_advisory_xact_lock($1)", CLAIM_LOCK)
-            .execute(&mut *transaction)
-            .await
-            .doing(DOING)?;
+        let mut transaction = lent.begin_with(IN_TURN).await.doing(DOING)?;
         let rows = sqlx::query!(
             r#"
             with clock as materialized (

@@ -4,7 +4,7 @@
 //! Invariant: what is let go may be started now; what may not is `waiting` and says why. What is
 //! under way is not touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -29,25 +29,50 @@ pub struct Gate {
     pub give_up_after: Duration,
 }
 
-/// The same as the statement reads it.
-#[derive(serde::Serialize)]
-struct Settings<'a> {
+/// The same of all targets, as the statement reads it. Most have nothing of their own, and a judge
+/// that is asked a hundred times a second is not told so of each.
+#[derive(Debug, Clone, Default)]
+pub struct Gates {
+    targets: Vec<String>,
+    /// In seconds, as most have it.
+    give_up_after: f64,
+    /// What some have of their own.
+    own: BTreeMap<String, Own>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+struct Own {
     per_day: Option<i32>,
     closed_until: Option<DateTime<Utc>>,
-    closed_why: Option<&'a str>,
+    closed_why: Option<String>,
     /// In seconds.
     give_up_after: f64,
 }
 
-impl<'a> Settings<'a> {
-    fn of(gate: &'a Gate) -> Self {
-        let closed = gate.closed.as_ref();
-        Self {
-            per_day: gate.per_day.and_then(|most| i32::try_from(most).ok()),
-            closed_until: closed.map(|(until, _)| *until),
-            closed_why: closed.map(|(_, why)| why.as_str()),
-            give_up_after: gate.give_up_after.as_secs_f64(),
+impl Gates {
+    pub fn new(gates: impl IntoIterator<Item = Gate>) -> Self {
+        let mut all = Self::default();
+        let mut patience: HashMap<Duration, usize> = HashMap::new();
+        for gate in gates {
+            *patience.entry(gate.give_up_after).or_default() += 1;
+            let closed = gate.closed.unzip();
+            let own = Own {
+                per_day: gate.per_day.and_then(|most| i32::try_from(most).ok()),
+                closed_until: closed.0,
+                closed_why: closed.1,
+                give_up_after: gate.give_up_after.as_secs_f64(),
+            };
+            all.own.insert(gate.target.clone(), own);
+            all.targets.push(gate.target);
         }
+        let usual = patience.into_iter().max_by_key(|(_, targets)| *targets);
+        all.give_up_after = usual.map_or(0.0, |(usual, _)| usual.as_secs_f64());
+        all.own.retain(|_, own| {
+            own.per_day.is_some()
+                || own.closed_until.is_some()
+                || own.give_up_after != all.give_up_after
+        });
+        all
     }
 }
 
@@ -72,13 +97,11 @@ impl Store {
 
     /// Judges every refresh of these targets that waits and is due. Gives those that may start:
     /// only these are to be claimed, or one that falls due in between would escape its judge.
-    pub async fn settle(&self, gates: &[Gate]) -> Result<Vec<RefreshId>, StoreError> {
+    pub async fn settle(&self, gates: &Gates) -> Result<Vec<RefreshId>, StoreError> {
         unless_moved(|| self.settle_once(gates)).await
     }
 
-    async fn settle_once(&self, gates: &[Gate]) -> Result<Vec<RefreshId>, StoreError> {
-        let gates: BTreeMap<_, _> =
-            gates.iter().map(|gate| (gate.target.as_str(), Settings::of(gate))).collect();
+    async fn settle_once(&self, gates: &Gates) -> Result<Vec<RefreshId>, StoreError> {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let free = sqlx::query_scalar!(
@@ -102,7 +125,7 @@ impl Store {
                                     || (select id from under_way where target = refresh.target)
                                     || ', which was under way already'
                             -- Nobody knows the target any more: it is let go to end, and say so.
-                            when gate.target is null then null
+                            when not today.is_known then null
                             when target_state.paused then 'paused'
                             when known.paused then 'paused: connection ' || refresh.connection
                             when known.hold = 'outage' and not last_try.is_due
@@ -133,18 +156,21 @@ impl Store {
                             else refresh.due_at
                         end as look_at
                     from clock, refresh
-                    -- As many may be due as there are targets, and in a document each is found at
-                    -- once, however the statement is planned.
-                    left join lateral (
+                    -- As many may be due as there are targets: hashed, and in a document, each is
+                    -- found at once, however the statement is planned.
+                    cross join lateral (
                         select
-                            refresh.target,
-                            (known.settings ->> 'per_day')::integer as per_day,
-                            (known.settings ->> 'closed_until')::timestamptz as closed_until,
-                            known.settings ->> 'closed_why' as closed_why,
-                            (known.settings ->> 'give_up_after')::float8 * interval '1 second' as patience
-                        from (select $2::jsonb -> refresh.target as settings) as known
-                        where known.settings is not null
-                    ) as gate on true
+                            refresh.target in (select unnest($2::text[])) as is_known,
+                            $3::jsonb -> refresh.target as own
+                        offset 0
+                    ) as today
+                    cross join lateral (
+                        select
+                            (today.own ->> 'per_day')::integer as per_day,
+                            (today.own ->> 'closed_until')::timestamptz as closed_until,
+                            today.own ->> 'closed_why' as closed_why,
+                            coalesce((today.own ->> 'give_up_after')::float8, $4) * interval '1 second' as patience
+                    ) as gate
                     left join target_state on target_state.target = refresh.target
                     left join connection_state as known on known.connection = refresh.connection
                     cross join lateral (
@@ -200,7 +226,7 @@ impl Store {
                     ) as spent on true
                     where refresh.state in ('waiting', 'queued')
                         and refresh.due_at <= clock.at
-                        and (gate.target is not null or not coalesce(target_state.configured, false))
+                        and (today.is_known or not coalesce(target_state.configured, false))
                 ),
                 news as (
                     select refresh.id, due.held, due.look_at
@@ -230,7 +256,9 @@ impl Store {
                 select due.id as "id: RefreshId" from due where due.held is null
                 "#,
                 self.now(),
-                Json(&gates) as _,
+                &gates.targets,
+                Json(&gates.own) as _,
+                gates.give_up_after,
             )
             .fetch_all(&mut *lent)
             .await

@@ -6,7 +6,9 @@ use std::time::Duration;
 use afterrun_core::attempt::Call;
 use afterrun_core::config::Config;
 use afterrun_core::event::{Delivery, Stored};
-use afterrun_core::refresh::{Bounds, Claimed, Ended, Gate, Limit, Recorded, Records, RefreshId};
+use afterrun_core::refresh::{
+    Bounds, Claimed, Ended, Gate, Gates, Limit, Recorded, Records, RefreshId,
+};
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store};
 use chrono::{DateTime, Utc};
@@ -151,6 +153,5 @@ pub(crate) async fn judged(store: &Store, targets: &[String]) -> Vec<RefreshId> 
         closed: None,
         give_up_after: DAY,
     };
-    let gates: Vec<Gate> = targets.iter().map(gate).collect();
-    store.settle(&gates).await.unwrap()
+    store.settle(&Gates::new(targets.iter().map(gate))).await.unwrap()
 }
