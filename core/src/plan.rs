@@ -15,12 +15,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sqlx::postgres::types::PgInterval;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::Connection as _;
 
 use self::lead::Planning;
-use self::read::{Event, read};
+use self::read::{Event, take};
 pub use self::replay::{NotReplayed, Replay, ReplayFilter, Replayable, Taken};
 use crate::config::Config;
 use crate::event::interval;
@@ -130,7 +128,7 @@ impl Store {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
-            let events = lock_stored(&mut transaction, within, most, self.now()).await?;
+            let events = take(&mut transaction, within, most, self.now()).await?;
             if events.is_empty() {
                 transaction.rollback().await.doing(DOING)?;
                 lent.give_back();
@@ -194,31 +192,4 @@ impl Store {
 enum Together {
     Planned(Vec<Planned>),
     Failed(Vec<Event>, StoreError),
-}
-
-async fn lock_stored(
-    connection: &mut PgConnection,
-    within: Option<Duration>,
-    most: usize,
-    now: Option<DateTime<Utc>>,
-) -> Result<Vec<Event>, StoreError> {
-    let ids = sqlx::query_scalar!(
-        r#"
-        select id
-        from event
-        where state = 'stored'
-            and plan_due_at <= coalesce($1, now())
-            and plan_due_at > coalesce(coalesce($1, now()) - $3::interval, '-infinity')
-        order by plan_due_at, id
-        limit $2
-        for update skip locked
-        "#,
-        now,
-        i64::try_from(most).unwrap_or(i64::MAX),
-        within.map(interval) as Option<PgInterval>,
-    )
-    .fetch_all(&mut *connection)
-    .await
-    .doing(DOING)?;
-    if ids.is_empty() { Ok(vec![]) } else { read(connection, &ids).await }
 }

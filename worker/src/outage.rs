@@ -12,15 +12,13 @@ pub(crate) struct Outage {
 }
 
 impl Outage {
-    /// Passes on whether there is more to do at once; after a failure there is not.
-    pub(crate) fn note(&mut self, filled: Result<bool, StoreError>) -> bool {
-        match filled {
-            Ok(more) => {
+    pub(crate) fn note(&mut self, round: Result<(), StoreError>) {
+        match round {
+            Ok(()) => {
                 if let Some(began) = self.began.take() {
                     self.said.clear();
                     tracing::info!(seconds = began.elapsed().as_secs(), "working again");
                 }
-                more
             }
             Err(error) => {
                 self.began.get_or_insert_with(Instant::now);
@@ -33,7 +31,6 @@ impl Outage {
                     tracing::error!(error = text, "cannot work; trying every second");
                 }
                 self.said = text;
-                false
             }
         }
     }

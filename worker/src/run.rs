@@ -39,7 +39,10 @@ const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 
 type Probes = JoinSet<Result<(), StoreError>>;
 
-/// What a round looks for beside what is due.
+/// Goes on beside the calls; one at a time. How many events were planned.
+type Planning = JoinSet<Result<usize, StoreError>>;
+
+/// What is looked for beside what is due.
 struct Look {
     /// Something may have arrived that is to be planned.
     arrived: bool,
@@ -53,6 +56,22 @@ struct Look {
 impl Default for Look {
     fn default() -> Self {
         Self { arrived: true, all: true, sweep: true }
+    }
+}
+
+impl Look {
+    fn planned(
+        &mut self,
+        planned: Result<Result<usize, StoreError>, JoinError>,
+    ) -> Result<(), StoreError> {
+        let planned = planned.unwrap_or_else(|error| {
+            tracing::error!(%error, "planning ended in a panic");
+            Ok(0)
+        });
+        // While nothing could be planned, what is new grew old.
+        self.all |= planned.is_err();
+        self.arrived |= planned? == PLAN_AT_ONCE;
+        Ok(())
     }
 }
 
@@ -109,7 +128,8 @@ impl Worker {
         self.register(&self.targets()).await?;
         self.sweep(&mut probes).await?;
         probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
-        self.fill(&mut Look::default(), &mut under_way).await?;
+        self.plan(&self.targets(), true).await?;
+        self.claim(&mut under_way).await?;
         let Records { recorded, failed } = under_way.finish().await;
         failed.into_iter().next().map_or(Ok(recorded), Err)
     }
@@ -120,47 +140,65 @@ impl Worker {
         let mut services = JoinSet::new();
         services.spawn(wake.clone().listen(self.store.clone(), stop.clone()));
         services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
-        let (mut probes, mut under_way) = (Probes::new(), UnderWay::new(self.store.clone()));
+        let (mut planning, mut probes) = (Planning::new(), Probes::new());
+        let mut under_way = UnderWay::new(self.store.clone());
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
         let mut look = Look::default();
         let mut outage = Outage::default();
         while !stop.is_cancelled() {
-            let round = self.round(&mut look, &mut under_way, &mut probes).await;
-            // While nothing could be planned, what is new grew old.
-            look.all |= round.is_err();
-            if outage.note(round) {
-                under_way.go_on();
-                continue;
+            if planning.is_empty() && std::mem::take(&mut look.arrived) {
+                let all = std::mem::take(&mut look.all);
+                planning.spawn(Arc::clone(&self).plan_beside(all));
             }
-            tokio::select! {
-                () = under_way.next() => {}
-                Some(ended) = probes.join_next() => report(ended),
-                () = wake.heard() => look.arrived = true,
-                _ = poll.tick() => look = Look { arrived: true, sweep: true, ..look },
-                _ = poll_all.tick() => look = Look { arrived: true, all: true, ..look },
-                () = stop.cancelled() => {}
-            }
+            let planned = tokio::select! {
+                () = under_way.next() => Ok(()),
+                Some(ended) = planning.join_next() => look.planned(ended),
+                Some(ended) = probes.join_next() => {
+                    report(ended);
+                    Ok(())
+                }
+                // What has arrived is planned first, and due then.
+                () = wake.heard() => {
+                    look.arrived = true;
+                    continue;
+                }
+                _ = poll.tick() => {
+                    look = Look { arrived: true, sweep: true, ..look };
+                    continue;
+                }
+                _ = poll_all.tick() => {
+                    look = Look { arrived: true, all: true, ..look };
+                    continue;
+                }
+                () = stop.cancelled() => break,
+            };
+            outage.note(match planned {
+                Ok(()) => self.round(&mut look, &mut under_way, &mut probes).await,
+                Err(error) => Err(error),
+            });
         }
         self.stop.cancel();
         if under_way.calls() > 0 {
             tracing::info!(calls = under_way.calls(), "stopping; waiting for the calls under way");
         }
         under_way.finish().await;
+        planning.join_all().await;
         services.join_all().await;
     }
 
-    /// Does all that can be done now but wait. Whether there may be more to do at once.
+    /// Looks for what can be done now, and begins it.
     async fn round(
         self: &Arc<Self>,
         look: &mut Look,
         under_way: &mut UnderWay,
         probes: &mut Probes,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
         self.register(&self.targets()).await?;
-        if std::mem::take(&mut look.sweep) {
+        if look.sweep {
             self.sweep(probes).await?;
+            look.sweep = false;
         }
-        self.fill(look, under_way).await
+        self.claim(under_way).await
     }
 
     /// Once for each configuration: what its credentials were refused for is then tried at once.
@@ -187,22 +225,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Plans what has arrived, claims for every free slot. Whether there may be more to do at once.
-    async fn fill(
-        self: &Arc<Self>,
-        look: &mut Look,
-        under_way: &mut UnderWay,
-    ) -> Result<bool, StoreError> {
-        let targets = self.targets();
-        if look.arrived {
-            let planned = self.plan(&targets, look.all).await?;
-            look.arrived = planned == PLAN_AT_ONCE;
-            look.all &= look.arrived;
-        }
+    /// Claims for every free slot, and begins the calls.
+    async fn claim(self: &Arc<Self>, under_way: &mut UnderWay) -> Result<(), StoreError> {
         let free = under_way.free();
         if free == 0 {
-            return Ok(false);
+            return Ok(());
         }
+        let targets = self.targets();
         let now = if targets.has_quiet_hours() { Some(self.store.time().await?) } else { None };
         let due = self.store.settle(&targets.gates(now)).await?;
         let before = Instant::now();
@@ -212,7 +241,13 @@ impl Worker {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
             under_way.begin(async move { worker.see_through(&targets, claimed, before).await });
         }
-        Ok(look.arrived && under_way.free() > 0)
+        Ok(())
+    }
+
+    async fn plan_beside(self: Arc<Self>, all: bool) -> Result<usize, StoreError> {
+        let targets = self.targets();
+        self.register(&targets).await?;
+        self.plan(&targets, all).await
     }
 
     /// Plans events; gives how many.

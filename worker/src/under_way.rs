@@ -56,19 +56,8 @@ impl UnderWay {
         self.calls.spawn(claim);
     }
 
-    /// Begins to record what has ended by now, without waiting for more.
-    pub(crate) fn go_on(&mut self) {
-        while let Some(records) = self.records.try_join_next() {
-            self.heard_of(records);
-        }
-        if let Some(seen) = self.calls.try_join_next() {
-            self.take(seen);
-        }
-        self.record();
-    }
-
-    /// Returns when something has been recorded or falls due again, or, if every slot was taken and
-    /// something may be due that got none, as soon as one is free. May be dropped and called again.
+    /// Returns when something has ended or falls due again, or, if every slot was taken and something
+    /// may be due that got none, as soon as one is free. May be dropped and called again.
     pub(crate) async fn next(&mut self) {
         let full = self.free() == 0;
         loop {
@@ -81,9 +70,12 @@ impl UnderWay {
                     }
                 }
                 Some(records) = self.records.join_next() => {
-                    self.heard_of(records);
+                    let records = self.heard_of(records);
                     self.record();
-                    return;
+                    // What waited for such an end may be due, on its target or its connection.
+                    if records.recorded.iter().any(|(_, became)| became.ended()) {
+                        return;
+                    }
                 }
                 () = self.due.fallen() => return,
             }

@@ -98,7 +98,7 @@ async fn retry(
         debounce: Debounce::default(),
         asked_now: true,
     };
-    let next = enqueue(transaction, slice::from_ref(&wanted), store.now()).await?;
+    let next = enqueue(transaction, slice::from_ref(&wanted), &[], store.now()).await?;
     let next = next.first().copied().ok_or(sqlx::Error::RowNotFound).doing(DOING)?;
     if next == id {
         return Ok(Ok(Retried::Now(id)));

@@ -11,7 +11,7 @@ use super::DOING;
 use super::lead::{Planning, Told};
 use crate::config::Route;
 use crate::refresh::RefreshId;
-use crate::refresh::enqueue::{Wanted, enqueue};
+use crate::refresh::enqueue::{Cause, Wanted, enqueue};
 use crate::store::column;
 use crate::{Doing as _, StoreError};
 
@@ -39,6 +39,11 @@ impl<'a> Asked<'a> {
             run_key: told.run_key.as_deref(),
             fires,
         }
+    }
+
+    fn cause(&self) -> Cause<'a> {
+        let Self { event, route, target, fresh_after, run_key, .. } = *self;
+        Cause { event, route, target, fresh_after, run_key }
     }
 
     /// The piece of work that this is, if the run is known.
@@ -72,12 +77,10 @@ impl Planning<'_> {
             }
         }
         let mut led: Vec<(usize, RefreshId)> = Vec::with_capacity(all.len());
-        let mut causes = Vec::with_capacity(all.len());
         for (place, reason) in skipped {
             let asked = &all[place];
             let wanted = Wanted::of(self.config, asked.target, asked.fresh_after);
-            let id = wanted.skip(self.connection, &reason, self.now).await?;
-            causes.push((id, Asked { run_key: None, ..*asked }));
+            let id = wanted.skip(self.connection, &asked.cause(), &reason, self.now).await?;
             led.push((place, id));
         }
         let mut targets: BTreeMap<&str, DateTime<Utc>> = BTreeMap::new();
@@ -93,38 +96,15 @@ impl Planning<'_> {
             .iter()
             .map(|(target, fresh_after)| Wanted::of(self.config, target, *fresh_after))
             .collect();
-        let waiting = enqueue(self.connection, &wanted, self.now).await?;
+        let causes: Vec<_> = due.iter().map(|place| all[*place].cause()).collect();
+        let waiting = enqueue(self.connection, &wanted, &causes, self.now).await?;
         let waiting: BTreeMap<&str, RefreshId> = targets.keys().copied().zip(waiting).collect();
         for asked in held {
             self.let_go(asked, waiting[asked.target]).await?;
         }
-        for place in due {
-            let id = waiting[all[place].target];
-            causes.push((id, all[place]));
-            led.push((place, id));
-        }
-        self.note_causes(&causes).await?;
-        self.should_show(&wanted).await?;
+        led.extend(due.into_iter().map(|place| (place, waiting[all[place].target])));
         led.sort_unstable_by_key(|(place, _)| *place);
         Ok(led.into_iter().map(|(place, id)| (all[place].event, id)).collect())
-    }
-
-    /// Notes the runs as those that the targets should show.
-    async fn should_show(&mut self, wanted: &[Wanted<'_>]) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
-            update target_state
-            set last_run_finished_at = greatest(last_run_finished_at, shown.fresh_after)
-            from unnest($1::text[], $2::timestamptz[]) as shown (target, fresh_after)
-            where target_state.target = shown.target
-            "#,
-            &column(wanted, |wanted| wanted.target) as _,
-            &column(wanted, |wanted| wanted.fresh_after),
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)?;
-        Ok(())
     }
 
     /// Which of these another event did already, for the same run: its key, by their places.
@@ -162,34 +142,5 @@ impl Planning<'_> {
     /// Whether another event did a part of this for the same run already.
     pub(super) async fn is_known(&mut self, all: &[Asked<'_>]) -> Result<bool, StoreError> {
         Ok(!self.first_of_runs(all).await?.is_empty())
-    }
-
-    /// Notes what the events asked for.
-    async fn note_causes(&mut self, causes: &[(RefreshId, Asked<'_>)]) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
-            insert into refresh_cause (
-                refresh_id, event_id, route, target, fresh_after, joined_at, run_key
-            )
-            select
-                refresh_id, event_id, route, target, fresh_after,
-                coalesce($7, clock_timestamp()), run_key
-            from unnest(
-                $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::text[]
-            ) as cause (refresh_id, event_id, route, target, fresh_after, run_key)
-            on conflict (refresh_id, event_id, route) do nothing
-            "#,
-            &column(causes, |(id, _)| id.0),
-            &column(causes, |(_, asked)| asked.event),
-            &column(causes, |(_, asked)| asked.route) as _,
-            &column(causes, |(_, asked)| asked.target) as _,
-            &column(causes, |(_, asked)| asked.fresh_after),
-            &column(causes, |(_, asked)| asked.run_key) as _,
-            self.now,
-        )
-        .execute(&mut *self.connection)
-        .await
-        .doing(DOING)?;
-        Ok(())
     }
 }

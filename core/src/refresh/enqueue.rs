@@ -28,6 +28,16 @@ pub(crate) struct Wanted<'a> {
     pub(crate) asked_now: bool,
 }
 
+/// Why a target should be made fresh: what of an event asked for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Cause<'a> {
+    pub(crate) event: i64,
+    pub(crate) route: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) fresh_after: DateTime<Utc>,
+    pub(crate) run_key: Option<&'a str>,
+}
+
 impl<'a> Wanted<'a> {
     /// By the target's settings. Configuration is checked whole, so they are there.
     pub(crate) fn of(config: &Config, target: &'a str, fresh_after: DateTime<Utc>) -> Self {
@@ -47,18 +57,24 @@ impl<'a> Wanted<'a> {
     pub(crate) async fn skip(
         &self,
         connection: &mut PgConnection,
+        cause: &Cause<'_>,
         reason: &str,
         now: Option<DateTime<Utc>>,
     ) -> Result<RefreshId, StoreError> {
         sqlx::query_scalar!(
             r#"
-            insert into refresh (
-                target, connection, connector, fresh_after, state, reason,
-                due_at, created_at, tries_since, finished_at
+            with skipped as (
+                insert into refresh (
+                    target, connection, connector, fresh_after, state, reason,
+                    due_at, created_at, tries_since, finished_at
+                )
+                select $1, $2, $3, $4, 'skipped', $5, at, at, at, at
+                from (select coalesce($6, now()) as at) as clock
+                returning id
             )
-            select $1, $2, $3, $4, 'skipped', $5, at, at, at, at
-            from (select coalesce($6, now()) as at) as clock
-            returning id as "id: RefreshId"
+            insert into refresh_cause (refresh_id, event_id, route, target, fresh_after, joined_at)
+            select id, $7, $8, $1, $4, coalesce($6, clock_timestamp()) from skipped
+            returning refresh_id as "id!: RefreshId"
             "#,
             self.target,
             self.connection,
@@ -66,6 +82,8 @@ impl<'a> Wanted<'a> {
             self.fresh_after,
             reason,
             now,
+            cause.event,
+            cause.route,
         )
         .fetch_one(connection)
         .await
@@ -100,11 +118,13 @@ pub(crate) async fn lock_targets(
     Ok(())
 }
 
-/// Joins the refreshes that wait on these targets, or makes them. The targets are locked, and each
-/// stands here once. Gives the refreshes in the same order.
+/// Joins the refreshes that wait on these targets, or makes them, and notes the causes of each and
+/// what the targets should show. The targets are locked, and each stands here once. Gives the
+/// refreshes in the same order.
 pub(crate) async fn enqueue(
     connection: &mut PgConnection,
     wanted: &[Wanted<'_>],
+    causes: &[Cause<'_>],
     now: Option<DateTime<Utc>>,
 ) -> Result<Vec<RefreshId>, StoreError> {
     let debounced = |wait: Duration| {
@@ -168,11 +188,31 @@ pub(crate) async fn enqueue(
             where not exists (select from joined where joined.target = wanted.target)
             order by wanted.place
             returning target, id
+        ),
+        waiting as (
+            select * from joined union all select * from made
+        ),
+        caused as (
+            insert into refresh_cause (
+                refresh_id, event_id, route, target, fresh_after, joined_at, run_key
+            )
+            select
+                waiting.id, cause.event_id, cause.route, cause.target, cause.fresh_after,
+                coalesce($1, clock_timestamp()), cause.run_key
+            from unnest($10::bigint[], $11::text[], $12::text[], $13::timestamptz[], $14::text[])
+                as cause (event_id, route, target, fresh_after, run_key)
+            join waiting on waiting.target = cause.target
+            on conflict (refresh_id, event_id, route) do nothing
+        ),
+        shown as (
+            update target_state
+            set last_run_finished_at = greatest(last_run_finished_at, wanted.fresh_after)
+            from wanted
+            where target_state.target = wanted.target
         )
         select waiting.id as "id!: RefreshId"
         from wanted
-        join (select * from joined union all select * from made) as waiting
-            on waiting.target = wanted.target
+        join waiting on waiting.target = wanted.target
         order by wanted.place
         "#,
         now,
@@ -184,6 +224,11 @@ pub(crate) async fn enqueue(
         &column(wanted, |wanted| interval(wanted.wait())),
         &column(wanted, |wanted| interval(wanted.debounce.max)),
         &column(wanted, |wanted| debounced(wanted.wait())) as _,
+        &column(causes, |cause| cause.event),
+        &column(causes, |cause| cause.route) as _,
+        &column(causes, |cause| cause.target) as _,
+        &column(causes, |cause| cause.fresh_after),
+        &column(causes, |cause| cause.run_key) as _,
     )
     .fetch_all(connection)
     .await

@@ -39,7 +39,7 @@ const TO_BE_TRIED_AGAIN: &str = "to be tried again";
 pub enum Recorded {
     /// Confirmed by the tool.
     Succeeded,
-    /// To be gone on with then: a poll, or another try.
+    /// To be gone on with then: a poll, or another try. At once, where somebody wants it so.
     Later { after: Duration },
     /// Final.
     Failed,
@@ -47,6 +47,16 @@ pub enum Recorded {
     Cancelled,
     /// The lease was lost to another worker, which owns the refresh now; nothing was written.
     Superseded,
+}
+
+impl Recorded {
+    /// Whether it does not go on with us.
+    pub fn ended(self) -> bool {
+        match self {
+            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Superseded => true,
+            Self::Later { .. } => false,
+        }
+    }
 }
 
 /// The policies that a record needs beside the rule that has been applied already.
@@ -245,7 +255,7 @@ impl Writing<'_> {
         let Requeue { after, reason, error, give_back, unsure } = requeue;
         let error = error.as_deref().map(attempt::text);
         self.absorb_waiting().await?;
-        let owned = sqlx::query!(
+        let at_once = sqlx::query_scalar!(
             r#"
             update refresh
             set
@@ -271,6 +281,7 @@ impl Writing<'_> {
                 )),
                 claimed_at = null, lease_until = null, worker = null
             where id = $1 and fence = $2 and state in ('running', 'confirming')
+            returning due_at <= coalesce($3, clock_timestamp()) as "at_once!"
             "#,
             self.claimed.id.0,
             self.claimed.fence,
@@ -283,21 +294,17 @@ impl Writing<'_> {
             self.claimed.connection,
             self.claimed.connector,
         )
-        .execute(&mut *self.connection)
+        .fetch_optional(&mut *self.connection)
         .await
-        .doing(DOING)?
-        .rows_affected()
-            == 1;
-        if !owned {
-            return Ok(None);
-        }
+        .doing(DOING)?;
+        let Some(at_once) = at_once else { return Ok(None) };
         let outcome = match (unsure, &error) {
             (_, None) => Outcome::Wait,
             (true, Some(_)) => Outcome::Lost,
             (false, Some(_)) => Outcome::Retry,
         };
         self.attempt(outcome, error.as_deref()).await?;
-        Ok(Some(Recorded::Later { after: *after }))
+        Ok(Some(Recorded::Later { after: if at_once { Duration::ZERO } else { *after } }))
     }
 }
 

@@ -4,7 +4,7 @@
 //! the others; targets are locked in the order of their names, as planning does. States are bound and
 //! not written: an index of what is open would else pass for as good as the key.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -45,10 +45,12 @@ pub(super) async fn write(
         };
         attempts.push(Attempt { claimed: &ended.claimed, call: &ended.call, outcome, error });
     }
-    let mut owned = BTreeSet::new();
+    // Those whose leases held, and whether they are due at once: somebody wants it so.
+    let mut owned: BTreeMap<i64, bool> = BTreeMap::new();
     if !succeeded.is_empty() {
         lock_targets(connection, &succeeded).await?;
-        owned.extend(succeed(connection, &succeeded, now).await?);
+        let ended = succeed(connection, &succeeded, now).await?;
+        owned.extend(ended.into_iter().map(|id| (id, false)));
     }
     if !begun.is_empty() {
         owned.extend(confirm(connection, &begun, now).await?);
@@ -59,20 +61,21 @@ pub(super) async fn write(
     if owned.is_empty() {
         return Ok(vec![Recorded::Superseded; all.len()]);
     }
-    attempts.retain(|made| owned.contains(&made.claimed.id.0));
+    attempts.retain(|made| owned.contains_key(&made.claimed.id.0));
     attempt::insert(connection, &attempts, now).await?;
     let targets: Vec<_> = succeeded
         .iter()
-        .filter(|(ended, _)| owned.contains(&ended.claimed.id.0))
+        .filter(|(ended, _)| owned.contains_key(&ended.claimed.id.0))
         .map(|(ended, _)| ended.claimed.target.clone())
         .collect();
     if !targets.is_empty() {
         promote(connection, &targets, now).await?;
     }
     let became = |ended: &&Ended| match &ended.next {
-        _ if !owned.contains(&ended.claimed.id.0) => Recorded::Superseded,
+        _ if !owned.contains_key(&ended.claimed.id.0) => Recorded::Superseded,
         Next::Confirm(Confirm { after, .. }) | Next::PollAgain { after, .. } => {
-            Recorded::Later { after: *after }
+            let at_once = owned[&ended.claimed.id.0];
+            Recorded::Later { after: if at_once { Duration::ZERO } else { *after } }
         }
         Next::Succeed { .. } => Recorded::Succeeded,
         Next::Requeue(_) | Next::Fail { .. } | Next::Cancel { .. } => Recorded::Superseded,
@@ -109,13 +112,13 @@ async fn lock_targets(
     Ok(())
 }
 
-/// Gives the ids of those whose lease held, as the others below do.
+/// Gives the ids of those whose lease held, as the others below do, and whether they are due at once.
 async fn confirm(
     connection: &mut PgConnection,
     begun: &[Begun<'_>],
     now: Option<DateTime<Utc>>,
-) -> Result<Vec<i64>, StoreError> {
-    sqlx::query_scalar!(
+) -> Result<Vec<(i64, bool)>, StoreError> {
+    let rows = sqlx::query!(
         r#"
         with clock as materialized (
             select coalesce($1, clock_timestamp()) as at
@@ -153,7 +156,7 @@ async fn confirm(
             and refresh.fence = begun.fence
             and refresh.finished_at is null
             and refresh.state = $12
-        returning refresh.id
+        returning refresh.id, refresh.due_at <= clock.at as "at_once!"
         "#,
         now,
         &column(begun, |(ended, _)| ended.claimed.id.0),
@@ -170,15 +173,16 @@ async fn confirm(
     )
     .fetch_all(connection)
     .await
-    .doing(DOING)
+    .doing(DOING)?;
+    Ok(rows.into_iter().map(|row| (row.id, row.at_once)).collect())
 }
 
 async fn poll_again(
     connection: &mut PgConnection,
     going: &[Going<'_>],
     now: Option<DateTime<Utc>>,
-) -> Result<Vec<i64>, StoreError> {
-    sqlx::query_scalar!(
+) -> Result<Vec<(i64, bool)>, StoreError> {
+    let rows = sqlx::query!(
         r#"
         with clock as materialized (
             select coalesce($1, clock_timestamp()) as at
@@ -201,7 +205,7 @@ async fn poll_again(
             and refresh.fence = going.fence
             and refresh.finished_at is null
             and refresh.state = $6
-        returning refresh.id
+        returning refresh.id, refresh.due_at <= clock.at as "at_once!"
         "#,
         now,
         &column(going, |(ended, ..)| ended.claimed.id.0),
@@ -212,7 +216,8 @@ async fn poll_again(
     )
     .fetch_all(connection)
     .await
-    .doing(DOING)
+    .doing(DOING)?;
+    Ok(rows.into_iter().map(|row| (row.id, row.at_once)).collect())
 }
 
 async fn succeed(
