@@ -29,7 +29,7 @@ use crate::turns::{self, Whose};
 use crate::worker::{self, BATCHES, PER_EVENT};
 
 /// As the worker has them.
-const SLOTS: usize = 256;
+const SLOTS: usize = 128;
 const RECORDS: usize = 2;
 const PLAN_AT_ONCE: usize = 100;
 const CONNECTIONS: u32 = 16;

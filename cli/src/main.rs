@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     // Hyper and sqlx are built without a provider of their own; a second call changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(command::run(args)),
         Err(error) => Err(anyhow::Error::new(error).context("could not start")),

@@ -29,6 +29,10 @@ use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "plan an event";
 
+/// A plan that the database loses with all that it has not flushed is made anew, and a claim of what
+/// it led to flushes it too: it need not wait for a flush of its own.
+const NOT_FLUSHED: &str = "begin; set local synchronous_commit = off";
+
 /// Longer than any delivery is on its way into the table.
 const NEW: Duration = Duration::from_secs(60);
 
@@ -127,7 +131,7 @@ impl Store {
     ) -> Result<Together, StoreError> {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-            let mut transaction = lent.begin().await.doing(DOING)?;
+            let mut transaction = lent.begin_with(NOT_FLUSHED).await.doing(DOING)?;
             let events = take(&mut transaction, within, most, self.now()).await?;
             if events.is_empty() {
                 transaction.rollback().await.doing(DOING)?;

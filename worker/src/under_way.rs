@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::due::Due;
 
 /// How many calls a worker has under way at once.
-const SLOTS: usize = 256;
+const SLOTS: usize = 128;
 
 /// While some results are being flushed, the next are on their way.
 const RECORDS: usize = 2;
