@@ -121,6 +121,18 @@ impl Store {
         Self { pool, clock }
     }
 
+    /// The same with connections of its own, on the runtime that is running here: one that hears of
+    /// its connections through another waits for that one's thread each time.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn on_this_runtime(&self) -> Self {
+        let connect = self.pool.connect_options().as_ref().clone();
+        let pool = self.pool.options().clone().connect_lazy_with(connect);
+        Self { pool, clock: self.clock.clone() }
+    }
+
     /// The pool, for whoever closes it, and for statements of tests.
     pub fn pool(&self) -> &PgPool {
         &self.pool

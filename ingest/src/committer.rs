@@ -38,7 +38,7 @@ pub(crate) struct Committer {
     /// The time for one group, and for one delivery with its wait for a turn.
     limit: Duration,
     tasks: TaskTracker,
-    /// That of the database's connections, which outlives actix' workers.
+    /// That of the database's connections.
     runtime: Handle,
     turns: Arc<Mutex<Turns>>,
 }
@@ -187,7 +187,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        // Only a bug ends one before.
+        // Only a bug ends one before, or the end of its runtime.
         if !self.given_back {
             self.committer.turns().under_way -= 1;
         }

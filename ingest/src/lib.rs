@@ -48,7 +48,6 @@ use wake::Wake;
 #[derive(Debug)]
 pub struct Ingest {
     store: Store,
-    committer: Committer,
     sources: SharedSources,
     limits: Limits,
     places: Arc<Semaphore>,
@@ -57,7 +56,7 @@ pub struct Ingest {
     tasks: TaskTracker,
     /// The service is about to stop: each answer is the last of its connection.
     closing: CancellationToken,
-    /// The runtime of the database's connections, which outlives actix' workers.
+    /// That of `store`'s connections, which outlives actix' workers.
     runtime: Handle,
 }
 
@@ -74,7 +73,6 @@ impl Ingest {
     ) -> Self {
         let (tasks, runtime) = (TaskTracker::new(), Handle::current());
         Self {
-            committer: Committer::new(store.clone(), limits.store, tasks.clone(), runtime.clone()),
             store,
             sources: SharedSources::new(Sources::new(sources, retention)),
             places: Arc::new(Semaphore::new(limits.in_flight)),
@@ -85,6 +83,16 @@ impl Ingest {
             closing: CancellationToken::new(),
             runtime,
         }
+    }
+
+    /// For the thread that is running here: its deliveries are read, stored and answered on it.
+    fn committer(&self) -> Committer {
+        Committer::new(
+            self.store.on_this_runtime(),
+            self.limits.store,
+            self.tasks.clone(),
+            Handle::current(),
+        )
     }
 
     /// Puts a new configuration in force, for every request that is verified from now on.

@@ -5,15 +5,17 @@ use actix_web::web::Data;
 use afterrun_core::event::Stored;
 use serde::Serialize;
 
+use crate::committer::Committer;
 use crate::signature::Verified;
 use crate::{Ingest, IngestError};
 
-/// Answers after the commit, whatever the body says; see [`Committer`](crate::committer::Committer) for the time it has.
+/// Answers after the commit, whatever the body says; see [`Committer`] for the time it has.
 pub(crate) async fn receive(
     delivery: Verified,
     ingest: Data<Ingest>,
+    committer: Data<Committer>,
 ) -> Result<HttpResponse, IngestError> {
-    let stored = ingest.committer.store(&delivery).await?;
+    let stored = committer.store(&delivery).await?;
     log(&delivery, &stored);
     if matches!(stored, Stored::New { .. }) {
         ingest.wake();

@@ -51,10 +51,12 @@ pub fn serve(listener: TcpListener, ingest: Arc<Ingest>) -> io::Result<Serving> 
     let draining = server.graceful_shutdown_signal();
     let state = Data::from(Arc::clone(&ingest));
     let server = server.listen("webhooks", listener, move || {
+        let committer = Data::new(state.committer());
         let state = state.clone();
         let draining = draining.clone();
         let app = App::new()
             .app_data(state)
+            .app_data(committer)
             .wrap_fn(|request, routes| {
                 let watch = request.conn_data::<Watch>().cloned();
                 let ingest = request.app_data::<Data<Ingest>>().cloned();
