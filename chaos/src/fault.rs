@@ -19,6 +19,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::Chance;
+use crate::journal::Missed;
 use crate::world::World;
 
 pub(crate) struct Fault {
@@ -86,8 +87,15 @@ pub(crate) async fn make(fault: &'static Fault, world: Arc<World>, chance: Chanc
     let place = world.journal.begin(fault.name, "");
     let ended = (fault.make)(Arc::clone(&world), chance).await;
     world.journal.end(place);
-    if let Err(error) = ended {
-        world.journal.find(format!("the fault {} did not go as it should: {error:#}", fault.name));
+    match ended {
+        Ok(()) => {}
+        Err(error) => match error.downcast_ref::<Missed>() {
+            Some(missed) => world.journal.miss(place, *missed),
+            None => {
+                let name = fault.name;
+                world.journal.find(format!("the fault {name} did not go as it should: {error:#}"));
+            }
+        },
     }
 }
 
