@@ -3,16 +3,20 @@
 //! Invariant: when a fault's future has ended, the world is as it was before it, up to what the
 //! program itself still has to recover from.
 
+mod batch;
 mod clock;
 mod database;
 mod flood;
 mod freeze;
+mod group;
 mod host;
 mod kill;
 mod moment;
+mod poison;
 mod road;
 mod secret;
 mod tool;
+mod wire;
 
 use std::sync::Arc;
 
@@ -52,11 +56,14 @@ pub(crate) enum Share {
 
 /// All of them, in the order in which they are listed.
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
-    let families: [&'static [Fault]; 10] = [
+    let families: [&'static [Fault]; 13] = [
         kill::FAULTS,
         freeze::FAULTS,
         road::FAULTS,
         moment::FAULTS,
+        group::FAULTS,
+        poison::FAULTS,
+        batch::FAULTS,
         database::FAULTS,
         clock::FAULTS,
         tool::FAULTS,

@@ -176,6 +176,12 @@ impl Journal {
         all
     }
 
+    /// Whether nothing but this fault has happened since then, or was still going on.
+    pub(crate) fn alone(&self, fault: &str, since: DateTime<Utc>) -> bool {
+        let own = |one: &Happened| one.fault == fault || one.until.is_some_and(|at| at < since);
+        lock(&self.happened).iter().all(own)
+    }
+
     pub(crate) fn kills(&self) -> BTreeMap<Killed, u64> {
         let mut kills: BTreeMap<Killed, u64> =
             Killed::ALL.into_iter().map(|one| (one, 0)).collect();

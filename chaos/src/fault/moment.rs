@@ -7,7 +7,7 @@ use afterrun_simulators::network::Way;
 use nix::sys::signal::Signal;
 use rand::seq::IndexedRandom as _;
 
-use super::{Fault, Share};
+use super::{Fault, Share, wire};
 use crate::Chance;
 use crate::estate::Tool;
 use crate::journal::{Killed, Missed};
@@ -75,9 +75,6 @@ pub(super) const FAULTS: &[Fault] = &[
 /// There is always something on its way, but other faults may keep it.
 const COMES_WITHIN: Duration = Duration::from_secs(8);
 
-/// The row that answers a first event: its place, 1, and that it is not stale.
-const STORED: &[u8] = b"D\0\0\0\x17\0\x02\0\0\0\x08\0\0\0\0\0\0\0\x01\0\0\0\x01\0";
-
 #[derive(Clone, Copy)]
 enum Door {
     BeforeCommit,
@@ -89,7 +86,7 @@ async fn ingest(world: Arc<World>, mut chance: Chance, when: Door) -> anyhow::Re
     let ingest = world.an_ingest(&mut chance);
     let held = match when {
         Door::BeforeCommit => ingest.database.hold(Way::There, b"wev_", COMES_WITHIN).await,
-        Door::AfterCommit => ingest.database.hold(Way::Back, STORED, COMES_WITHIN).await,
+        Door::AfterCommit => ingest.database.hold(Way::Back, wire::STORED, COMES_WITHIN).await,
         Door::BeforeAnswer => ingest.front.hold(Way::Back, b"\"stored\"", COMES_WITHIN).await,
     };
     let held = held.ok_or(Missed::Moment)?;
@@ -103,7 +100,12 @@ async fn ingest(world: Arc<World>, mut chance: Chance, when: Door) -> anyhow::Re
 async fn unknown(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
     let ingest = world.an_ingest(&mut chance);
     for _ in 0..5 {
-        ingest.database.hold(Way::Back, STORED, COMES_WITHIN).await.ok_or(Missed::Moment)?.cut();
+        ingest
+            .database
+            .hold(Way::Back, wire::STORED, COMES_WITHIN)
+            .await
+            .ok_or(Missed::Moment)?
+            .cut();
     }
     Ok(())
 }
