@@ -3,22 +3,27 @@
 //! Invariant: when a fault's future has ended, the world is as it was before it, up to what the
 //! program itself still has to recover from.
 
+mod batch;
 mod clock;
 mod database;
 mod flood;
 mod freeze;
+mod group;
 mod host;
 mod kill;
 mod moment;
+mod poison;
 mod road;
 mod secret;
 mod tool;
+mod wire;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use crate::Chance;
+use crate::journal::Missed;
 use crate::world::World;
 
 pub(crate) struct Fault {
@@ -51,11 +56,14 @@ pub(crate) enum Share {
 
 /// All of them, in the order in which they are listed.
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
-    let families: [&'static [Fault]; 10] = [
+    let families: [&'static [Fault]; 13] = [
         kill::FAULTS,
         freeze::FAULTS,
         road::FAULTS,
         moment::FAULTS,
+        group::FAULTS,
+        poison::FAULTS,
+        batch::FAULTS,
         database::FAULTS,
         clock::FAULTS,
         tool::FAULTS,
@@ -86,8 +94,15 @@ pub(crate) async fn make(fault: &'static Fault, world: Arc<World>, chance: Chanc
     let place = world.journal.begin(fault.name, "");
     let ended = (fault.make)(Arc::clone(&world), chance).await;
     world.journal.end(place);
-    if let Err(error) = ended {
-        world.journal.find(format!("the fault {} did not go as it should: {error:#}", fault.name));
+    match ended {
+        Ok(()) => {}
+        Err(error) => match error.downcast_ref::<Missed>() {
+            Some(missed) => world.journal.miss(place, *missed),
+            None => {
+                let name = fault.name;
+                world.journal.find(format!("the fault {name} did not go as it should: {error:#}"));
+            }
+        },
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use afterrun_simulators::SimClock;
 use chrono::{DateTime, Utc};
@@ -39,6 +38,24 @@ pub(crate) struct Happened {
     pub(crate) from: DateTime<Utc>,
     pub(crate) until: Option<DateTime<Utc>>,
     pub(crate) kill: Option<(Killed, i32)>,
+    /// Why it was not made after all.
+    pub(crate) missed: Option<Missed>,
+}
+
+/// How often a fault was made, and how often its moment did not come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub(crate) times: u64,
+    pub(crate) missed: u64,
+}
+
+/// What a fault waited for did not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Missed {
+    #[error("its moment did not come: the process was away, or another fault kept it")]
+    Moment,
+    #[error("the run ended before its turn")]
+    Turn,
 }
 
 pub(crate) struct Journal {
@@ -47,7 +64,6 @@ pub(crate) struct Journal {
     findings: std::sync::Mutex<Vec<String>>,
     leaks: std::sync::Mutex<Vec<String>>,
     skipped: std::sync::Mutex<BTreeMap<&'static str, String>>,
-    missed: AtomicU64,
     closed: CancellationToken,
 }
 
@@ -59,7 +75,6 @@ impl Journal {
             findings: Default::default(),
             leaks: Default::default(),
             skipped: Default::default(),
-            missed: AtomicU64::new(0),
             closed: CancellationToken::new(),
         }
     }
@@ -72,7 +87,14 @@ impl Journal {
     pub(crate) fn begin(&self, fault: &'static str, whom: impl Into<String>) -> usize {
         let from = self.now();
         let mut all = lock(&self.happened);
-        all.push(Happened { fault, whom: whom.into(), from, until: None, kill: None });
+        all.push(Happened {
+            fault,
+            whom: whom.into(),
+            from,
+            until: None,
+            kill: None,
+            missed: None,
+        });
         all.len() - 1
     }
 
@@ -92,7 +114,14 @@ impl Journal {
         let now = self.now();
         let kill = Some((what, pid));
         let whom = whom.into();
-        lock(&self.happened).push(Happened { fault, whom, from: now, until: Some(now), kill });
+        lock(&self.happened).push(Happened {
+            fault,
+            whom,
+            from: now,
+            until: Some(now),
+            kill,
+            missed: None,
+        });
     }
 
     /// Something is wrong, which fails the run.
@@ -122,22 +151,35 @@ impl Journal {
         self.closed.cancel();
     }
 
-    /// Waits for a fault's turn. None if the end of the run came first.
-    pub(crate) async fn turn<'m>(&self, of: &'m Mutex<()>) -> Option<MutexGuard<'m, ()>> {
-        let turn = self.closed.run_until_cancelled(of.lock()).await;
-        if turn.is_none() {
-            self.miss();
+    /// Waits for a fault's turn.
+    ///
+    /// # Errors
+    /// If the end of the run comes first.
+    pub(crate) async fn turn<'m>(&self, of: &'m Mutex<()>) -> Result<MutexGuard<'m, ()>, Missed> {
+        self.closed.run_until_cancelled(of.lock()).await.ok_or(Missed::Turn)
+    }
+
+    /// The fault with this place waited in vain.
+    pub(crate) fn miss(&self, place: usize, what: Missed) {
+        lock(&self.happened)[place].missed = Some(what);
+    }
+
+    /// Each fault that had its turn.
+    pub(crate) fn made(&self) -> BTreeMap<&'static str, Made> {
+        let mut all: BTreeMap<_, Made> = BTreeMap::new();
+        let had_turn = |one: &&Happened| one.kill.is_none() && one.missed != Some(Missed::Turn);
+        for one in lock(&self.happened).iter().filter(had_turn) {
+            let made = all.entry(one.fault).or_default();
+            made.times += 1;
+            made.missed += u64::from(one.missed.is_some());
         }
-        turn
+        all
     }
 
-    /// A fault waited for a moment that did not come.
-    pub(crate) fn miss(&self) {
-        self.missed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
+    /// Whether nothing but this fault has happened since then, or was still going on.
+    pub(crate) fn alone(&self, fault: &str, since: DateTime<Utc>) -> bool {
+        let own = |one: &Happened| one.fault == fault || one.until.is_some_and(|at| at < since);
+        lock(&self.happened).iter().all(own)
     }
 
     pub(crate) fn kills(&self) -> BTreeMap<Killed, u64> {

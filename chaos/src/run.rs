@@ -93,6 +93,7 @@ impl Started {
         eprintln!("faults have ended; senders finish their tries");
         while self.senders.join_next().await.is_some() {}
         settle::wait(world).await?;
+        settle::hang_up(world).await;
         let after = settle::measure(world);
         settle::check_pages(world).await;
         let mut history = record::gather(world, &self.before, &after).await?;

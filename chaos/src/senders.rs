@@ -3,6 +3,8 @@
 //! A share of the deliveries is repeated, also at the same moment to another ingest; another share
 //! is forged, in ways that somebody who does not know the secret could try.
 
+mod crowd;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -69,11 +71,15 @@ impl Try {
     pub(crate) fn status(&self) -> Option<u16> {
         self.came.as_ref().ok().map(|(status, _)| *status)
     }
+
+    pub(crate) fn until(&self) -> DateTime<Utc> {
+        self.at + self.took
+    }
 }
 
 /// What is needed to send an event again.
 #[derive(Clone)]
-struct Known {
+pub(crate) struct Known {
     place: usize,
     body: Arc<[u8]>,
 }
@@ -171,7 +177,7 @@ impl Senders {
                 lock(&self.recent).iter().collect::<Vec<_>>().choose(&mut chance).copied().cloned();
             if let Some(known) = known {
                 self.counts.add(|counts| &counts.repeats);
-                self.insist(&mut chance, known).await;
+                self.insist(&mut chance, known, None).await;
             } else {
                 self.fresh(&mut chance).await;
             }
@@ -197,14 +203,17 @@ impl Senders {
         match status {
             RunStatus::Running => {
                 let known = self.remember(&event, dbt::started(&event));
-                self.insist(chance, known).await;
+                self.insist(chance, known, None).await;
             }
             RunStatus::Errored => {
                 let first = self.remember(&event, dbt::errored(&event));
                 let second = Event { event_id: dbt::new_event_id(), ..event };
                 let second = self.remember(&second, dbt::completed(&second));
                 let mut other = Chance::seed_from_u64(chance.random());
-                tokio::join!(self.insist(chance, first), self.insist(&mut other, second));
+                tokio::join!(
+                    self.insist(chance, first, None),
+                    self.insist(&mut other, second, None)
+                );
             }
             RunStatus::Success | RunStatus::Cancelled => {
                 let known = self.remember(&event, dbt::completed(&event));
@@ -213,9 +222,12 @@ impl Senders {
                     let mut other = Chance::seed_from_u64(chance.random());
                     self.counts.add(|counts| &counts.repeats);
                     let again = known.clone();
-                    tokio::join!(self.insist(chance, known), self.insist(&mut other, again));
+                    tokio::join!(
+                        self.insist(chance, known, None),
+                        self.insist(&mut other, again, None)
+                    );
                 } else {
-                    self.insist(chance, known).await;
+                    self.insist(chance, known, None).await;
                 }
             }
         }
@@ -237,33 +249,39 @@ impl Senders {
         all.len() - 1
     }
 
-    /// Sends one new event of a job without a route, once.
-    pub(crate) async fn once(&self, chance: &mut Chance) -> Try {
+    /// A new event of a job without a route, and its id. Nobody but who asked for it sends it.
+    pub(crate) fn unrouted(&self, chance: &mut Chance) -> (Known, String) {
         let now = self.journal.now();
         let run =
             Run::of(estate::job(JOBS - 1), chance.random::<u32>(), RunStatus::Success, now, now);
         let event = Event::of(run, now);
         let body = dbt::completed(&event);
-        let signature = dbt::sign(&self.secrets.signing(), &body);
-        let mut delivery = delivery(&event, &body, None);
-        let came = self.attempt(chance, &request(&body, &[&signature])).await;
-        delivery.tries.push(came.clone());
-        self.note(delivery);
+        let place = self.note(delivery(&event, &body, None));
+        (Known { place, body: body.into() }, event.event_id)
+    }
+
+    /// Sends one new event of a job without a route, once.
+    pub(crate) async fn once(&self, chance: &mut Chance) -> Try {
+        let (known, _) = self.unrouted(chance);
+        self.one_try(&known, self.any(chance)).await
+    }
+
+    /// One try to deliver it to this ingest.
+    pub(crate) async fn one_try(&self, known: &Known, to: usize) -> Try {
+        let signature = dbt::sign(&self.secrets.signing(), &known.body);
+        let came = self.attempt(to, &request(&known.body, &[&signature])).await;
+        lock(&self.deliveries)[known.place].tries.push(came.clone());
         came
     }
 
-    /// Sends it until it is taken or the tries are used up.
-    async fn insist(&self, chance: &mut Chance, known: Known) {
+    /// Sends it until it is taken or the tries are used up; first to this ingest, if one is named.
+    pub(crate) async fn insist(&self, chance: &mut Chance, known: Known, first: Option<usize>) {
         self.counts.add(|counts| &counts.signed);
         self.counts.add(|counts| &counts.under_way);
         let mut spacing = SPACING.iter();
+        let mut to = first.unwrap_or_else(|| self.any(chance));
         loop {
-            let signature = dbt::sign(&self.secrets.signing(), &known.body);
-            let request = request(&known.body, &[&signature]);
-            let came = self.attempt(chance, &request).await;
-            let status = came.status();
-            lock(&self.deliveries)[known.place].tries.push(came);
-            match status {
+            match self.one_try(&known, to).await.status() {
                 Some(200) => {
                     self.counts.add(|counts| &counts.acknowledged);
                     break;
@@ -277,6 +295,7 @@ impl Senders {
             }
             let Some(pause) = spacing.next() else { break };
             tokio::time::sleep(pause.mul_f64(chance.random_range(0.7..1.3))).await;
+            to = self.any(chance);
         }
         self.counts.under_way.fetch_sub(1, Ordering::Relaxed);
     }
@@ -293,7 +312,7 @@ impl Senders {
         let signatures: Vec<&str> = signatures.iter().map(String::as_str).collect();
         let mut delivery = delivery(&event, &body, Some(forgery));
         self.counts.add(|counts| &counts.forged);
-        let came = self.attempt(chance, &request(&body, &signatures)).await;
+        let came = self.attempt(self.any(chance), &request(&body, &signatures)).await;
         if let Some(status @ 200..300) = came.status() {
             self.journal.find(format!("a forged delivery ({forgery:?}) was answered {status}"));
         }
@@ -301,9 +320,12 @@ impl Senders {
         self.note(delivery);
     }
 
-    /// One request to any ingest.
-    async fn attempt(&self, chance: &mut Chance, request: &[u8]) -> Try {
-        let to = chance.random_range(0..self.doors.len());
+    fn any(&self, chance: &mut Chance) -> usize {
+        chance.random_range(0..self.doors.len())
+    }
+
+    /// One request to an ingest.
+    async fn attempt(&self, to: usize, request: &[u8]) -> Try {
         let (at, began) = (self.journal.now(), Instant::now());
         let came = match tokio::time::timeout(LIMIT, self.doors[to].exchange(request)).await {
             Ok(Ok(answer)) => Ok((answer.status, said(&answer))),

@@ -14,6 +14,9 @@ use crate::world::World;
 /// I12: by then everything has ended, or waits for a reason that it gives.
 const WITHIN: Duration = Duration::from_secs(60);
 
+/// What is not let go of by then counts as left behind.
+const LETS_GO: Duration = Duration::from_secs(10);
+
 /// What is still to be done.
 pub(crate) struct Open {
     pub(crate) events: i64,
@@ -68,6 +71,15 @@ pub(crate) async fn wait(world: &World) -> anyhow::Result<()> {
         world.journal.find(format!("a minute after the last fault, {what}"));
     }
     Ok(())
+}
+
+/// The senders let go of their connections, and waits until every ingest has done so too.
+pub(crate) async fn hang_up(world: &World) {
+    world.senders.hang_up();
+    let begun = Instant::now();
+    while begun.elapsed() < LETS_GO && !world.ingests.iter().all(|it| it.front.is_quiet()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// What a process has of the machine.

@@ -65,7 +65,7 @@ struct Shared {
 struct State {
     trouble: Trouble,
     open: Vec<Arc<Line>>,
-    watch: Option<Watch>,
+    watches: Vec<Watch>,
 }
 
 struct Watch {
@@ -147,6 +147,11 @@ impl Road {
         }
     }
 
+    /// Whether no connection is open, at either end.
+    pub fn is_quiet(&self) -> bool {
+        self.shared.state().open.is_empty()
+    }
+
     /// Ends every connection that is open: by a reset if `hard`, else in order.
     pub fn cut(&self, hard: bool) {
         self.shared.state().open.iter().for_each(|line| line.cut(hard));
@@ -155,12 +160,11 @@ impl Road {
     /// Holds the next connection in which these bytes come, if they come within that time.
     pub async fn hold(&self, way: Way, bytes: &[u8], within: Duration) -> Option<Held> {
         let (found, when_found) = oneshot::channel();
-        self.shared.state().watch = Some(Watch { way, bytes: bytes.to_owned(), found });
-        if let Ok(Ok(held)) = tokio::time::timeout(within, when_found).await {
-            return Some(held);
-        }
-        self.shared.state().watch = None;
-        None
+        self.shared.state().watches.push(Watch { way, bytes: bytes.to_owned(), found });
+        let came = tokio::time::timeout(within, when_found).await;
+        // One for which nobody waits any more is in nobody's way.
+        self.shared.state().watches.retain(|watch| !watch.found.is_closed());
+        came.ok()?.ok()
     }
 }
 

@@ -84,7 +84,7 @@ async fn off(
         world.journal.skip(fault, MISSING);
         return Ok(());
     };
-    let Some(_turn) = world.journal.turn(&service.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&service.turn).await?;
     let from = std::fs::metadata(&service.log).map_or(0, |log| log.len());
     service.restart_as(dress).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -118,7 +118,7 @@ async fn steps(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
         world.journal.skip("clock-steps", MISSING);
         return Ok(());
     };
-    let Some(_turn) = world.journal.turn(&service.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&service.turn).await?;
     service.restart_as(dress).await?;
     for step in ["+0s\n", "-1h\n", "+1d\n", "+0s\n"] {
         std::fs::write(&file, step)?;

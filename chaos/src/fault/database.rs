@@ -80,7 +80,7 @@ async fn full(world: Arc<World>) -> anyhow::Result<()> {
         world.journal.skip("disk-full", "needs the right to mount a small file system in memory");
         return Ok(());
     }
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     let ballast = world.database.fill()?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     drop(ballast);
@@ -88,7 +88,7 @@ async fn full(world: Arc<World>) -> anyhow::Result<()> {
 }
 
 async fn read_only(world: Arc<World>) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     let mut connection = world.database.answers().await?;
     set_read_only(&mut connection, "on").await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -109,7 +109,7 @@ async fn set_read_only(connection: &mut PgConnection, to: &'static str) -> anyho
 }
 
 async fn used_up(world: Arc<World>) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     let mut ours = Vec::new();
     // First all that is free; then the program's own are ended, and what comes free is taken too.
     for _ in 0..3 {
@@ -133,7 +133,7 @@ async fn used_up(world: Arc<World>) -> anyhow::Result<()> {
 }
 
 async fn away(world: Arc<World>, length: Duration) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     world.database.stop().await;
     tokio::time::sleep(length).await;
     world.database.start_again().await

@@ -67,7 +67,7 @@ async fn still(service: &Arc<Service>, length: Duration) -> anyhow::Result<()> {
 }
 
 async fn postmaster(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     let Some(pid) = world.database.postmaster() else { return Ok(()) };
     let pid = Pid::from_raw(pid);
     if kill(pid, Signal::SIGSTOP).is_ok() {
@@ -78,7 +78,7 @@ async fn postmaster(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()>
 }
 
 async fn backends(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     let mut frozen = world.database.backends();
     frozen.retain(|pid| kill(Pid::from_raw(*pid), Signal::SIGSTOP).is_ok());
     tokio::time::sleep(Duration::from_millis(chance.random_range(300..6000))).await;

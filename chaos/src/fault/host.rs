@@ -61,7 +61,7 @@ fn either<'w>(world: &'w World, chance: &mut Chance) -> &'w Arc<Service> {
 
 async fn log(world: Arc<World>, mut chance: Chance, sink: Sink) -> anyhow::Result<()> {
     let service = either(&world, &mut chance);
-    let Some(_turn) = world.journal.turn(&service.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&service.turn).await?;
     // So much is said that a pipe of 64 kB is soon full.
     let environment = vec![("RUST_LOG".to_owned(), "debug".to_owned())];
     service.restart_as(Dress { log: sink, environment, ..Dress::default() }).await?;
@@ -73,7 +73,7 @@ async fn log(world: Arc<World>, mut chance: Chance, sink: Sink) -> anyhow::Resul
 
 async fn descriptors(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
     let service = &world.an_ingest(&mut chance).service;
-    let Some(_turn) = world.journal.turn(&service.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&service.turn).await?;
     let through = ["prlimit", "--nofile=64:64"].map(str::to_owned).into();
     service.restart_as(Dress { through, ..Dress::default() }).await?;
     answers(service, Duration::from_secs(30)).await?;
@@ -93,7 +93,7 @@ async fn descriptors(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()
 
 async fn starved(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
     let service = &world.a_worker(&mut chance).service;
-    let Some(_turn) = world.journal.turn(&service.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&service.turn).await?;
     let through = ["nice", "-n", "19"].map(str::to_owned).into();
     service.restart_as(Dress { through, ..Dress::default() }).await?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -112,7 +112,7 @@ async fn starved(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
 
 async fn odd(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
     let service = either(&world, &mut chance);
-    let Some(_turn) = world.journal.turn(&service.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&service.turn).await?;
     let odd = [("TZ", "Pacific/Apia"), ("LC_ALL", "tr_TR.UTF-8"), ("LANG", "tr_TR.UTF-8")];
     let environment = odd.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     service.restart_as(Dress { environment, ..Dress::default() }).await?;

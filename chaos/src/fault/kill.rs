@@ -74,7 +74,7 @@ async fn worker(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
 }
 
 async fn postmaster(world: Arc<World>) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     if let Some(pid) = world.database.postmaster()
         && kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()
     {
@@ -84,7 +84,7 @@ async fn postmaster(world: Arc<World>) -> anyhow::Result<()> {
 }
 
 async fn backend(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     if let Some(pid) = world.database.backends().choose(&mut chance)
         && kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok()
     {
@@ -94,7 +94,7 @@ async fn backend(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
 }
 
 async fn terminate(world: Arc<World>) -> anyhow::Result<()> {
-    let Some(_turn) = world.journal.turn(&world.database.turn).await else { return Ok(()) };
+    let _turn = world.journal.turn(&world.database.turn).await?;
     for _ in 0..15 {
         if let Ok(mut connection) = world.database.connect().await {
             // The server may be on its way down for another reason, which is as good.

@@ -7,10 +7,10 @@ use afterrun_simulators::network::Way;
 use nix::sys::signal::Signal;
 use rand::seq::IndexedRandom as _;
 
-use super::{Fault, Share};
+use super::{Fault, Share, wire};
 use crate::Chance;
 use crate::estate::Tool;
-use crate::journal::Killed;
+use crate::journal::{Killed, Missed};
 use crate::world::World;
 
 pub(super) const FAULTS: &[Fault] = &[
@@ -75,9 +75,6 @@ pub(super) const FAULTS: &[Fault] = &[
 /// There is always something on its way, but other faults may keep it.
 const COMES_WITHIN: Duration = Duration::from_secs(8);
 
-/// The row of three flags that answers a new event: new, no conflict, not stale.
-const STORED: &[u8] = b"D\0\0\0\x15\0\x03\0\0\0\x01\x01\0\0\0\x01\0\0\0\0\x01\0";
-
 #[derive(Clone, Copy)]
 enum Door {
     BeforeCommit,
@@ -89,10 +86,10 @@ async fn ingest(world: Arc<World>, mut chance: Chance, when: Door) -> anyhow::Re
     let ingest = world.an_ingest(&mut chance);
     let held = match when {
         Door::BeforeCommit => ingest.database.hold(Way::There, b"wev_", COMES_WITHIN).await,
-        Door::AfterCommit => ingest.database.hold(Way::Back, STORED, COMES_WITHIN).await,
+        Door::AfterCommit => ingest.database.hold(Way::Back, wire::STORED, COMES_WITHIN).await,
         Door::BeforeAnswer => ingest.front.hold(Way::Back, b"\"stored\"", COMES_WITHIN).await,
     };
-    let Some(held) = held else { return missed(&world) };
+    let held = held.ok_or(Missed::Moment)?;
     if let Some(pid) = ingest.service.end(Signal::SIGKILL) {
         world.journal.kill("ingest-moment", Killed::Ingest, &ingest.service.name, pid);
     }
@@ -103,10 +100,12 @@ async fn ingest(world: Arc<World>, mut chance: Chance, when: Door) -> anyhow::Re
 async fn unknown(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
     let ingest = world.an_ingest(&mut chance);
     for _ in 0..5 {
-        match ingest.database.hold(Way::Back, STORED, COMES_WITHIN).await {
-            Some(held) => held.cut(),
-            None => return missed(&world),
-        }
+        ingest
+            .database
+            .hold(Way::Back, wire::STORED, COMES_WITHIN)
+            .await
+            .ok_or(Missed::Moment)?
+            .cut();
     }
     Ok(())
 }
@@ -132,7 +131,7 @@ async fn worker(world: Arc<World>, mut chance: Chance, when: Call) -> anyhow::Re
         // Both tools answer a start in this way, and nothing else.
         Call::Answered => road.hold(Way::Back, b"HTTP/1.1 202", COMES_WITHIN).await,
     };
-    let Some(held) = held else { return missed(&world) };
+    let held = held.ok_or(Missed::Moment)?;
     if let Some(pid) = worker.service.end(Signal::SIGKILL) {
         world.journal.kill("worker-moment", Killed::Worker, &worker.service.name, pid);
     }
@@ -144,16 +143,10 @@ async fn worker(world: Arc<World>, mut chance: Chance, when: Call) -> anyhow::Re
 async fn record(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
     let worker = world.a_worker(&mut chance);
     let held = worker.database.hold(Way::There, b"/runs/", COMES_WITHIN).await;
-    let Some(held) = held else { return missed(&world) };
+    let held = held.ok_or(Missed::Moment)?;
     if let Some(pid) = worker.service.end(Signal::SIGKILL) {
         world.journal.kill("worker-moment", Killed::Worker, &worker.service.name, pid);
     }
     held.cut();
-    Ok(())
-}
-
-/// The moment did not come, as that process was away or frozen by another fault.
-fn missed(world: &World) -> anyhow::Result<()> {
-    world.journal.miss();
     Ok(())
 }

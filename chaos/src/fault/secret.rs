@@ -24,7 +24,7 @@ async fn rotate(world: Arc<World>) -> anyhow::Result<()> {
     // Nobody else changes how an ingest is started, or where it logs, meanwhile.
     let mut turns = Vec::new();
     for ingest in &world.ingests {
-        let Some(turn) = world.journal.turn(&ingest.service.turn).await else { return Ok(()) };
+        let turn = world.journal.turn(&ingest.service.turn).await?;
         turns.push(turn);
     }
     let (old, new) = (world.secrets.signing(), world.secrets.draw());

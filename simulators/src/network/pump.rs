@@ -52,6 +52,10 @@ impl<'a> Pump<'a> {
                 if watch.found.send(held).is_ok() {
                     // Dropping is leave to go on.
                     let _ = when_it_may.await;
+                    if self.line.cut.is_cancelled() {
+                        // The cut is about to be seen, and until then nothing passes.
+                        return std::future::pending().await;
+                    }
                 }
             }
             match self.shared.trouble() {
@@ -80,20 +84,27 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// The watch that these bytes end.
+    /// The watch that these bytes end. What else waits for them waits for the next.
     fn seen(&mut self, bytes: &[u8]) -> Option<Watch> {
         let mut state = self.shared.state();
-        let Some(watch) = state.watch.as_ref().filter(|watch| watch.way == self.way) else {
+        let lengths = state.watches.iter().filter(|watch| watch.way == self.way);
+        let Some(longest) = lengths.map(|watch| watch.bytes.len()).max() else {
             self.tail.clear();
             return None;
         };
+        let passed = self.tail.len();
         self.tail.extend_from_slice(bytes);
-        let length = watch.bytes.len();
-        if self.tail.windows(length).any(|window| window == watch.bytes) {
+        let ends_here = |watch: &Watch| {
+            // Bytes that have passed as a whole are too late for it.
+            let from = (passed + 1).saturating_sub(watch.bytes.len());
+            let mut windows = self.tail[from..].windows(watch.bytes.len());
+            watch.way == self.way && windows.any(|window| window == watch.bytes)
+        };
+        if let Some(place) = state.watches.iter().position(ends_here) {
             self.tail.clear();
-            return state.watch.take();
+            return Some(state.watches.remove(place));
         }
-        let keep = self.tail.len().min(length.saturating_sub(1));
+        let keep = self.tail.len().min(longest.saturating_sub(1));
         self.tail.drain(..self.tail.len() - keep);
         None
     }

@@ -89,3 +89,51 @@ async fn watched_bytes_are_held_even_if_they_come_in_two_pieces() {
     held.cut();
     assert!(stream.read(&mut [0; 32]).await.is_err());
 }
+
+#[tokio::test]
+async fn two_can_watch_one_road_and_one_that_gave_up_is_in_nobodys_way() {
+    let (road, _server) = road().await;
+    let mut stream = TcpStream::connect(road.address()).await.unwrap();
+    assert!(road.hold(Way::There, b"the", Duration::from_millis(1)).await.is_none());
+    let comes = async |bytes: &[u8]| road.hold(Way::There, bytes, SOON).await.is_some();
+    let watching = async { tokio::join!(comes(b"first"), comes(b"second")) };
+    let sending = async {
+        echo(&mut stream, "the first").await.unwrap();
+        echo(&mut stream, "the second").await.unwrap();
+    };
+    assert_eq!(tokio::join!(watching, sending).0, (true, true));
+}
+
+#[tokio::test]
+async fn bytes_that_have_passed_are_too_late_for_a_watch() {
+    let (road, _server) = road().await;
+    let mut stream = TcpStream::connect(road.address()).await.unwrap();
+    let longer = road.hold(Way::There, b"something much longer", SOON);
+    let after = async {
+        echo(&mut stream, "some").await.unwrap();
+        let watching = road.hold(Way::There, b"some", Duration::from_millis(100));
+        assert!(tokio::join!(watching, echo(&mut stream, "thing")).0.is_none());
+        echo(&mut stream, " much longer").await.unwrap_err();
+    };
+    let longer = async { longer.await.expect("it came in three pieces").cut() };
+    tokio::join!(longer, after);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_held_when_its_connection_is_cut_never_arrives() {
+    let (road, _server) = road().await;
+    // Whether the cut or the end of the hold is seen first is chance.
+    for _ in 0..100 {
+        let stream = TcpStream::connect(road.address()).await.unwrap();
+        let (mut read, mut write) = stream.into_split();
+        let mut reading = JoinSet::new();
+        reading.spawn(async move { read.read(&mut [0; 8]).await });
+        let watching = road.hold(Way::Back, b"answer", SOON);
+        let (held, written) = tokio::join!(watching, write.write_all(b"answer"));
+        written.unwrap();
+        held.expect("the bytes came").cut();
+        let read = reading.join_next().await.unwrap().unwrap();
+        let error = read.expect_err("what was held arrived");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+}
