@@ -21,8 +21,7 @@ fn main() -> ExitCode {
     let args = args::Args::parse();
     // Hyper and sqlx are built without a provider of their own; a second call changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(command::run(args)),
         Err(error) => Err(anyhow::Error::new(error).context("could not start")),

@@ -3,11 +3,13 @@
 //! They are what Postgres and the driver make of the statement that stores events, so a test holds
 //! each of them against that statement itself.
 
-/// The answer to a first event: a row of its place, 1, and that it is not stale.
-pub(super) const STORED: &[u8] = b"D\0\0\0\x17\0\x02\0\0\0\x08\0\0\0\0\0\0\0\x01\0\0\0\x01\0";
+/// The beginning of the answer to an event: a row of its source, its key, and whether it is stale.
+pub(super) const STORED: &[u8] = b"\0\x03\0\0\0\x04prod\0\0\0\x1fwev_";
 
-/// The end of one such row and the beginning of the next: these events share a commit.
-pub(super) const STORED_TOGETHER: &[u8] = b"\0\0\0\x01\0D\0\0\0\x17\0\x02\0\0\0\x08\0\0\0\0\0\0\0";
+/// The end of one such row, of an event that is not stale, and the beginning of the next: these
+/// events share a commit.
+pub(super) const STORED_TOGETHER: &[u8] =
+    b"\0\0\0\x01\0D\0\0\0\x36\0\x03\0\0\0\x04prod\0\0\0\x1fwev_";
 
 /// The key of an event with that of another behind it, on their way into one statement.
 pub(super) fn not_last(event_id: &str) -> Vec<u8> {
