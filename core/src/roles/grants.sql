@@ -10,7 +10,7 @@ begin
         grant select on _sqlx_migrations to afterrun_ingest;
         grant insert on event, event_conflict to afterrun_ingest;
         -- xmax is read by the version before, which may still run.
-        grant select (id, source, event_key, body_sha256, received_at, last_delivery_at, deliveries, conflicts, xmax)
+        grant select (id, source, event_key, state, body_sha256, received_at, last_delivery_at, deliveries, conflicts, xmax)
             on event to afterrun_ingest;
         grant update (last_delivery_at, deliveries, conflicts) on event to afterrun_ingest;
     end if;
