@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afterrun_simulators::network::Trouble;
-use anyhow::bail;
 use bench::answer::Connection;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rand::RngExt as _;
@@ -60,9 +59,6 @@ const FULL_WITHIN: Duration = Duration::from_secs(4);
 /// Longer than a delivery may wait for the database.
 const AWAY: Duration = Duration::from_secs(3);
 
-/// After that long nothing is left of another fault.
-const RECOVERED: TimeDelta = TimeDelta::seconds(10);
-
 async fn away(
     world: Arc<World>,
     mut chance: Chance,
@@ -70,7 +66,6 @@ async fn away(
     how: How,
 ) -> anyhow::Result<()> {
     let _turn = world.journal.turn(&world.database.turn).await?;
-    let from = world.journal.now();
     let to = chance.random_range(0..world.ingests.len());
     let Ok(ours) = hold_table(&world).await else { return Err(Missed::Moment.into()) };
     let crowd = world.senders.crowd(CROWD, to, &mut chance);
@@ -89,12 +84,6 @@ async fn away(
     let refused = in_hand.iter().any(|one| one.status() != Some(200));
     if in_hand.len() < BATCH || !refused {
         return Err(Missed::Moment.into());
-    }
-    if world.journal.alone(name, from - RECOVERED)
-        && let Some(lost) =
-            sent.iter().find(|it| !it.tries.iter().any(|one| one.status() == Some(200)))
-    {
-        bail!("{} was sent again and again, and never taken: {:?}", lost.event_id, lost.tries);
     }
     Ok(())
 }

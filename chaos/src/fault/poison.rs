@@ -33,6 +33,9 @@ const NAME: &str = "group-poisoned";
 const TRIES: usize = 6;
 const SEEN_WITHIN: Duration = Duration::from_secs(1);
 
+/// So long a delivery at least waits for a database that is too slow for it.
+const TOO_SLOW: Duration = Duration::from_millis(1500);
+
 /// After that long nothing is left of another fault.
 const RECOVERED: TimeDelta = TimeDelta::seconds(10);
 
@@ -51,13 +54,10 @@ async fn poisoned(world: Arc<World>, mut chance: Chance) -> anyhow::Result<()> {
     take_back(&world).await?;
     let alone = world.journal.alone(NAME, from - RECOVERED);
     world.senders.insist(&mut chance, poison, None).await;
-    let Some(came) = came else { return Err(Missed::Moment.into()) };
-    if alone {
-        judge(&came, &neighbours)?;
-    } else if came.status() != Some(503) {
+    if came.is_none_or(|came| came.status() != Some(503)) {
         return Err(Missed::Moment.into());
     }
-    Ok(())
+    if alone { judge(&neighbours) } else { Ok(()) }
 }
 
 /// Sends it until it was seen with another behind it, and gives what the answer to that was.
@@ -78,13 +78,12 @@ async fn offer(world: &World, to: usize, poison: &Known, event_id: &str) -> Opti
     None
 }
 
-/// What nothing else can explain: the world had no other trouble.
-fn judge(poison: &Try, neighbours: &[Delivery]) -> anyhow::Result<()> {
-    if poison.status() != Some(503) {
-        bail!("what the database refuses was answered {:?}", poison.came);
-    }
+/// Nothing else has happened to them.
+fn judge(neighbours: &[Delivery]) -> anyhow::Result<()> {
+    // On a slow machine one may be refused too, but not at once.
+    let wrong = |one: &Try| one.status() != Some(200) && one.took < TOO_SLOW;
     for Delivery { event_id, tries, .. } in neighbours {
-        if tries.iter().any(|one| one.status() != Some(200)) {
+        if tries.iter().any(wrong) {
             bail!("{event_id} shared a crowd with one that was refused, and met {tries:?}");
         }
     }
