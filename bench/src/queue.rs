@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use afterrun_core::attempt::Call;
@@ -134,7 +135,7 @@ async fn check(database: &Database, since: Mark, wanted: usize) -> anyhow::Resul
 /// What a worker has in hand.
 struct Queued {
     store: Store,
-    config: Config,
+    config: Arc<Config>,
     gates: Gates,
     limits: Vec<Limit>,
     names: Vec<String>,
@@ -153,11 +154,11 @@ impl Queued {
             gates: Gates::new(config.targets.keys().map(gate)),
             limits: vec![Limit { connection: "mode".to_owned(), max_concurrent: 1000 }],
             names: config.targets.keys().cloned().collect(),
-            config,
+            config: Arc::new(config),
         }
     }
 
-    /// What the worker's loop does, with calls that have ended as soon as they began, until nothing
+    /// What the worker's loop does, planning beside, with calls that have ended as soon as they began, until nothing
     /// is left; gives how many refreshes succeeded.
     async fn work_off(&self) -> anyhow::Result<usize> {
         let bounds = Bounds {
@@ -170,12 +171,12 @@ impl Queued {
             call: Call::default(),
             bounds,
         };
-        let (mut records, mut ended, mut succeeded) = (JoinSet::new(), Vec::new(), 0);
-        let mut arrived = true;
+        let (mut planning, mut records) = (JoinSet::new(), JoinSet::new());
+        let (mut ended, mut succeeded, mut arrived) = (Vec::new(), 0, true);
         loop {
-            if arrived {
-                let planned = self.store.plan_new(&self.config, PLAN_AT_ONCE).await?;
-                arrived = planned.len() == PLAN_AT_ONCE;
+            if planning.is_empty() && std::mem::take(&mut arrived) {
+                let (store, config) = (self.store.clone(), Arc::clone(&self.config));
+                planning.spawn(async move { store.plan_new(&config, PLAN_AT_ONCE).await });
             }
             let free = SLOTS - ended.len();
             if free > 0 {
@@ -188,20 +189,22 @@ impl Queued {
                 let (store, ended) = (self.store.clone(), std::mem::take(&mut ended));
                 records.spawn(async move { store.record(&ended).await });
             }
-            if arrived {
-                continue;
-            }
-            let Some(written) = records.join_next().await else { return Ok(succeeded) };
-            let Records { recorded, failed } = written?;
-            if let Some(error) = failed.into_iter().next() {
-                return Err(error.into());
-            }
-            succeeded += recorded.len();
-            if let Some((id, other)) =
-                recorded.iter().find(|(_, recorded)| *recorded != Recorded::Succeeded)
-            {
-                bail!("refresh {id} was recorded as {other:?}");
+            tokio::select! {
+                Some(planned) = planning.join_next() => arrived = planned??.len() == PLAN_AT_ONCE,
+                Some(written) = records.join_next() => succeeded += all_succeeded(written?)?,
+                else => return Ok(succeeded),
             }
         }
+    }
+}
+
+/// How many they are; any other end is a failure of the measurement.
+fn all_succeeded(Records { recorded, failed }: Records) -> anyhow::Result<usize> {
+    if let Some(error) = failed.into_iter().next() {
+        return Err(error.into());
+    }
+    match recorded.iter().find(|(_, became)| *became != Recorded::Succeeded) {
+        Some((id, other)) => bail!("refresh {id} was recorded as {other:?}"),
+        None => Ok(recorded.len()),
     }
 }
