@@ -39,8 +39,9 @@ const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 
 type Probes = JoinSet<Result<(), StoreError>>;
 
-/// Goes on beside the calls; one at a time. How many events were planned.
-type Planning = JoinSet<Result<usize, StoreError>>;
+/// Goes on beside the calls; one at a time. Whether all that waits was looked at, and how many events
+/// were planned.
+type Planning = JoinSet<(bool, Result<usize, StoreError>)>;
 
 /// What is looked for beside what is due.
 struct Look {
@@ -62,16 +63,18 @@ impl Default for Look {
 impl Look {
     fn planned(
         &mut self,
-        planned: Result<Result<usize, StoreError>, JoinError>,
+        ended: Result<(bool, Result<usize, StoreError>), JoinError>,
     ) -> Result<(), StoreError> {
-        let planned = planned.unwrap_or_else(|error| {
+        let (all, planned) = ended.unwrap_or_else(|error| {
             tracing::error!(%error, "planning ended in a panic");
-            Ok(0)
+            (true, Ok(0))
         });
-        // While nothing could be planned, what is new grew old.
-        self.all |= planned.is_err();
-        self.arrived |= planned? == PLAN_AT_ONCE;
-        Ok(())
+        let more = matches!(planned, Ok(PLAN_AT_ONCE));
+        self.arrived |= more;
+        // What is left of a backlog is as old; and while nothing could be planned, what is new grew
+        // old.
+        self.all |= planned.is_err() || (all && more);
+        planned.map(drop)
     }
 }
 
@@ -244,10 +247,13 @@ impl Worker {
         Ok(())
     }
 
-    async fn plan_beside(self: Arc<Self>, all: bool) -> Result<usize, StoreError> {
+    async fn plan_beside(self: Arc<Self>, all: bool) -> (bool, Result<usize, StoreError>) {
         let targets = self.targets();
-        self.register(&targets).await?;
-        self.plan(&targets, all).await
+        let planned = match self.register(&targets).await {
+            Ok(()) => self.plan(&targets, all).await,
+            Err(error) => Err(error),
+        };
+        (all, planned)
     }
 
     /// Plans events; gives how many.

@@ -72,8 +72,9 @@ impl UnderWay {
                 Some(records) = self.records.join_next() => {
                     let records = self.heard_of(records);
                     self.record();
-                    // What waited for such an end may be due, on its target or its connection.
-                    if records.recorded.iter().any(|(_, became)| became.ended()) {
+                    // What waited for such an end may be due, on its target or its connection; and
+                    // what ended meanwhile has left its slots.
+                    if full || records.recorded.iter().any(|(_, became)| became.ended()) {
                         return;
                     }
                 }
