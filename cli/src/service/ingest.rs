@@ -11,8 +11,9 @@ use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-/// More would not make one insert faster, and every one costs the server memory.
-const CONNECTIONS: u32 = 16;
+/// For each of the two threads that talk to the database. More would not make one insert faster, and
+/// every one costs the server memory.
+const CONNECTIONS: u32 = 8;
 
 /// Listening, and ready to serve.
 pub(crate) struct IngestService {

@@ -48,6 +48,24 @@ struct Row {
     received_at: DateTime<Utc>,
 }
 
+/// Rows of events: which, and the arguments.
+macro_rules! events {
+    ($which:tt, $($argument:expr),* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"
+            select
+                id, state as "state: EventState", source, event_key, sender, subject, subject_name,
+                event_type, account_id, project_id, project_name,
+                environment_id, environment_name, job_id, job_name, run_id, run_status,
+                run_status_code, run_reason, run_finished_at, received_at
+            from event
+            "# + $which,
+            $($argument),*
+        )
+    };
+}
+
 /// Locks so many events that wait to be planned, those that have waited longest, and gives them
 /// oldest first. `within`: only those that came to be planned since.
 pub(super) async fn take(
@@ -56,15 +74,8 @@ pub(super) async fn take(
     most: usize,
     now: Option<DateTime<Utc>>,
 ) -> Result<Vec<Event>, StoreError> {
-    let mut rows = sqlx::query_as!(
-        Row,
+    let mut rows = events!(
         r#"
-        select
-            id, state as "state: EventState", source, event_key, sender, subject, subject_name,
-            event_type, account_id, project_id, project_name,
-            environment_id, environment_name, job_id, job_name, run_id, run_status,
-            run_status_code, run_reason, run_finished_at, received_at
-        from event
         where state = 'stored'
             and plan_due_at <= coalesce($1, now())
             and plan_due_at > coalesce(coalesce($1, now()) - $3::interval, '-infinity')
@@ -74,7 +85,7 @@ pub(super) async fn take(
         "#,
         now,
         i64::try_from(most).unwrap_or(i64::MAX),
-        within.map(interval) as Option<PgInterval>,
+        within.map(interval) as Option<PgInterval>
     )
     .fetch_all(connection)
     .await
@@ -88,19 +99,12 @@ pub(super) async fn read(
     connection: &mut PgConnection,
     ids: &[i64],
 ) -> Result<Vec<Event>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
+    let rows = events!(
         r#"
-        select
-            id, state as "state: EventState", source, event_key, sender, subject, subject_name,
-            event_type, account_id, project_id, project_name,
-            environment_id, environment_name, job_id, job_name, run_id, run_status,
-            run_status_code, run_reason, run_finished_at, received_at
-        from event
         where id = any ($1)
         order by received_at, id
         "#,
-        ids,
+        ids
     )
     .fetch_all(connection)
     .await

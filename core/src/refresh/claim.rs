@@ -14,7 +14,7 @@ use crate::{Doing as _, Store, StoreError};
 
 const CLAIMING: &str = "claim refreshes";
 
-/// Claims take turns under this advisory lock, so that `max_concurrent` is counted right.
+/// How a claim begins: claims take turns under this advisory lock, so that `max_concurrent` is counted right.
 const IN_TURN: &str = "begin; select pg_advisory_xact_lock(x'616674657272756e'::bigint)";
 
 /// For a connection that is not in this worker's configuration any more.

@@ -1,11 +1,13 @@
 //! What an event leads to.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use afterrun_simulators::dbt::{self, Event, Run, RunStatus};
 use chrono::TimeDelta;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{REPORT, Scene, Stack, seconds};
 
@@ -334,5 +336,26 @@ async fn workers_that_plan_side_by_side_plan_each_event_once(pool: PgPool) {
         assert!(rows.iter().all(|row| row.state() == "succeeded"), "{rows:#?}");
     }
     assert_eq!(stack.mode.runs(REPORT).len(), 1, "they arrived before the first was started");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_long_backlog_of_old_events_is_planned_without_a_pause(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    for run in 0..250 {
+        stack.run_ended(999, run).await;
+    }
+    stack.advance(seconds(3600));
+    let stop = CancellationToken::new();
+    let mut running = JoinSet::new();
+    running.spawn(stack.another_worker().run(stop.clone()));
+    let began = Instant::now();
+    let left = "select exists (select from event where state = 'stored')";
+    while sqlx::query_scalar(left).fetch_one(&stack.pool).await.unwrap() {
+        // Sooner than older events are looked for anew in any case.
+        assert!(began.elapsed() < seconds(12), "it waits for the next look at all events");
+    }
+    stop.cancel();
+    running.join_all().await;
     stack.finish().await;
 }
