@@ -158,8 +158,8 @@ impl Queued {
         }
     }
 
-    /// What the worker's loop does, planning beside, with calls that have ended as soon as they began, until nothing
-    /// is left; gives how many refreshes succeeded.
+    /// What the worker's loop does, planning beside, with calls that have ended as soon as they
+    /// began, until nothing is left; gives how many refreshes succeeded.
     async fn work_off(&self) -> anyhow::Result<usize> {
         let bounds = Bounds {
             give_up_after: RetryPolicy::default().give_up_after,
