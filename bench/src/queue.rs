@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use afterrun_core::attempt::Call;
 use afterrun_core::config::{Config, ConfirmPolicy, RetryPolicy};
-use afterrun_core::refresh::{Bounds, Ended, Gate, Gates, Limit, Recorded, Records};
+use afterrun_core::refresh::{Bounds, Ended, Gate, Gates, Limit, Looks, Recorded, Records};
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store, pool};
 use anyhow::{Context as _, bail};
@@ -173,6 +173,7 @@ impl Queued {
         };
         let (mut planning, mut records) = (JoinSet::new(), JoinSet::new());
         let (mut ended, mut succeeded, mut arrived) = (Vec::new(), 0, true);
+        let mut looks = Looks::default();
         loop {
             if planning.is_empty() && std::mem::take(&mut arrived) {
                 let (store, config) = (self.store.clone(), Arc::clone(&self.config));
@@ -180,9 +181,12 @@ impl Queued {
             }
             let free = SLOTS - ended.len();
             if free > 0 {
-                let due = self.store.settle(&self.gates).await?;
+                let reach = looks.begin();
+                let judged = self.store.settle(&self.gates, &reach).await?;
                 let (limits, names) = (&self.limits, &self.names);
-                let claims = self.store.claim("bench", free, limits, names, &due).await?;
+                let claims =
+                    self.store.claim("bench", free, limits, names, &judged, &reach).await?;
+                looks.end(&self.store, reach, &judged, (&claims, free)).await?;
                 ended.extend(claims.into_iter().map(end));
             }
             if !ended.is_empty() && records.len() < RECORDS {

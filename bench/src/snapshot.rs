@@ -6,7 +6,6 @@ use sqlx::Executor as _;
 use crate::database::Cluster;
 use crate::goal::Goal;
 use crate::ground::Ground;
-use crate::history::CHURN;
 use crate::report::Series;
 use crate::turns::{self, Whose};
 use crate::{called, queue};
@@ -19,7 +18,7 @@ pub(crate) async fn measure(ground: Ground<'_>, cluster: &Cluster) -> anyhow::Re
     // Its first look takes the snapshot.
     reader.execute("select count(*) from event").await?;
     eprintln!("Holding a snapshot for {} s, with work going on", held_for.as_secs());
-    called::take(ground.on(&database), CHURN, held_for).await?;
+    called::take(ground.on(&database), 200, held_for).await?;
     let what = format!("queue: refreshes, no call, a snapshot held for {} s", held_for.as_secs());
     let mut series = [Series::new(what, 1, "the same without").goal(Goal::AtLeast(0.9))];
     turns::take(ground.args.rounds(), &mut series, async |whose, _| {

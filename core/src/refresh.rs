@@ -4,6 +4,11 @@
 //! Invariants: no transaction stays open over a call; a result is written only under the fence of
 //! the newest claim; ended refreshes never change. All times are compared on the database's clock.
 //!
+//! The planner does not count rows that have died, so where it expects that hardly any is open it
+//! reads an index as a whole, once for each row that is looked for. Statements leave it none: a row that
+//! was just read is found again by its place (open ones share a table), `= any (array[…])` is no reason
+//! to read by an index's order, and no partial index is for `state::text`.
+//!
 //! A claim is one call's worth of lease. The call's own limit is shorter than the lease, so a live
 //! worker never loses one and needs no heartbeat; a refresh that takes an hour is one short trigger
 //! and many short polls, each under a lease of its own.
@@ -11,6 +16,7 @@
 mod claim;
 pub(crate) mod enqueue;
 mod give_up;
+mod looks;
 pub(crate) mod record;
 mod settle;
 
@@ -18,6 +24,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+pub use self::looks::{Judged, Looks, Reach};
 pub use self::record::{Bounds, Ended, Recorded, Records};
 pub use self::settle::{Gate, Gates};
 
@@ -88,6 +95,8 @@ pub struct Claimed {
     pub polls: u32,
     pub tries_since: DateTime<Utc>,
     pub claimed_at: DateTime<Utc>,
+    /// Since when it was due.
+    pub due_at: DateTime<Utc>,
     /// A trigger at that time may have arrived: ask before repeating it.
     pub unsure_since: Option<DateTime<Utc>>,
     /// An operator wants it stopped.
@@ -118,6 +127,7 @@ impl Claimed {
             polls: 0,
             tries_since: claimed_at,
             claimed_at,
+            due_at: claimed_at,
             unsure_since: None,
             cancel_asked: false,
             found: false,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
 use afterrun_core::connection::circuit::{Hold, Signal};
 use afterrun_core::plan::LedTo;
-use afterrun_core::refresh::{Bounds, Claimed, Ended, Recorded, Records, RefreshId, Work};
+use afterrun_core::refresh::{Bounds, Claimed, Ended, Looks, Recorded, Records, RefreshId, Work};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{self, Next, Verdict};
 use afterrun_core::{Store, StoreError};
@@ -132,7 +132,7 @@ impl Worker {
         self.sweep(&mut probes).await?;
         probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
         self.plan(&self.targets(), true).await?;
-        self.claim(&mut under_way).await?;
+        self.claim(&mut under_way, &mut Looks::default()).await?;
         let Records { recorded, failed } = under_way.finish().await;
         failed.into_iter().next().map_or(Ok(recorded), Err)
     }
@@ -146,7 +146,7 @@ impl Worker {
         let (mut planning, mut probes) = (Planning::new(), Probes::new());
         let mut under_way = UnderWay::new(self.store.clone());
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
-        let mut look = Look::default();
+        let (mut look, mut looks) = (Look::default(), Looks::default());
         let mut outage = Outage::default();
         while !stop.is_cancelled() {
             if planning.is_empty() && std::mem::take(&mut look.arrived) {
@@ -176,7 +176,7 @@ impl Worker {
                 () = stop.cancelled() => break,
             };
             outage.note(match planned {
-                Ok(()) => self.round(&mut look, &mut under_way, &mut probes).await,
+                Ok(()) => self.round(&mut look, &mut looks, &mut under_way, &mut probes).await,
                 Err(error) => Err(error),
             });
         }
@@ -193,15 +193,16 @@ impl Worker {
     async fn round(
         self: &Arc<Self>,
         look: &mut Look,
+        looks: &mut Looks,
         under_way: &mut UnderWay,
         probes: &mut Probes,
     ) -> Result<(), StoreError> {
         self.register(&self.targets()).await?;
-        if look.sweep {
+        if look.sweep && looks.at_everything() {
             self.sweep(probes).await?;
             look.sweep = false;
         }
-        self.claim(under_way).await
+        self.claim(under_way, looks).await
     }
 
     /// Once for each configuration: what its credentials were refused for is then tried at once.
@@ -229,22 +230,28 @@ impl Worker {
     }
 
     /// Claims for every free slot, and begins the calls.
-    async fn claim(self: &Arc<Self>, under_way: &mut UnderWay) -> Result<(), StoreError> {
+    async fn claim(
+        self: &Arc<Self>,
+        under_way: &mut UnderWay,
+        looks: &mut Looks,
+    ) -> Result<(), StoreError> {
         let free = under_way.free();
         if free == 0 {
             return Ok(());
         }
         let targets = self.targets();
         let now = if targets.has_quiet_hours() { Some(self.store.time().await?) } else { None };
-        let due = self.store.settle(&targets.gates(now)).await?;
+        let reach = looks.begin();
+        let judged = self.store.settle(&targets.gates(now), &reach).await?;
         let before = Instant::now();
         let (limits, names) = (targets.limits(), targets.names());
-        let claims = self.store.claim(&self.name, free, limits, names, &due).await?;
+        let claims = self.store.claim(&self.name, free, limits, names, &judged, &reach).await?;
+        let looked = looks.end(&self.store, reach, &judged, (&claims, free)).await;
         for claimed in claims {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
             under_way.begin(async move { worker.see_through(&targets, claimed, before).await });
         }
-        Ok(())
+        looked
     }
 
     async fn plan_beside(self: Arc<Self>, all: bool) -> (bool, Result<usize, StoreError>) {

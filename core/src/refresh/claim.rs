@@ -5,7 +5,7 @@
 
 use sqlx::Connection as _;
 
-use super::{Claimed, LEASE, Limit, RefreshId, State, Work};
+use super::{Claimed, Judged, LEASE, Limit, Reach, RefreshId, State, Work};
 use crate::connection::NOTED;
 use crate::event::interval;
 use crate::pool::Lent;
@@ -23,7 +23,7 @@ const DEFAULT_LIMIT: i32 = 4;
 impl Store {
     /// Leases up to `slots` refreshes of these targets that are due, oldest first, within each
     /// connection's limit; also of targets that are in nobody's configuration any more. Starts only
-    /// what is `free`, as [`Store::settle`] has just said.
+    /// what [`Store::settle`] has just let go within the same reach.
     ///
     /// A refresh whose lease ran out is due at once: its lost call is noted, and if that was a
     /// trigger, the claim says so in `unsure_since`.
@@ -33,9 +33,10 @@ impl Store {
         slots: usize,
         limits: &[Limit],
         targets: &[String],
-        free: &[RefreshId],
+        judged: &Judged,
+        reach: &Reach,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let claim = || self.claim_unbounded(worker, slots, limits, targets, free);
+        let claim = || self.claim_unbounded(worker, slots, limits, targets, judged, reach);
         unless_moved(|| bounded(CLAIMING, claim())).await
     }
 
@@ -45,7 +46,8 @@ impl Store {
         slots: usize,
         limits: &[Limit],
         targets: &[String],
-        free: &[RefreshId],
+        judged: &Judged,
+        reach: &Reach,
     ) -> Result<Vec<Claimed>, StoreError> {
         const DOING: &str = CLAIMING;
         let slots = i64::try_from(slots).unwrap_or(i64::MAX);
@@ -54,7 +56,7 @@ impl Store {
             .iter()
             .map(|limit| i32::try_from(limit.max_concurrent).unwrap_or(i32::MAX))
             .collect();
-        let free: Vec<i64> = free.iter().map(|id| id.0).collect();
+        let free: Vec<i64> = judged.free.iter().map(|(id, _)| id.0).collect();
         let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
         let mut transaction = lent.begin_with(IN_TURN).await.doing(DOING)?;
         let rows = sqlx::query!(
@@ -62,28 +64,37 @@ impl Store {
             with clock as materialized (
                 select coalesce($1, clock_timestamp()) as at
             ),
+            under_way as materialized (
+                select target, connection, id from refresh
+                where finished_at is null
+                    and due_at >= coalesce($11::timestamptz, '-infinity')
+                    and state::text in ('running', 'confirming')
+                union
+                select target, connection, id from refresh
+                where finished_at is null and id = any ($12) and state::text in ('running', 'confirming')
+            ),
             busy as (
-                select connection, count(*) as under_way
-                from refresh
-                where state in ('running', 'confirming')
-                group by connection
+                select connection, count(*) as under_way from under_way group by connection
             ),
             open as (
                 select
+                    refresh.ctid as place,
                     refresh.id,
                     refresh.due_at,
                     refresh.state = 'queued' as starts,
                     row_number() over (
                         partition by refresh.connection, refresh.state = 'queued'
                         order by refresh.due_at, refresh.id
-                    ) as place,
+                    ) as turn,
                     coalesce(most.max_concurrent, $6) - coalesce(busy.under_way, 0) as room
                 from clock, refresh
                 left join unnest($4::text[], $5::integer[]) as most (connection, max_concurrent)
                     on most.connection = refresh.connection
                 left join busy on busy.connection = refresh.connection
-                where refresh.state in ('queued', 'running', 'confirming')
-                    and refresh.due_at <= clock.at
+                where refresh.finished_at is null
+                    and refresh.due_at >= coalesce($11::timestamptz, '-infinity')
+                    and refresh.due_at <= (select at from clock)
+                    and refresh.state::text in ('queued', 'running', 'confirming')
                     -- Hashed, which `any` is not: as many as there are targets may be due.
                     and (refresh.state <> 'queued' or refresh.id in (select unnest($10::bigint[])))
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
@@ -108,10 +119,7 @@ impl Store {
                     )
                     and not (
                         refresh.state = 'queued' and (
-                            refresh.target in (
-                                select ahead.target from refresh as ahead
-                                where ahead.state in ('running', 'confirming')
-                            )
+                            refresh.target in (select target from under_way)
                             or (
                                 refresh.cancel_asked_at is null
                                 and exists (
@@ -132,10 +140,10 @@ impl Store {
                     )
             ),
             due as (
-                select refresh.id, refresh.state as was
+                select refresh.ctid as place, refresh.state as was, refresh.due_at
                 from refresh
-                join open on open.id = refresh.id
-                where refresh.finished_at is null and (not open.starts or open.place <= open.room)
+                join open on refresh.ctid = open.place
+                where refresh.finished_at is null and (not open.starts or open.turn <= open.room)
                 order by open.due_at, open.id
                 limit $3
                 for update of refresh skip locked
@@ -155,7 +163,7 @@ impl Store {
                     'the worker vanished during the call, and its lease ran out',
                     refresh.worker
                 from clock, due
-                join refresh on refresh.id = due.id
+                join refresh on refresh.ctid = due.place
                 where refresh.finished_at is null and refresh.lease_until is not null
                 -- A late worker may have recorded this call while we waited for the row.
                 on conflict do nothing
@@ -173,6 +181,7 @@ impl Store {
                 fence = refresh.fence + 1,
                 claimed_at = clock.at,
                 lease_until = clock.at + $7::interval,
+                due_at = clock.at,
                 worker = $2,
                 started_at = coalesce(refresh.started_at, clock.at),
                 -- Waiting for its turn was no try; what was handed on brings its own beginning.
@@ -182,7 +191,7 @@ impl Store {
                     else refresh.tries_since
                 end
             from clock, due
-            where refresh.id = due.id
+            where refresh.ctid = due.place
                 and refresh.finished_at is null
                 and refresh.state = due.was
                 and (refresh.lease_until is null or refresh.lease_until <= clock.at)
@@ -200,6 +209,7 @@ impl Store {
                 refresh.polls,
                 refresh.tries_since,
                 refresh.claimed_at as "claimed_at!",
+                due.due_at,
                 refresh.unsure_since,
                 refresh.cancel_asked_at is not null as "cancel_asked!",
                 refresh.remote_found,
@@ -224,6 +234,8 @@ impl Store {
             targets,
             interval(NOTED),
             &free,
+            reach.since,
+            &reach.under_way as _,
         )
         .fetch_all(&mut *transaction)
         .await
@@ -246,6 +258,7 @@ impl Store {
             polls: u32::try_from(row.polls).unwrap_or_default(),
             tries_since: row.tries_since,
             claimed_at: row.claimed_at,
+            due_at: row.due_at,
             unsure_since: row.unsure_since,
             cancel_asked: row.cancel_asked,
             found: row.remote_found,

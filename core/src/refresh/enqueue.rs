@@ -160,7 +160,9 @@ pub(crate) async fn enqueue(
                     else refresh.due_at
                 end
             from clock, wanted
-            where refresh.target = wanted.target and refresh.state in ('waiting', 'queued')
+            where refresh.target = any (array[wanted.target])
+                and refresh.finished_at is null
+                and refresh.state::text in ('waiting', 'queued')
             returning refresh.target, refresh.id
         ),
         -- Due, or waiting: behind the one that is under way, or for more of the same.
@@ -183,7 +185,9 @@ pub(crate) async fn enqueue(
             left join lateral (
                 select 'behind refresh ' || id || ', which was under way already' as reason
                 from refresh
-                where refresh.target = wanted.target and refresh.state in ('running', 'confirming')
+                where refresh.target = any (array[wanted.target])
+                    and refresh.finished_at is null
+                    and refresh.state::text in ('running', 'confirming')
             ) as ahead on true
             where not exists (select from joined where joined.target = wanted.target)
             order by wanted.place

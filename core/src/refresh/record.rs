@@ -280,7 +280,7 @@ impl Writing<'_> {
                     select max(fresh_after) from refresh_cause where refresh_id = $1
                 )),
                 claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            where id = $1 and fence = $2 and state::text in ('running', 'confirming')
             returning due_at <= coalesce($3, clock_timestamp()) as "at_once!"
             "#,
             self.claimed.id.0,
@@ -341,7 +341,8 @@ pub(crate) async fn hand_on_doubt(
     Ok(())
 }
 
-/// What waited behind refreshes that ended gets its turn, unless it waits for more of the same.
+/// What waited behind refreshes that ended gets its turn, unless it waits for more of the same. It is
+/// due from now on, so that a short look finds it.
 pub(crate) async fn promote(
     connection: &mut PgConnection,
     targets: &[String],
@@ -349,17 +350,22 @@ pub(crate) async fn promote(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
+        with clock as materialized (
+            select coalesce($2, clock_timestamp()) as at
+        )
         update refresh
         set
-            state = (
-                case when due_at <= coalesce($2, clock_timestamp()) then 'queued' else 'waiting' end
-            )::refresh_state,
+            state = (case when due_at <= clock.at then 'queued' else 'waiting' end)::refresh_state,
             reason = case
-                when due_at <= coalesce($2, clock_timestamp()) then null
+                when due_at <= clock.at then null
                 when debounced_since is not null then 'debounce: waits for more of the same'
                 else reason
-            end
-        where target = any ($1) and state = 'waiting'
+            end,
+            due_at = greatest(due_at, clock.at)
+        from clock, unnest($1::text[]) as ended (target)
+        where refresh.target = any (array[ended.target])
+            and refresh.finished_at is null
+            and refresh.state::text = 'waiting'
         "#,
         targets,
         now,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use super::RefreshId;
+use super::{Judged, Reach, RefreshId};
 use crate::pool::Lent;
 use crate::store::{bounded, unless_moved};
 use crate::{Doing as _, Store, StoreError};
@@ -97,24 +97,31 @@ impl Store {
 
     /// Judges every refresh of these targets that waits and is due. Gives those that may start:
     /// only these are to be claimed, or one that falls due in between would escape its judge.
-    pub async fn settle(&self, gates: &Gates) -> Result<Vec<RefreshId>, StoreError> {
-        unless_moved(|| self.settle_once(gates)).await
+    pub async fn settle(&self, gates: &Gates, reach: &Reach) -> Result<Judged, StoreError> {
+        unless_moved(|| self.settle_once(gates, reach)).await
     }
 
-    async fn settle_once(&self, gates: &Gates) -> Result<Vec<RefreshId>, StoreError> {
+    async fn settle_once(&self, gates: &Gates, reach: &Reach) -> Result<Judged, StoreError> {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-            let free = sqlx::query_scalar!(
+            let judged = sqlx::query!(
                 r#"
                 with clock as materialized (
                     select coalesce($1, clock_timestamp()) as at
                 ),
                 under_way as materialized (
-                    select target, id from refresh where state in ('running', 'confirming')
+                    select target, id from refresh
+                    where finished_at is null
+                        and due_at >= coalesce($5::timestamptz, '-infinity')
+                        and state::text in ('running', 'confirming')
+                    union
+                    select target, id from refresh
+                    where finished_at is null and id = any ($6) and state::text in ('running', 'confirming')
                 ),
                 due as (
                     select
                         refresh.id,
+                        refresh.ctid as place,
                         refresh.state,
                         refresh.reason,
                         refresh.due_at,
@@ -224,14 +231,16 @@ impl Store {
                         offset gate.per_day - 1
                         limit 1
                     ) as spent on true
-                    where refresh.state in ('waiting', 'queued')
-                        and refresh.due_at <= clock.at
+                    where refresh.finished_at is null
+                        and refresh.due_at >= coalesce($5::timestamptz, '-infinity')
+                        and refresh.due_at <= (select at from clock)
+                        and refresh.state::text in ('waiting', 'queued')
                         and (today.is_known or not coalesce(target_state.configured, false))
                 ),
                 news as (
-                    select refresh.id, due.held, due.look_at
+                    select refresh.ctid as place, due.held, due.look_at
                     from due
-                    join refresh on refresh.id = due.id
+                    join refresh on refresh.ctid = due.place
                     where (
                             (due.held is null and due.state = 'waiting')
                             or (
@@ -251,20 +260,29 @@ impl Store {
                         reason = news.held,
                         due_at = news.look_at
                     from news
-                    where refresh.id = news.id and refresh.finished_at is null
+                    where refresh.ctid = news.place and refresh.finished_at is null
                 )
-                select due.id as "id: RefreshId" from due where due.held is null
+                select
+                    clock.at as "at!",
+                    coalesce(array_agg(free.id) filter (where free.id is not null), '{}') as "ids!",
+                    coalesce(array_agg(free.due_at) filter (where free.id is not null), '{}') as "due!"
+                from clock
+                left join due as free on free.held is null
+                group by clock.at
                 "#,
                 self.now(),
                 &gates.targets,
                 Json(&gates.own) as _,
                 gates.give_up_after,
+                reach.since,
+                &reach.under_way as _,
             )
-            .fetch_all(&mut *lent)
+            .fetch_one(&mut *lent)
             .await
             .doing(DOING)?;
             lent.give_back();
-            Ok(free)
+            let ids = judged.ids.into_iter().map(RefreshId);
+            Ok(Judged { at: judged.at, free: ids.zip(judged.due).collect() })
         })
         .await
     }

@@ -30,6 +30,7 @@ fn trigger() -> Claimed {
         polls: 0,
         tries_since: at(60),
         claimed_at: at(100),
+        due_at: at(90),
         unsure_since: None,
         cancel_asked: false,
         found: false,

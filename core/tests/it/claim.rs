@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use afterrun_core::refresh::{Claimed, Gates, Limit};
+use afterrun_core::refresh::{Claimed, Gates, Limit, Reach};
 use afterrun_core::{Clock, Store};
 use sqlx::PgPool;
 use tokio::sync::Barrier;
@@ -85,9 +85,10 @@ async fn what_falls_due_after_it_was_judged_what_may_start_waits_for_the_next_ju
     let config = config(&[("a", 1)]);
     let targets: Vec<String> = config.targets.keys().cloned().collect();
     store.register_targets(&config).await.unwrap();
-    let due = store.settle(&Gates::default()).await.unwrap();
+    let reach = Reach::default();
+    let judged = store.settle(&Gates::default(), &reach).await.unwrap();
     planned(&store, &config, "wev_1", 1).await;
-    assert_eq!(store.claim("w", 10, &[], &targets, &due).await.unwrap().len(), 0);
+    assert_eq!(store.claim("w", 10, &[], &targets, &judged, &reach).await.unwrap().len(), 0);
     assert_eq!(claim_of(&store, "w", 10, &[], &targets).await.len(), 1);
 }
 

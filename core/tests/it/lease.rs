@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use afterrun_core::Store;
-use afterrun_core::refresh::{Claimed, LEASE, MOST_LOST_LEASES, RefreshId};
+use afterrun_core::refresh::{Claimed, Judged, LEASE, MOST_LOST_LEASES, Reach, RefreshId};
 use afterrun_core::transition::{Confirm, Next};
 use sqlx::PgPool;
 
@@ -18,8 +18,13 @@ async fn one_planned(pool: &PgPool) -> Store {
     store
 }
 
-async fn claim_judged(store: &Store, due: &[RefreshId]) -> Vec<Claimed> {
-    store.claim("w", 10, &[], &[TARGET.to_owned()], due).await.unwrap()
+async fn claim_judged(store: &Store, judged: &Judged) -> Vec<Claimed> {
+    store.claim("w", 10, &[], &[TARGET.to_owned()], judged, &Reach::default()).await.unwrap()
+}
+
+/// What needs no judge.
+async fn claim_unjudged(store: &Store) -> Vec<Claimed> {
+    claim_judged(store, &Judged { at: store.time().await.unwrap(), free: vec![] }).await
 }
 
 async fn execute(pool: &PgPool, statement: &'static str) {
@@ -30,7 +35,7 @@ async fn execute(pool: &PgPool, statement: &'static str) {
 async fn a_connection_that_was_paused_meanwhile_is_not_used(pool: PgPool) {
     let store = one_planned(&pool).await;
     let due = judged(&store, &[TARGET.to_owned()]).await;
-    assert_eq!(due.len(), 1);
+    assert_eq!(due.free.len(), 1);
     execute(&pool, "insert into connection_state (connection, paused) values ('a', true)").await;
     assert!(claim_judged(&store, &due).await.is_empty());
     // What an operator no longer wants is ended there as well.
@@ -49,8 +54,9 @@ async fn what_stands_behind_one_that_is_under_way_is_not_started(pool: PgPool) {
         .fetch_all(&pool)
         .await
         .unwrap();
-    let due: Vec<_> = behind.into_iter().map(RefreshId).collect();
-    assert_eq!(due.len(), 1);
+    assert_eq!(behind.len(), 1);
+    let at = store.time().await.unwrap();
+    let due = Judged { at, free: behind.into_iter().map(|id| (RefreshId(id), at)).collect() };
     assert!(claim_judged(&store, &due).await.is_empty());
     record(&store, ahead, Next::Succeed { started_at: None }).await;
     assert_eq!(claim_judged(&store, &due).await.len(), 1);
@@ -71,9 +77,9 @@ async fn what_is_watched_is_left_alone_while_its_tool_is_away_until_its_time_is_
     let away = "insert into connection_state (connection, hold, held_since, held_until)
         values ('a', 'outage', now(), now())";
     execute(&pool, away).await;
-    assert!(claim_judged(&store, &[]).await.is_empty());
+    assert!(claim_unjudged(&store).await.is_empty());
     store.clock().advance(DAY);
-    assert_eq!(claim_judged(&store, &[]).await.len(), 1);
+    assert_eq!(claim_unjudged(&store).await.len(), 1);
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
@@ -106,7 +112,7 @@ async fn what_another_worker_takes_over_in_that_moment_is_not_given_up(pool: PgP
             where datname = current_database() and wait_event_type = 'Lock'
         )";
         while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap() {}
-        let claims = claim_judged(&store, &[]).await;
+        let claims = claim_unjudged(&store).await;
         holder.rollback().await.unwrap();
         claims
     };

@@ -7,6 +7,7 @@ mod doubt;
 mod fence;
 mod group;
 mod lease;
+mod looks;
 mod migration;
 mod order;
 mod plan;

@@ -14,6 +14,7 @@ const DATA: &[(i64, &str)] = &[
     (5, include_str!("migration/0005.sql")),
     (6, ""),
     (7, ""),
+    (8, ""),
 ];
 
 #[sqlx::test(migrations = false)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use afterrun_core::config::Config;
 use afterrun_core::plan::LedTo;
+use afterrun_core::refresh::{Gates, Reach};
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store, pool};
 use afterrun_simulators::network::{Road, Trouble};
@@ -73,7 +74,7 @@ async fn a_database_that_freezes_does_not_hold_a_worker_for_ever(
     tokio::time::pause();
     for _ in 0..3 {
         assert!(store.plan_next(&config).await.unwrap_err().is_passing());
-        assert!(store.claim("w", 1, &[], &[], &[]).await.unwrap_err().is_passing());
+        assert!(store.settle(&Gates::default(), &Reach::default()).await.unwrap_err().is_passing());
     }
     tokio::time::resume();
     road.suffer(Trouble::None);

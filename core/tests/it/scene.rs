@@ -7,7 +7,7 @@ use afterrun_core::attempt::Call;
 use afterrun_core::config::Config;
 use afterrun_core::event::{Delivery, Stored};
 use afterrun_core::refresh::{
-    Bounds, Claimed, Ended, Gate, Gates, Limit, Recorded, Records, RefreshId,
+    Bounds, Claimed, Ended, Gate, Gates, Judged, Limit, Reach, Recorded, Records,
 };
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store};
@@ -20,8 +20,12 @@ pub(crate) const BOUNDS: Bounds = Bounds { give_up_after: DAY, deadline: DAY };
 
 /// A store whose clock stands.
 pub(crate) fn store(pool: &PgPool) -> Store {
-    let time: DateTime<Utc> = "2026-03-02T06:30:00Z".parse().unwrap();
-    Store::new(pool.clone(), Clock::fixed_at(time))
+    Store::new(pool.clone(), clock())
+}
+
+/// That clock.
+pub(crate) fn clock() -> Clock {
+    Clock::fixed_at("2026-03-02T06:30:00Z".parse().unwrap())
 }
 
 /// So many targets (`a-0`, ..) for each connection; every run that ends well refreshes them all.
@@ -141,17 +145,22 @@ pub(crate) async fn claim_of(
     limits: &[Limit],
     targets: &[String],
 ) -> Vec<Claimed> {
-    let due = judged(store, targets).await;
-    store.claim(worker, slots, limits, targets, &due).await.unwrap()
+    let judged = judged(store, targets).await;
+    store.claim(worker, slots, limits, targets, &judged, &Reach::default()).await.unwrap()
 }
 
 /// What may be started now of these targets.
-pub(crate) async fn judged(store: &Store, targets: &[String]) -> Vec<RefreshId> {
+pub(crate) async fn judged(store: &Store, targets: &[String]) -> Judged {
+    judged_within(store, targets, &Reach::default()).await
+}
+
+/// The same within a reach.
+pub(crate) async fn judged_within(store: &Store, targets: &[String], reach: &Reach) -> Judged {
     let gate = |target: &String| Gate {
         target: target.clone(),
         per_day: None,
         closed: None,
         give_up_after: DAY,
     };
-    store.settle(&Gates::new(targets.iter().map(gate))).await.unwrap()
+    store.settle(&Gates::new(targets.iter().map(gate)), reach).await.unwrap()
 }

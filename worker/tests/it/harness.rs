@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use afterrun_core::config::{Config, ConfigError};
-use afterrun_core::refresh::{Claimed, Recorded};
+use afterrun_core::refresh::{Claimed, Reach, Recorded};
 use afterrun_core::{Clock, Store};
 use afterrun_ingest::{Ingest, serve};
 use afterrun_simulators::dbt::{self, Dbt, DbtOptions, Event, Run, RunStatus};
@@ -223,8 +223,11 @@ impl Stack {
     /// A claim whose worker makes no call: it was killed at once.
     pub(crate) async fn claim_and_die(&self) -> Vec<Claimed> {
         let targets = self.worker.targets();
-        let due = self.store.settle(&targets.gates(None)).await.unwrap();
-        self.store.claim("killed", 100, targets.limits(), targets.names(), &due).await.unwrap()
+        let due = self.store.settle(&targets.gates(None), &Reach::default()).await.unwrap();
+        self.store
+            .claim("killed", 100, targets.limits(), targets.names(), &due, &Reach::default())
+            .await
+            .unwrap()
     }
 
     /// Waits until a session of this database waits for a lock; gives its process.

@@ -21,7 +21,7 @@ impl Writing<'_> {
                 attempts = attempts - (state = 'running')::integer,
                 lost_leases = 0, unsure_since = null,
                 claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            where id = $1 and fence = $2 and state::text in ('running', 'confirming')
             "#,
             self.claimed.id.0,
             self.claimed.fence,
@@ -51,7 +51,7 @@ impl Writing<'_> {
                 connection = $6, connector = $7,
                 lost_leases = 0, unsure_since = null,
                 claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            where id = $1 and fence = $2 and state::text in ('running', 'confirming')
             "#,
             self.claimed.id.0,
             self.claimed.fence,

@@ -57,7 +57,7 @@ impl Writing<'_> {
                     select max(fresh_after) from refresh_cause where refresh_id = $1
                 )),
                 claimed_at = null, lease_until = null, worker = null
-            where id = $1 and fence = $2 and state in ('running', 'confirming')
+            where id = $1 and fence = $2 and state::text in ('running', 'confirming')
             "#,
             self.claimed.id.0,
             self.claimed.fence,

@@ -2,7 +2,7 @@
 //!
 //! Invariants: each is guarded as if it were alone, and one whose lease was lost changes nothing for
 //! the others; targets are locked in the order of their names, as planning does. States are bound and
-//! not written: an index of what is open would else pass for as good as the key.
+//! not written, so that no partial index passes for as good as the key.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -152,7 +152,7 @@ async fn confirm(
                 id, fence, remote_id, remote_url, adopted, found,
                 after, deadline, connection, connector
             )
-        where refresh.id = begun.id
+        where refresh.id = any (array[begun.id])
             and refresh.fence = begun.fence
             and refresh.finished_at is null
             and refresh.state = $12
@@ -201,7 +201,7 @@ async fn poll_again(
         from clock,
             unnest($2::bigint[], $3::bigint[], $4::interval[], $5::text[])
                 as going (id, fence, after, error)
-        where refresh.id = going.id
+        where refresh.id = any (array[going.id])
             and refresh.fence = going.fence
             and refresh.finished_at is null
             and refresh.state = $6
@@ -243,7 +243,7 @@ async fn succeed(
             from clock,
                 unnest($2::bigint[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[])
                     as succeeded (id, fence, started_at, connection, connector)
-            where refresh.id = succeeded.id
+            where refresh.id = any (array[succeeded.id])
                 and refresh.fence = succeeded.fence
                 and refresh.finished_at is null
                 and refresh.state = any ($7)
