@@ -151,7 +151,7 @@ impl Found {
             }
         }
         if ground.args.wants(Part::Snapshot) {
-            self.series.push(snapshot::measure(ground, cluster).await?);
+            self.series.extend(snapshot::measure(ground, cluster).await?);
         }
         Ok(())
     }
