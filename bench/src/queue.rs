@@ -186,7 +186,7 @@ impl Queued {
                 let (limits, names) = (&self.limits, &self.names);
                 let claims =
                     self.store.claim("bench", free, limits, names, &judged, &reach).await?;
-                looks.end(&self.store, reach, &judged, (&claims, free)).await?;
+                looks.end(&self.store, reach, &judged, &claims, free).await?;
                 ended.extend(claims.into_iter().map(end));
             }
             if !ended.is_empty() && records.len() < RECORDS {

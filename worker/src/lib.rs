@@ -20,6 +20,7 @@ mod outage;
 mod probe;
 mod run;
 mod targets;
+mod tell;
 mod under_way;
 mod wake;
 

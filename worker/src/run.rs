@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
 use afterrun_core::connection::circuit::{Hold, Signal};
-use afterrun_core::plan::LedTo;
 use afterrun_core::refresh::{Bounds, Claimed, Ended, Looks, Recorded, Records, RefreshId, Work};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{self, Next, Verdict};
@@ -22,6 +21,7 @@ use crate::http::Http;
 use crate::outage::Outage;
 use crate::probe::probe;
 use crate::targets::Targets;
+use crate::tell;
 use crate::under_way::{Seen, UnderWay};
 use crate::wake::{self, Wake};
 
@@ -147,19 +147,16 @@ impl Worker {
         let mut under_way = UnderWay::new(self.store.clone());
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
         let (mut look, mut looks) = (Look::default(), Looks::default());
-        let mut outage = Outage::default();
+        let (mut no_plans, mut no_work) = (Outage::of("plan"), Outage::of("work"));
         while !stop.is_cancelled() {
             if planning.is_empty() && std::mem::take(&mut look.arrived) {
                 let all = std::mem::take(&mut look.all);
                 planning.spawn(Arc::clone(&self).plan_beside(all));
             }
-            let planned = tokio::select! {
-                () = under_way.next() => Ok(()),
-                Some(ended) = planning.join_next() => look.planned(ended),
-                Some(ended) = probes.join_next() => {
-                    report(ended);
-                    Ok(())
-                }
+            tokio::select! {
+                () = under_way.next() => {}
+                Some(ended) = planning.join_next() => no_plans.note(look.planned(ended)),
+                Some(ended) = probes.join_next() => tell::probed(ended),
                 // What has arrived is planned first, and due then.
                 () = wake.heard() => {
                     look.arrived = true;
@@ -174,11 +171,8 @@ impl Worker {
                     continue;
                 }
                 () = stop.cancelled() => break,
-            };
-            outage.note(match planned {
-                Ok(()) => self.round(&mut look, &mut looks, &mut under_way, &mut probes).await,
-                Err(error) => Err(error),
-            });
+            }
+            no_work.note(self.round(&mut look, &mut looks, &mut under_way, &mut probes).await);
         }
         self.stop.cancel();
         if under_way.calls() > 0 {
@@ -246,7 +240,7 @@ impl Worker {
         let before = Instant::now();
         let (limits, names) = (targets.limits(), targets.names());
         let claims = self.store.claim(&self.name, free, limits, names, &judged, &reach).await?;
-        let looked = looks.end(&self.store, reach, &judged, (&claims, free)).await;
+        let looked = looks.end(&self.store, reach, &judged, &claims, free).await;
         for claimed in claims {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
             under_way.begin(async move { worker.see_through(&targets, claimed, before).await });
@@ -270,24 +264,7 @@ impl Worker {
         } else {
             self.store.plan_new(targets.config(), PLAN_AT_ONCE).await?
         };
-        for event in &planned {
-            let (id, source) = (&event.event_id, &event.source);
-            match &event.led_to {
-                LedTo::Refreshes(refreshes) => {
-                    let refreshes: Vec<i64> = refreshes.iter().map(|id| id.0).collect();
-                    tracing::info!(event.id = %id, event.source = %source, ?refreshes, "planned event {id}");
-                }
-                LedTo::Held { reason } => {
-                    tracing::info!(event.id = %id, event.source = %source, reason, "event {id} is held by a fan-in");
-                }
-                LedTo::Nothing { reason } => {
-                    tracing::info!(event.id = %id, event.source = %source, reason, "event {id} starts nothing");
-                }
-                LedTo::PutOff { error } => {
-                    tracing::error!(event.id = %id, event.source = %source, error, "event {id} could not be planned");
-                }
-            }
-        }
+        planned.iter().for_each(tell::planned);
         Ok(planned.len())
     }
 
@@ -324,7 +301,7 @@ impl Worker {
         if let (Next::Requeue(requeue), Some(Hold::Outage | Hold::Refused)) = (&mut next, hold) {
             requeue.after = Duration::ZERO;
         }
-        self.log(&claimed, &next);
+        tell::next(&claimed, &next);
         let bounds = Bounds { give_up_after: retry.give_up_after, deadline: confirm.deadline };
         Seen::Ended(Ended { claimed, next, call: called, bounds })
     }
@@ -348,33 +325,6 @@ impl Worker {
         })
     }
 
-    fn log(&self, claimed: &Claimed, next: &Next) {
-        let (id, target) = (claimed.id, &claimed.target);
-        match next {
-            Next::Confirm(confirm) => tracing::info!(
-                refresh.id = %id, refresh.target = %target, remote_id = confirm.remote_id, "refresh {id} of {target} is under way"
-            ),
-            Next::PollAgain { after, error } => tracing::debug!(
-                refresh.id = %id, refresh.target = %target, after_ms = after.as_millis(), error,
-                "refresh {id} of {target} goes on"
-            ),
-            Next::Requeue(requeue) => tracing::warn!(
-                refresh.id = %id, refresh.target = %target, after_ms = requeue.after.as_millis(),
-                error = requeue.error, reason = requeue.reason,
-                "refresh {id} of {target} is to be tried again"
-            ),
-            Next::Succeed { .. } => tracing::info!(
-                refresh.id = %id, refresh.target = %target, "refresh {id} of {target} is confirmed"
-            ),
-            Next::Cancel { reason, error, .. } => tracing::info!(
-                refresh.id = %id, refresh.target = %target, %reason, error, "refresh {id} of {target} is cancelled"
-            ),
-            Next::Fail { reason, error, .. } => tracing::error!(
-                refresh.id = %id, refresh.target = %target, %reason, error, "refresh {id} of {target} failed"
-            ),
-        }
-    }
-
     async fn forget_now_and_then(self: Arc<Self>, stop: CancellationToken) {
         let forgetting = stop.run_until_cancelled(async {
             loop {
@@ -390,16 +340,5 @@ impl Worker {
             }
         });
         forgetting.await;
-    }
-}
-
-fn report(ended: Result<Result<(), StoreError>, JoinError>) {
-    match ended {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(
-            error = %Chain(&error),
-            "what a probe found could not be noted; the connection is probed again"
-        ),
-        Err(error) => tracing::error!(%error, "a probe ended in a panic"),
     }
 }

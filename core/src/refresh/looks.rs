@@ -99,7 +99,8 @@ impl Looks {
         store: &Store,
         reach: Reach,
         judged: &Judged,
-        (claims, slots): (&[Claimed], usize),
+        claims: &[Claimed],
+        slots: usize,
     ) -> Result<(), StoreError> {
         let whole = reach.since.is_none();
         if whole && self.began.elapsed() <= QUICK {

@@ -35,7 +35,7 @@ async fn look(
     let judged = judged_within(store, known, &reach).await;
     let limits = [limit("a", 2)];
     let claims = store.claim("w", slots, &limits, known, &judged, &reach).await.unwrap();
-    looks.end(store, reach, &judged, (&claims, slots)).await.unwrap();
+    looks.end(store, reach, &judged, &claims, slots).await.unwrap();
     claims
 }
 
