@@ -7,7 +7,7 @@
 //! The planner does not count rows that have died, so where it expects that hardly any is open it
 //! reads an index as a whole, once for each row that is looked for. Statements leave it none: a row that
 //! was just read is found again by its place (open ones share a table), `= any (array[…])` is no reason
-//! to read by an index's order, and no partial index is for `state::text`.
+//! to read by an index's order, and no partial index is for `state::text`, nor for what a state is not.
 //!
 //! A claim is one call's worth of lease. The call's own limit is shorter than the lease, so a live
 //! worker never loses one and needs no heartbeat; a refresh that takes an hour is one short trigger

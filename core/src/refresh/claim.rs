@@ -66,12 +66,13 @@ impl Store {
             ),
             under_way as materialized (
                 select target, connection, id from refresh
-                where finished_at is null
-                    and due_at >= coalesce($11::timestamptz, '-infinity')
-                    and state::text in ('running', 'confirming')
+                where $11::timestamptz is null and state in ('running', 'confirming')
                 union
                 select target, connection, id from refresh
-                where finished_at is null and id = any ($12) and state::text in ('running', 'confirming')
+                where finished_at is null and due_at >= $11 and state not in ('waiting', 'queued')
+                union
+                select target, connection, id from refresh
+                where finished_at is null and id = any ($12) and state not in ('waiting', 'queued')
             ),
             busy as (
                 select connection, count(*) as under_way from under_way group by connection
@@ -94,7 +95,7 @@ impl Store {
                 where refresh.finished_at is null
                     and refresh.due_at >= coalesce($11::timestamptz, '-infinity')
                     and refresh.due_at <= (select at from clock)
-                    and refresh.state::text in ('queued', 'running', 'confirming')
+                    and refresh.state <> 'waiting'
                     -- Hashed, which `any` is not: as many as there are targets may be due.
                     and (refresh.state <> 'queued' or refresh.id in (select unnest($10::bigint[])))
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
@@ -181,7 +182,8 @@ impl Store {
                 fence = refresh.fence + 1,
                 claimed_at = clock.at,
                 lease_until = clock.at + $7::interval,
-                due_at = clock.at,
+                -- When it came to be under way, for short looks. A poll leaves the indexes as they are.
+                due_at = case when refresh.state = 'queued' then clock.at else refresh.due_at end,
                 worker = $2,
                 started_at = coalesce(refresh.started_at, clock.at),
                 -- Waiting for its turn was no try; what was handed on brings its own beginning.

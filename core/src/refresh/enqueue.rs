@@ -162,7 +162,7 @@ pub(crate) async fn enqueue(
             from clock, wanted
             where refresh.target = any (array[wanted.target])
                 and refresh.finished_at is null
-                and refresh.state::text in ('waiting', 'queued')
+                and refresh.state not in ('running', 'confirming')
             returning refresh.target, refresh.id
         ),
         -- Due, or waiting: behind the one that is under way, or for more of the same.
@@ -187,7 +187,7 @@ pub(crate) async fn enqueue(
                 from refresh
                 where refresh.target = any (array[wanted.target])
                     and refresh.finished_at is null
-                    and refresh.state::text in ('running', 'confirming')
+                    and refresh.state not in ('waiting', 'queued')
             ) as ahead on true
             where not exists (select from joined where joined.target = wanted.target)
             order by wanted.place

@@ -20,8 +20,9 @@ use crate::pool::Lent;
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
-/// A look at everything that takes no longer is quick.
+/// A look at everything that takes no longer, and so much more for each claim, is quick.
 const QUICK: Duration = Duration::from_millis(20);
+const QUICK_FOR_EACH: Duration = Duration::from_micros(500);
 
 /// One that takes longer gets one part in so many of the time.
 const SHARE: u32 = 20;
@@ -103,7 +104,8 @@ impl Looks {
         slots: usize,
     ) -> Result<(), StoreError> {
         let whole = reach.since.is_none();
-        if whole && self.began.elapsed() <= QUICK {
+        let claimed = u32::try_from(claims.len()).unwrap_or(u32::MAX);
+        if whole && self.began.elapsed() <= QUICK + QUICK_FOR_EACH.saturating_mul(claimed) {
             return Ok(());
         }
         let since = Some(judged.left(claims, slots));
@@ -123,12 +125,13 @@ impl Store {
             let ids = sqlx::query_scalar!(
                 r#"
                 select id as "id!: RefreshId" from refresh
-                where finished_at is null
-                    and due_at >= coalesce($1::timestamptz, '-infinity')
-                    and state::text in ('running', 'confirming')
+                where $1::timestamptz is null and state in ('running', 'confirming')
                 union
                 select id from refresh
-                where finished_at is null and id = any ($2) and state::text in ('running', 'confirming')
+                where finished_at is null and due_at >= $1 and state not in ('waiting', 'queued')
+                union
+                select id from refresh
+                where finished_at is null and id = any ($2) and state not in ('waiting', 'queued')
                 "#,
                 reach.since,
                 &reach.under_way as _,

@@ -365,7 +365,7 @@ pub(crate) async fn promote(
         from clock, unnest($1::text[]) as ended (target)
         where refresh.target = any (array[ended.target])
             and refresh.finished_at is null
-            and refresh.state::text = 'waiting'
+            and refresh.state not in ('queued', 'running', 'confirming')
         "#,
         targets,
         now,

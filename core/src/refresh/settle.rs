@@ -111,12 +111,13 @@ impl Store {
                 ),
                 under_way as materialized (
                     select target, id from refresh
-                    where finished_at is null
-                        and due_at >= coalesce($5::timestamptz, '-infinity')
-                        and state::text in ('running', 'confirming')
+                    where $5::timestamptz is null and state in ('running', 'confirming')
                     union
                     select target, id from refresh
-                    where finished_at is null and id = any ($6) and state::text in ('running', 'confirming')
+                    where finished_at is null and due_at >= $5 and state not in ('waiting', 'queued')
+                    union
+                    select target, id from refresh
+                    where finished_at is null and id = any ($6) and state not in ('waiting', 'queued')
                 ),
                 due as (
                     select
@@ -234,7 +235,7 @@ impl Store {
                     where refresh.finished_at is null
                         and refresh.due_at >= coalesce($5::timestamptz, '-infinity')
                         and refresh.due_at <= (select at from clock)
-                        and refresh.state::text in ('waiting', 'queued')
+                        and refresh.state not in ('running', 'confirming')
                         and (today.is_known or not coalesce(target_state.configured, false))
                 ),
                 news as (
