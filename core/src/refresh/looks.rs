@@ -20,9 +20,12 @@ use crate::pool::Lent;
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
-/// A look at everything that takes no longer, and so much more for each claim, is quick.
+/// Everything is judged quickly if it takes no longer. By the database's clock: this worker's time goes
+/// by for other reasons too.
 const QUICK: Duration = Duration::from_millis(20);
-const QUICK_FOR_EACH: Duration = Duration::from_micros(500);
+
+/// So many in a row that are not are no accident, as a first one on a new connection is.
+const SLOW_IN_A_ROW: u32 = 3;
 
 /// One that takes longer gets one part in so many of the time.
 const SHARE: u32 = 20;
@@ -45,6 +48,8 @@ pub struct Judged {
     pub at: DateTime<Utc>,
     /// What may start, and since when it has been due.
     pub free: Vec<(RefreshId, DateTime<Utc>)>,
+    /// How long that took in the database.
+    pub took: Duration,
 }
 
 impl Judged {
@@ -67,12 +72,14 @@ pub struct Looks {
     /// Everything is looked at then.
     whole_at: Instant,
     began: Instant,
+    /// How many at everything have not been quick, in a row.
+    slow: u32,
 }
 
 impl Default for Looks {
     fn default() -> Self {
         let now = Instant::now();
-        Self { next: Reach::default(), whole_at: now, began: now }
+        Self { next: Reach::default(), whole_at: now, began: now, slow: 0 }
     }
 }
 
@@ -104,9 +111,11 @@ impl Looks {
         slots: usize,
     ) -> Result<(), StoreError> {
         let whole = reach.since.is_none();
-        let claimed = u32::try_from(claims.len()).unwrap_or(u32::MAX);
-        if whole && self.began.elapsed() <= QUICK + QUICK_FOR_EACH.saturating_mul(claimed) {
-            return Ok(());
+        if whole {
+            self.slow = if judged.took <= QUICK { 0 } else { self.slow.saturating_add(1) };
+            if self.slow < SLOW_IN_A_ROW {
+                return Ok(());
+            }
         }
         let since = Some(judged.left(claims, slots));
         self.next = Reach { since, under_way: store.under_way(&reach).await? };

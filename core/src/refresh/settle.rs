@@ -265,6 +265,7 @@ impl Store {
                 )
                 select
                     clock.at as "at!",
+                    extract(epoch from clock_timestamp() - statement_timestamp())::float8 as "took!",
                     coalesce(array_agg(free.id) filter (where free.id is not null), '{}') as "ids!",
                     coalesce(array_agg(free.due_at) filter (where free.id is not null), '{}') as "due!"
                 from clock
@@ -283,7 +284,8 @@ impl Store {
             .doing(DOING)?;
             lent.give_back();
             let ids = judged.ids.into_iter().map(RefreshId);
-            Ok(Judged { at: judged.at, free: ids.zip(judged.due).collect() })
+            let took = Duration::try_from_secs_f64(judged.took).unwrap_or_default();
+            Ok(Judged { at: judged.at, free: ids.zip(judged.due).collect(), took })
         })
         .await
     }

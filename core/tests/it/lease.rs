@@ -24,7 +24,11 @@ async fn claim_judged(store: &Store, judged: &Judged) -> Vec<Claimed> {
 
 /// What needs no judge.
 async fn claim_unjudged(store: &Store) -> Vec<Claimed> {
-    claim_judged(store, &Judged { at: store.time().await.unwrap(), free: vec![] }).await
+    claim_judged(
+        store,
+        &Judged { at: store.time().await.unwrap(), free: vec![], took: Duration::ZERO },
+    )
+    .await
 }
 
 async fn execute(pool: &PgPool, statement: &'static str) {
@@ -56,7 +60,11 @@ async fn what_stands_behind_one_that_is_under_way_is_not_started(pool: PgPool) {
         .unwrap();
     assert_eq!(behind.len(), 1);
     let at = store.time().await.unwrap();
-    let due = Judged { at, free: behind.into_iter().map(|id| (RefreshId(id), at)).collect() };
+    let due = Judged {
+        at,
+        free: behind.into_iter().map(|id| (RefreshId(id), at)).collect(),
+        took: Duration::ZERO,
+    };
     assert!(claim_judged(&store, &due).await.is_empty());
     record(&store, ahead, Next::Succeed { started_at: None }).await;
     assert_eq!(claim_judged(&store, &due).await.len(), 1);

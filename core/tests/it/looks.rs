@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afterrun_core::config::Config;
-use afterrun_core::refresh::{Claimed, Looks, Reach};
+use afterrun_core::refresh::{Claimed, Judged, Looks, Reach};
 use afterrun_core::transition::Next;
 use afterrun_core::{Store, pool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -29,14 +29,20 @@ async fn look(
     took: Duration,
 ) -> Vec<Claimed> {
     let reach = looks.begin();
-    tokio::time::pause();
-    tokio::time::advance(took).await;
-    tokio::time::resume();
-    let judged = judged_within(store, known, &reach).await;
+    later(took).await;
+    let judged = Judged { took, ..judged_within(store, known, &reach).await };
     let limits = [limit("a", 2)];
     let claims = store.claim("w", slots, &limits, known, &judged, &reach).await.unwrap();
     looks.end(store, reach, &judged, &claims, slots).await.unwrap();
     claims
+}
+
+/// Looks that take long, and have nothing to claim for; one more and the next is short.
+async fn slow(store: &Store, looks: &mut Looks) {
+    for _ in 0..2 {
+        look(store, looks, 0, &[], SECOND).await;
+        assert!(looks.at_everything());
+    }
 }
 
 async fn later(duration: Duration) {
@@ -51,6 +57,7 @@ async fn after_a_long_look_short_ones_find_what_is_new_and_what_was_left(pool: P
     let config = config(&[("a", 3), ("b", 3)]);
     let known: Vec<String> = config.targets.keys().cloned().collect();
     let mut looks = Looks::default();
+    slow(&store, &mut looks).await;
     // Nobody judged this one, so it is not seen: it is due before whatever is left.
     planned(&store, &config, "wev_1", 1).await;
     store.clock().advance(10 * SECOND);
@@ -85,6 +92,7 @@ async fn what_a_short_look_leaves_out_is_found_when_everything_is_looked_at(pool
     let config = config(&[("a", 1)]);
     let known: Vec<String> = config.targets.keys().cloned().collect();
     let mut looks = Looks::default();
+    slow(&store, &mut looks).await;
     assert_eq!(look(&store, &mut looks, 10, &known, SECOND).await.len(), 0);
     planned(&store, &config, "wev_1", 1).await;
     pool.execute("update refresh set due_at = due_at - interval '1 minute'").await.unwrap();
@@ -99,6 +107,7 @@ async fn what_a_short_look_leaves_out_is_found_when_everything_is_looked_at(pool
 async fn after_a_look_that_came_to_no_end_everything_is_looked_at(pool: PgPool) {
     let store = store(&pool);
     let mut looks = Looks::default();
+    slow(&store, &mut looks).await;
     look(&store, &mut looks, 10, &[], SECOND).await;
     assert!(!looks.at_everything());
     looks.begin();
