@@ -138,7 +138,6 @@ struct Queued {
     config: Arc<Config>,
     gates: Gates,
     limits: Vec<Limit>,
-    names: Vec<String>,
 }
 
 impl Queued {
@@ -153,7 +152,6 @@ impl Queued {
             store,
             gates: Gates::new(config.targets.keys().map(gate)),
             limits: vec![Limit { connection: "mode".to_owned(), max_concurrent: 1000 }],
-            names: config.targets.keys().cloned().collect(),
             config: Arc::new(config),
         }
     }
@@ -181,12 +179,10 @@ impl Queued {
             }
             let free = SLOTS - ended.len();
             if free > 0 {
-                let reach = looks.begin();
-                let judged = self.store.settle(&self.gates, &reach).await?;
-                let (limits, names) = (&self.limits, &self.names);
-                let claims =
-                    self.store.claim("bench", free, limits, names, &judged, &reach).await?;
-                looks.end(&self.store, reach, &judged, &claims, free).await?;
+                let (limits, gates) = (&self.limits, &self.gates);
+                let judged = self.store.settle(gates, looks.begin()).await?;
+                let claims = self.store.claim("bench", free, limits, gates, &judged).await?;
+                looks.end(&self.store, &judged, &claims, free).await?;
                 ended.extend(claims.into_iter().map(end));
             }
             if !ended.is_empty() && records.len() < RECORDS {

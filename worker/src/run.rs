@@ -235,12 +235,11 @@ impl Worker {
         }
         let targets = self.targets();
         let now = if targets.has_quiet_hours() { Some(self.store.time().await?) } else { None };
-        let reach = looks.begin();
-        let judged = self.store.settle(&targets.gates(now), &reach).await?;
+        let gates = targets.gates(now);
+        let judged = self.store.settle(&gates, looks.begin()).await?;
         let before = Instant::now();
-        let (limits, names) = (targets.limits(), targets.names());
-        let claims = self.store.claim(&self.name, free, limits, names, &judged, &reach).await?;
-        let looked = looks.end(&self.store, reach, &judged, &claims, free).await;
+        let claims = self.store.claim(&self.name, free, targets.limits(), &gates, &judged).await?;
+        let looked = looks.end(&self.store, &judged, &claims, free).await;
         for claimed in claims {
             let (worker, targets) = (Arc::clone(self), Arc::clone(&targets));
             under_way.begin(async move { worker.see_through(&targets, claimed, before).await });

@@ -22,7 +22,6 @@ pub struct Targets {
     connections: BTreeMap<String, Arc<dyn OpenConnection>>,
     targets: BTreeMap<String, Arc<dyn OpenTarget>>,
     limits: Vec<Limit>,
-    names: Vec<String>,
     /// Without quiet hours.
     gates: Gates,
 }
@@ -76,9 +75,8 @@ impl Targets {
                 max_concurrent: connection.max_concurrent,
             })
             .collect();
-        let names = targets.keys().cloned().collect();
         let gates = gates(&config, None);
-        Ok(Self { config, connections, targets, limits, names, gates })
+        Ok(Self { config, connections, targets, limits, gates })
     }
 
     /// The configuration alone.
@@ -94,11 +92,6 @@ impl Targets {
     /// How many refreshes each connection takes at once.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
-    }
-
-    /// The names of all targets.
-    pub fn names(&self) -> &[String] {
-        &self.names
     }
 
     /// The names of all connections.

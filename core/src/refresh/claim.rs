@@ -5,7 +5,8 @@
 
 use sqlx::Connection as _;
 
-use super::{Claimed, Judged, LEASE, Limit, Reach, RefreshId, State, Work};
+use super::looks::looking;
+use super::{Claimed, Gates, Judged, LEASE, Limit, RefreshId, State, Work};
 use crate::connection::NOTED;
 use crate::event::interval;
 use crate::pool::Lent;
@@ -23,7 +24,7 @@ const DEFAULT_LIMIT: i32 = 4;
 impl Store {
     /// Leases up to `slots` refreshes of these targets that are due, oldest first, within each
     /// connection's limit; also of targets that are in nobody's configuration any more. Starts only
-    /// what [`Store::settle`] has just let go within the same reach.
+    /// what [`Store::settle`] has just let go.
     ///
     /// A refresh whose lease ran out is due at once: its lost call is noted, and if that was a
     /// trigger, the claim says so in `unsure_since`.
@@ -32,11 +33,10 @@ impl Store {
         worker: &str,
         slots: usize,
         limits: &[Limit],
-        targets: &[String],
+        gates: &Gates,
         judged: &Judged,
-        reach: &Reach,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let claim = || self.claim_unbounded(worker, slots, limits, targets, judged, reach);
+        let claim = || self.claim_unbounded(worker, slots, limits, gates, judged);
         unless_moved(|| bounded(CLAIMING, claim())).await
     }
 
@@ -45,9 +45,8 @@ impl Store {
         worker: &str,
         slots: usize,
         limits: &[Limit],
-        targets: &[String],
+        gates: &Gates,
         judged: &Judged,
-        reach: &Reach,
     ) -> Result<Vec<Claimed>, StoreError> {
         const DOING: &str = CLAIMING;
         let slots = i64::try_from(slots).unwrap_or(i64::MAX);
@@ -59,22 +58,9 @@ impl Store {
         let free: Vec<i64> = judged.free.iter().map(|(id, _)| id.0).collect();
         let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
         let mut transaction = lent.begin_with(IN_TURN).await.doing(DOING)?;
-        let rows = sqlx::query!(
+        let rows = looking!(
             r#"
-            with clock as materialized (
-                select coalesce($1, clock_timestamp()) as at
-            ),
-            under_way as materialized (
-                select target, connection, id from refresh
-                where $11::timestamptz is null and state in ('running', 'confirming')
-                union
-                select target, connection, id from refresh
-                where finished_at is null and due_at >= $11 and state not in ('waiting', 'queued')
-                union
-                select target, connection, id from refresh
-                where finished_at is null and id = any ($12) and state not in ('waiting', 'queued')
-            ),
-            busy as (
+            , busy as (
                 select connection, count(*) as under_way from under_way group by connection
             ),
             open as (
@@ -87,17 +73,17 @@ impl Store {
                         partition by refresh.connection, refresh.state = 'queued'
                         order by refresh.due_at, refresh.id
                     ) as turn,
-                    coalesce(most.max_concurrent, $6) - coalesce(busy.under_way, 0) as room
+                    coalesce(most.max_concurrent, $8) - coalesce(busy.under_way, 0) as room
                 from clock, refresh
-                left join unnest($4::text[], $5::integer[]) as most (connection, max_concurrent)
+                left join unnest($6::text[], $7::integer[]) as most (connection, max_concurrent)
                     on most.connection = refresh.connection
                 left join busy on busy.connection = refresh.connection
                 where refresh.finished_at is null
-                    and refresh.due_at >= coalesce($11::timestamptz, '-infinity')
+                    and refresh.due_at >= coalesce($2::timestamptz, '-infinity')
                     and refresh.due_at <= (select at from clock)
                     and refresh.state <> 'waiting'
                     -- Hashed, which `any` is not: as many as there are targets may be due.
-                    and (refresh.state <> 'queued' or refresh.id in (select unnest($10::bigint[])))
+                    and (refresh.state <> 'queued' or refresh.id in (select unnest($12::bigint[])))
                     and (refresh.lease_until is null or refresh.lease_until <= clock.at)
                     -- What is watched there is left alone with it, until its time is up.
                     and not (
@@ -113,7 +99,7 @@ impl Store {
                     )
                     -- What another worker knows of is left to it; what nobody does, ends.
                     and (
-                        refresh.target in (select unnest($8::text[])) or not exists (
+                        refresh.target in (select unnest($10::text[])) or not exists (
                             select from target_state
                             where target_state.target = refresh.target and target_state.configured
                         )
@@ -146,7 +132,7 @@ impl Store {
                 join open on refresh.ctid = open.place
                 where refresh.finished_at is null and (not open.starts or open.turn <= open.room)
                 order by open.due_at, open.id
-                limit $3
+                limit $5
                 for update of refresh skip locked
             ),
             lost as (
@@ -181,10 +167,10 @@ impl Store {
                 end,
                 fence = refresh.fence + 1,
                 claimed_at = clock.at,
-                lease_until = clock.at + $7::interval,
+                lease_until = clock.at + $9::interval,
                 -- When it came to be under way, for short looks. A poll leaves the indexes as they are.
                 due_at = case when refresh.state = 'queued' then clock.at else refresh.due_at end,
-                worker = $2,
+                worker = $4,
                 started_at = coalesce(refresh.started_at, clock.at),
                 -- Waiting for its turn was no try; what was handed on brings its own beginning.
                 tries_since = case
@@ -220,24 +206,23 @@ impl Store {
                     select
                         connection_state.failures > 0 or connection_state.hold is not null
                         or connection_state.answered_at is null
-                        or connection_state.answered_at <= clock.at - $9::interval
+                        or connection_state.answered_at <= clock.at - $11::interval
                     from connection_state
                     where connection_state.connection = refresh.connection
                 ) as troubled,
                 refresh.fence
             "#,
             self.now(),
+            judged.reach,
             worker,
             slots,
             &names,
             &most,
             DEFAULT_LIMIT,
             interval(LEASE),
-            targets,
+            &gates.targets,
             interval(NOTED),
             &free,
-            reach.since,
-            &reach.under_way as _,
         )
         .fetch_all(&mut *transaction)
         .await

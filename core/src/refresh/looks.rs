@@ -33,6 +33,35 @@ const SHARE: u32 = 20;
 /// What is written with the time of its statement is seen when its transaction has ended.
 const COMMIT: Duration = Duration::from_millis(300);
 
+/// A statement within a reach: what comes after `clock` and `under_way` in it, and its arguments from $4
+/// on. $1 is a clock that stands, if one does, and $2 where the reach begins.
+macro_rules! looking {
+    ($statement:tt, $now:expr, $reach:expr $(, $argument:expr)* $(,)?) => {
+        sqlx::query!(
+            r#"
+            with clock as materialized (
+                select coalesce($1, clock_timestamp()) as at
+            ),
+            under_way as materialized (
+                select id, target, connection from refresh
+                where $2::timestamptz is null and state in ('running', 'confirming')
+                union
+                select id, target, connection from refresh
+                where finished_at is null and due_at >= $2 and state not in ('waiting', 'queued')
+                union
+                select id, target, connection from refresh
+                where finished_at is null and id = any ($3) and state not in ('waiting', 'queued')
+            )
+            "# + $statement,
+            $now,
+            $reach.since,
+            &$reach.under_way as _,
+            $($argument),*
+        )
+    };
+}
+pub(super) use looking;
+
 /// What a look takes in; by default everything.
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
@@ -45,6 +74,8 @@ pub struct Reach {
 /// What a judge let go.
 #[derive(Debug)]
 pub struct Judged {
+    /// What was judged.
+    pub reach: Reach,
     pub at: DateTime<Utc>,
     /// What may start, and since when it has been due.
     pub free: Vec<(RefreshId, DateTime<Utc>)>,
@@ -105,12 +136,11 @@ impl Looks {
     pub async fn end(
         &mut self,
         store: &Store,
-        reach: Reach,
         judged: &Judged,
         claims: &[Claimed],
         slots: usize,
     ) -> Result<(), StoreError> {
-        let whole = reach.since.is_none();
+        let whole = judged.reach.since.is_none();
         if whole {
             self.slow = if judged.took <= QUICK { 0 } else { self.slow.saturating_add(1) };
             if self.slow < SLOW_IN_A_ROW {
@@ -118,7 +148,7 @@ impl Looks {
             }
         }
         let since = Some(judged.left(claims, slots));
-        self.next = Reach { since, under_way: store.under_way(&reach).await? };
+        self.next = Reach { since, under_way: store.under_way(&judged.reach).await? };
         if whole {
             self.whole_at = Instant::now() + self.began.elapsed() * (SHARE - 1);
         }
@@ -131,25 +161,13 @@ impl Store {
         const DOING: &str = "read what is under way";
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-            let ids = sqlx::query_scalar!(
-                r#"
-                select id as "id!: RefreshId" from refresh
-                where $1::timestamptz is null and state in ('running', 'confirming')
-                union
-                select id from refresh
-                where finished_at is null and due_at >= $1 and state not in ('waiting', 'queued')
-                union
-                select id from refresh
-                where finished_at is null and id = any ($2) and state not in ('waiting', 'queued')
-                "#,
-                reach.since,
-                &reach.under_way as _,
-            )
-            .fetch_all(&mut *lent)
-            .await
-            .doing(DOING)?;
+            let rows =
+                looking!(r#"select id as "id!: RefreshId" from under_way"#, self.now(), reach)
+                    .fetch_all(&mut *lent)
+                    .await
+                    .doing(DOING)?;
             lent.give_back();
-            Ok(ids)
+            Ok(rows.into_iter().map(|row| row.id).collect())
         })
         .await
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
+use super::looks::looking;
 use super::{Judged, Reach, RefreshId};
 use crate::pool::Lent;
 use crate::store::{bounded, unless_moved};
@@ -33,7 +34,7 @@ pub struct Gate {
 /// that is asked a hundred times a second is not told so of each.
 #[derive(Debug, Clone, Default)]
 pub struct Gates {
-    targets: Vec<String>,
+    pub(super) targets: Vec<String>,
     /// In seconds, as most have it.
     give_up_after: f64,
     /// What some have of their own.
@@ -97,29 +98,16 @@ impl Store {
 
     /// Judges every refresh of these targets that waits and is due. Gives those that may start:
     /// only these are to be claimed, or one that falls due in between would escape its judge.
-    pub async fn settle(&self, gates: &Gates, reach: &Reach) -> Result<Judged, StoreError> {
-        unless_moved(|| self.settle_once(gates, reach)).await
+    pub async fn settle(&self, gates: &Gates, reach: Reach) -> Result<Judged, StoreError> {
+        unless_moved(|| self.settle_once(gates, reach.clone())).await
     }
 
-    async fn settle_once(&self, gates: &Gates, reach: &Reach) -> Result<Judged, StoreError> {
+    async fn settle_once(&self, gates: &Gates, reach: Reach) -> Result<Judged, StoreError> {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
-            let judged = sqlx::query!(
+            let judged = looking!(
                 r#"
-                with clock as materialized (
-                    select coalesce($1, clock_timestamp()) as at
-                ),
-                under_way as materialized (
-                    select target, id from refresh
-                    where $5::timestamptz is null and state in ('running', 'confirming')
-                    union
-                    select target, id from refresh
-                    where finished_at is null and due_at >= $5 and state not in ('waiting', 'queued')
-                    union
-                    select target, id from refresh
-                    where finished_at is null and id = any ($6) and state not in ('waiting', 'queued')
-                ),
-                due as (
+                , due as (
                     select
                         refresh.id,
                         refresh.ctid as place,
@@ -168,8 +156,8 @@ impl Store {
                     -- found at once, however the statement is planned.
                     cross join lateral (
                         select
-                            refresh.target in (select unnest($2::text[])) as is_known,
-                            $3::jsonb -> refresh.target as own
+                            refresh.target in (select unnest($4::text[])) as is_known,
+                            $5::jsonb -> refresh.target as own
                         offset 0
                     ) as today
                     cross join lateral (
@@ -177,7 +165,7 @@ impl Store {
                             (today.own ->> 'per_day')::integer as per_day,
                             (today.own ->> 'closed_until')::timestamptz as closed_until,
                             today.own ->> 'closed_why' as closed_why,
-                            coalesce((today.own ->> 'give_up_after')::float8, $4) * interval '1 second' as patience
+                            coalesce((today.own ->> 'give_up_after')::float8, $6) * interval '1 second' as patience
                     ) as gate
                     left join target_state on target_state.target = refresh.target
                     left join connection_state as known on known.connection = refresh.connection
@@ -233,7 +221,7 @@ impl Store {
                         limit 1
                     ) as spent on true
                     where refresh.finished_at is null
-                        and refresh.due_at >= coalesce($5::timestamptz, '-infinity')
+                        and refresh.due_at >= coalesce($2::timestamptz, '-infinity')
                         and refresh.due_at <= (select at from clock)
                         and refresh.state not in ('running', 'confirming')
                         and (today.is_known or not coalesce(target_state.configured, false))
@@ -273,11 +261,10 @@ impl Store {
                 group by clock.at
                 "#,
                 self.now(),
+                reach,
                 &gates.targets,
                 Json(&gates.own) as _,
                 gates.give_up_after,
-                reach.since,
-                &reach.under_way as _,
             )
             .fetch_one(&mut *lent)
             .await
@@ -285,7 +272,7 @@ impl Store {
             lent.give_back();
             let ids = judged.ids.into_iter().map(RefreshId);
             let took = Duration::try_from_secs_f64(judged.took).unwrap_or_default();
-            Ok(Judged { at: judged.at, free: ids.zip(judged.due).collect(), took })
+            Ok(Judged { reach, at: judged.at, free: ids.zip(judged.due).collect(), took })
         })
         .await
     }

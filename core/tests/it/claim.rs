@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::scene::{claim, claim_of, config, limit, planned, store, targets};
+use crate::scene::{claim, claim_of, config, gates, limit, planned, store, targets};
 
 /// All of them claim at the same moment.
 async fn race(store: &Store, claimers: usize, slots: usize, limits: &[Limit]) -> Vec<Claimed> {
@@ -85,10 +85,9 @@ async fn what_falls_due_after_it_was_judged_what_may_start_waits_for_the_next_ju
     let config = config(&[("a", 1)]);
     let targets: Vec<String> = config.targets.keys().cloned().collect();
     store.register_targets(&config).await.unwrap();
-    let reach = Reach::default();
-    let judged = store.settle(&Gates::default(), &reach).await.unwrap();
+    let judged = store.settle(&Gates::default(), Reach::default()).await.unwrap();
     planned(&store, &config, "wev_1", 1).await;
-    assert_eq!(store.claim("w", 10, &[], &targets, &judged, &reach).await.unwrap().len(), 0);
+    assert_eq!(store.claim("w", 10, &[], &gates(&targets), &judged).await.unwrap().len(), 0);
     assert_eq!(claim_of(&store, "w", 10, &[], &targets).await.len(), 1);
 }
 

@@ -8,7 +8,7 @@ use afterrun_core::refresh::{Claimed, Judged, LEASE, MOST_LOST_LEASES, Reach, Re
 use afterrun_core::transition::{Confirm, Next};
 use sqlx::PgPool;
 
-use crate::scene::{DAY, config, judged, next_claim, planned, record, store};
+use crate::scene::{DAY, config, gates, next_claim, planned, record, store};
 
 const TARGET: &str = "a-0";
 
@@ -18,17 +18,18 @@ async fn one_planned(pool: &PgPool) -> Store {
     store
 }
 
-async fn claim_judged(store: &Store, judged: &Judged) -> Vec<Claimed> {
-    store.claim("w", 10, &[], &[TARGET.to_owned()], judged, &Reach::default()).await.unwrap()
+/// What the judge lets go.
+async fn judged(store: &Store) -> Vec<RefreshId> {
+    let judged = store.settle(&gates(&[TARGET.to_owned()]), Reach::default()).await.unwrap();
+    judged.free.into_iter().map(|(id, _)| id).collect()
 }
 
-/// What needs no judge.
-async fn claim_unjudged(store: &Store) -> Vec<Claimed> {
-    claim_judged(
-        store,
-        &Judged { at: store.time().await.unwrap(), free: vec![], took: Duration::ZERO },
-    )
-    .await
+/// A claim after the judge has let these go.
+async fn claim_judged(store: &Store, due: &[RefreshId]) -> Vec<Claimed> {
+    let at = store.time().await.unwrap();
+    let free = due.iter().map(|id| (*id, at)).collect();
+    let judged = Judged { reach: Reach::default(), at, free, took: Duration::ZERO };
+    store.claim("w", 10, &[], &gates(&[TARGET.to_owned()]), &judged).await.unwrap()
 }
 
 async fn execute(pool: &PgPool, statement: &'static str) {
@@ -38,8 +39,8 @@ async fn execute(pool: &PgPool, statement: &'static str) {
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_connection_that_was_paused_meanwhile_is_not_used(pool: PgPool) {
     let store = one_planned(&pool).await;
-    let due = judged(&store, &[TARGET.to_owned()]).await;
-    assert_eq!(due.free.len(), 1);
+    let due = judged(&store).await;
+    assert_eq!(due.len(), 1);
     execute(&pool, "insert into connection_state (connection, paused) values ('a', true)").await;
     assert!(claim_judged(&store, &due).await.is_empty());
     // What an operator no longer wants is ended there as well.
@@ -58,13 +59,8 @@ async fn what_stands_behind_one_that_is_under_way_is_not_started(pool: PgPool) {
         .fetch_all(&pool)
         .await
         .unwrap();
-    assert_eq!(behind.len(), 1);
-    let at = store.time().await.unwrap();
-    let due = Judged {
-        at,
-        free: behind.into_iter().map(|id| (RefreshId(id), at)).collect(),
-        took: Duration::ZERO,
-    };
+    let due: Vec<_> = behind.into_iter().map(RefreshId).collect();
+    assert_eq!(due.len(), 1);
     assert!(claim_judged(&store, &due).await.is_empty());
     record(&store, ahead, Next::Succeed { started_at: None }).await;
     assert_eq!(claim_judged(&store, &due).await.len(), 1);
@@ -85,9 +81,9 @@ async fn what_is_watched_is_left_alone_while_its_tool_is_away_until_its_time_is_
     let away = "insert into connection_state (connection, hold, held_since, held_until)
         values ('a', 'outage', now(), now())";
     execute(&pool, away).await;
-    assert!(claim_unjudged(&store).await.is_empty());
+    assert!(claim_judged(&store, &[]).await.is_empty());
     store.clock().advance(DAY);
-    assert_eq!(claim_unjudged(&store).await.len(), 1);
+    assert_eq!(claim_judged(&store, &[]).await.len(), 1);
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
@@ -120,7 +116,7 @@ async fn what_another_worker_takes_over_in_that_moment_is_not_given_up(pool: PgP
             where datname = current_database() and wait_event_type = 'Lock'
         )";
         while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap() {}
-        let claims = claim_unjudged(&store).await;
+        let claims = claim_judged(&store, &[]).await;
         holder.rollback().await.unwrap();
         claims
     };

@@ -10,15 +10,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
 
 use crate::scene::{
-    self, DAY, claim, config, judged_within, limit, next_claim, now, planned, record, store,
+    self, DAY, claim, config, gates, limit, next_claim, now, planned, record, store, targets,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const SUCCEED: Next = Next::Succeed { started_at: None };
-
-fn names(claims: &[Claimed]) -> Vec<String> {
-    claims.iter().map(|claim| claim.target.clone()).collect()
-}
 
 /// One look of a worker that knows these targets; gives what it claimed.
 async fn look(
@@ -30,10 +26,10 @@ async fn look(
 ) -> Vec<Claimed> {
     let reach = looks.begin();
     later(took).await;
-    let judged = Judged { took, ..judged_within(store, known, &reach).await };
-    let limits = [limit("a", 2)];
-    let claims = store.claim("w", slots, &limits, known, &judged, &reach).await.unwrap();
-    looks.end(store, reach, &judged, &claims, slots).await.unwrap();
+    let gates = gates(known);
+    let judged = Judged { took, ..store.settle(&gates, reach).await.unwrap() };
+    let claims = store.claim("w", slots, &[limit("a", 2)], &gates, &judged).await.unwrap();
+    looks.end(store, &judged, &claims, slots).await.unwrap();
     claims
 }
 
@@ -58,24 +54,23 @@ async fn after_a_long_look_short_ones_find_what_is_new_and_what_was_left(pool: P
     let known: Vec<String> = config.targets.keys().cloned().collect();
     let mut looks = Looks::default();
     slow(&store, &mut looks).await;
-    // Nobody judged this one, so it is not seen: it is due before whatever is left.
     planned(&store, &config, "wev_1", 1).await;
     store.clock().advance(10 * SECOND);
 
     // Its connection has room for two, and there are three slots.
     let first = look(&store, &mut looks, 3, &known, SECOND).await;
-    assert_eq!(names(&first), ["a-0", "a-1", "b-0"]);
+    assert_eq!(targets(&first), ["a-0", "a-1", "b-0"]);
     assert!(!looks.at_everything());
 
     // What was left, for want of slots, and what its connection has no room for.
     let second = look(&store, &mut looks, 10, &known, Duration::ZERO).await;
-    assert_eq!(names(&second), ["b-1", "b-2"]);
+    assert_eq!(targets(&second), ["b-1", "b-2"]);
     for claimed in first.into_iter().chain(second) {
         record(&store, claimed, SUCCEED).await;
     }
     store.clock().advance(10 * SECOND);
     let third = look(&store, &mut looks, 10, &known, Duration::ZERO).await;
-    assert_eq!(names(&third), ["a-2"]);
+    assert_eq!(targets(&third), ["a-2"]);
 
     // What is new.
     store.clock().advance(10 * SECOND);
@@ -83,7 +78,7 @@ async fn after_a_long_look_short_ones_find_what_is_new_and_what_was_left(pool: P
     let fourth = look(&store, &mut looks, 10, &known, Duration::ZERO).await;
     assert!(!looks.at_everything());
     // One more is under way on that connection, although it was claimed before this reach began.
-    assert_eq!(names(&fourth), ["a-0", "b-0", "b-1", "b-2"]);
+    assert_eq!(targets(&fourth), ["a-0", "b-0", "b-1", "b-2"]);
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
@@ -124,7 +119,7 @@ async fn what_waited_behind_a_refresh_is_within_reach_as_soon_as_that_has_ended(
     store.clock().advance(DAY / 24);
     record(&store, ahead, SUCCEED).await;
     let since = Reach { since: Some(now(&store)), under_way: vec![] };
-    let judged = judged_within(&store, &["a-0".to_owned()], &since).await;
+    let judged = store.settle(&gates(&["a-0".to_owned()]), since).await.unwrap();
     assert_eq!(judged.free.len(), 1);
 }
 

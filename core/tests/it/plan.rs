@@ -74,7 +74,7 @@ async fn a_database_that_freezes_does_not_hold_a_worker_for_ever(
     tokio::time::pause();
     for _ in 0..3 {
         assert!(store.plan_next(&config).await.unwrap_err().is_passing());
-        assert!(store.settle(&Gates::default(), &Reach::default()).await.unwrap_err().is_passing());
+        assert!(store.settle(&Gates::default(), Reach::default()).await.unwrap_err().is_passing());
     }
     tokio::time::resume();
     road.suffer(Trouble::None);

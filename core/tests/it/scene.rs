@@ -7,7 +7,7 @@ use afterrun_core::attempt::Call;
 use afterrun_core::config::Config;
 use afterrun_core::event::{Delivery, Stored};
 use afterrun_core::refresh::{
-    Bounds, Claimed, Ended, Gate, Gates, Judged, Limit, Reach, Recorded, Records,
+    Bounds, Claimed, Ended, Gate, Gates, Limit, Reach, Recorded, Records,
 };
 use afterrun_core::transition::Next;
 use afterrun_core::{Clock, Store};
@@ -145,22 +145,18 @@ pub(crate) async fn claim_of(
     limits: &[Limit],
     targets: &[String],
 ) -> Vec<Claimed> {
-    let judged = judged(store, targets).await;
-    store.claim(worker, slots, limits, targets, &judged, &Reach::default()).await.unwrap()
+    let gates = gates(targets);
+    let judged = store.settle(&gates, Reach::default()).await.unwrap();
+    store.claim(worker, slots, limits, &gates, &judged).await.unwrap()
 }
 
-/// What may be started now of these targets.
-pub(crate) async fn judged(store: &Store, targets: &[String]) -> Judged {
-    judged_within(store, targets, &Reach::default()).await
-}
-
-/// The same within a reach.
-pub(crate) async fn judged_within(store: &Store, targets: &[String], reach: &Reach) -> Judged {
+/// Of targets that may be refreshed at any time.
+pub(crate) fn gates(targets: &[String]) -> Gates {
     let gate = |target: &String| Gate {
         target: target.clone(),
         per_day: None,
         closed: None,
         give_up_after: DAY,
     };
-    store.settle(&Gates::new(targets.iter().map(gate)), reach).await.unwrap()
+    Gates::new(targets.iter().map(gate))
 }

@@ -223,11 +223,9 @@ impl Stack {
     /// A claim whose worker makes no call: it was killed at once.
     pub(crate) async fn claim_and_die(&self) -> Vec<Claimed> {
         let targets = self.worker.targets();
-        let due = self.store.settle(&targets.gates(None), &Reach::default()).await.unwrap();
-        self.store
-            .claim("killed", 100, targets.limits(), targets.names(), &due, &Reach::default())
-            .await
-            .unwrap()
+        let gates = targets.gates(None);
+        let judged = self.store.settle(&gates, Reach::default()).await.unwrap();
+        self.store.claim("killed", 100, targets.limits(), &gates, &judged).await.unwrap()
     }
 
     /// Waits until a session of this database waits for a lock; gives its process.
