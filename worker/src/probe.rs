@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afterrun_core::connection::circuit::Signal;
+use afterrun_core::telemetry::Chain;
 use afterrun_core::{Store, StoreError};
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
 use crate::targets::Targets;
@@ -28,4 +30,16 @@ pub(crate) async fn probe(
         }
     };
     store.probed(&name, signal).await.map(|_held| ())
+}
+
+/// Tells the log of a probe that came to nothing.
+pub(crate) fn ended(ended: Result<Result<(), StoreError>, JoinError>) {
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(
+            error = %Chain(&error),
+            "what a probe found could not be noted; the connection is probed again"
+        ),
+        Err(error) => tracing::error!(%error, "a probe ended in a panic"),
+    }
 }

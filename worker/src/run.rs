@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call::{Came, call};
 use crate::http::Http;
 use crate::outage::Outage;
-use crate::probe::probe;
+use crate::probe::{self, probe};
 use crate::targets::Targets;
 use crate::tell;
 use crate::under_way::{Seen, UnderWay};
@@ -43,8 +43,8 @@ type Probes = JoinSet<Result<(), StoreError>>;
 /// were planned.
 type Planning = JoinSet<(bool, Result<usize, StoreError>)>;
 
-/// What is looked for beside what is due.
-struct Look {
+/// Signs of what there may be to do, beside what is due.
+struct Signs {
     /// Something may have arrived that is to be planned.
     arrived: bool,
     /// Older events may be waiting too: of a backlog, or of a worker that vanished.
@@ -54,13 +54,13 @@ struct Look {
     sweep: bool,
 }
 
-impl Default for Look {
+impl Default for Signs {
     fn default() -> Self {
         Self { arrived: true, all: true, sweep: true }
     }
 }
 
-impl Look {
+impl Signs {
     fn planned(
         &mut self,
         ended: Result<(bool, Result<usize, StoreError>), JoinError>,
@@ -146,33 +146,33 @@ impl Worker {
         let (mut planning, mut probes) = (Planning::new(), Probes::new());
         let mut under_way = UnderWay::new(self.store.clone());
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
-        let (mut look, mut looks) = (Look::default(), Looks::default());
+        let (mut signs, mut looks) = (Signs::default(), Looks::default());
         let (mut no_plans, mut no_work) = (Outage::of("plan"), Outage::of("work"));
         while !stop.is_cancelled() {
-            if planning.is_empty() && std::mem::take(&mut look.arrived) {
-                let all = std::mem::take(&mut look.all);
+            if planning.is_empty() && std::mem::take(&mut signs.arrived) {
+                let all = std::mem::take(&mut signs.all);
                 planning.spawn(Arc::clone(&self).plan_beside(all));
             }
             tokio::select! {
                 () = under_way.next() => {}
-                Some(ended) = planning.join_next() => no_plans.note(look.planned(ended)),
-                Some(ended) = probes.join_next() => tell::probed(ended),
+                Some(ended) = planning.join_next() => no_plans.note(signs.planned(ended)),
+                Some(ended) = probes.join_next() => probe::ended(ended),
                 // What has arrived is planned first, and due then.
                 () = wake.heard() => {
-                    look.arrived = true;
+                    signs.arrived = true;
                     continue;
                 }
                 _ = poll.tick() => {
-                    look = Look { arrived: true, sweep: true, ..look };
+                    signs = Signs { arrived: true, sweep: true, ..signs };
                     continue;
                 }
                 _ = poll_all.tick() => {
-                    look = Look { arrived: true, all: true, ..look };
+                    signs = Signs { arrived: true, all: true, ..signs };
                     continue;
                 }
                 () = stop.cancelled() => break,
             }
-            no_work.note(self.round(&mut look, &mut looks, &mut under_way, &mut probes).await);
+            no_work.note(self.round(&mut signs, &mut looks, &mut under_way, &mut probes).await);
         }
         self.stop.cancel();
         if under_way.calls() > 0 {
@@ -186,15 +186,15 @@ impl Worker {
     /// Looks for what can be done now, and begins it.
     async fn round(
         self: &Arc<Self>,
-        look: &mut Look,
+        signs: &mut Signs,
         looks: &mut Looks,
         under_way: &mut UnderWay,
         probes: &mut Probes,
     ) -> Result<(), StoreError> {
         self.register(&self.targets()).await?;
-        if look.sweep && looks.at_everything() {
+        if signs.sweep && looks.at_everything() {
             self.sweep(probes).await?;
-            look.sweep = false;
+            signs.sweep = false;
         }
         self.claim(under_way, looks).await
     }

@@ -1,14 +1,10 @@
-//! What the log says of the worker's ordinary work: events planned, refreshes that go on or end,
-//! probes.
+//! What the log says of the worker's ordinary work: events planned, refreshes that go on or end.
 //!
 //! Invariant: all that is said here is in the tables too.
 
-use afterrun_core::StoreError;
 use afterrun_core::plan::{LedTo, Planned};
 use afterrun_core::refresh::Claimed;
-use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::Next;
-use tokio::task::JoinError;
 
 /// What an event has led to.
 pub(crate) fn planned(event: &Planned) {
@@ -55,17 +51,5 @@ pub(crate) fn next(claimed: &Claimed, next: &Next) {
         Next::Fail { reason, error, .. } => tracing::error!(
             refresh.id = %id, refresh.target = %target, %reason, error, "refresh {id} of {target} failed"
         ),
-    }
-}
-
-/// How a probe ended, if not well.
-pub(crate) fn probed(ended: Result<Result<(), StoreError>, JoinError>) {
-    match ended {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(
-            error = %Chain(&error),
-            "what a probe found could not be noted; the connection is probed again"
-        ),
-        Err(error) => tracing::error!(%error, "a probe ended in a panic"),
     }
 }

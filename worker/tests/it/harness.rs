@@ -47,7 +47,7 @@ pub(crate) struct Stack {
     stop: CancellationToken,
     served: Mutex<JoinSet<std::io::Result<()>>>,
     /// Refusals that the test means the tools to give.
-    foreseen: Mutex<Vec<u16>>,
+    foreseen: Mutex<Vec<(Option<&'static str>, u16)>>,
     finished: bool,
 }
 

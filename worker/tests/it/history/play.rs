@@ -74,6 +74,8 @@ impl Played {
         for status in [401, 404, 409] {
             stack.foresee(status);
         }
+        // An operator cancels a job of Tableau's that has ended; it is asked for after that.
+        stack.foresee_of(Some("PUT"), 400);
         stack.drain().await;
         let workers =
             vec![Arc::clone(&stack.worker), stack.another_worker(), stack.another_worker()];
