@@ -1,0 +1,1 @@
+select customer_id, name, region from {{ ref('raw_customers') }}

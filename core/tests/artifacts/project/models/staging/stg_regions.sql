@@ -1,0 +1,2 @@
+{{ config(materialized='ephemeral') }}
+select distinct region from {{ ref('stg_customers') }}
