@@ -181,6 +181,11 @@ pub(crate) fn clean(text: String) -> String {
 /// A time of any shape: null when it cannot be read, never an error.
 pub(crate) fn time(raw: Option<&RawValue>) -> Option<DateTime<Utc>> {
     let text: Cow<'_, str> = serde_json::from_str(raw?.get()).ok()?;
+    moment(&text)
+}
+
+/// A time as dbt writes it, if it is one.
+pub(crate) fn moment(text: &str) -> Option<DateTime<Utc>> {
     let time = DateTime::parse_from_rfc3339(text.trim()).ok()?.with_timezone(&Utc);
     // Years beyond four digits are nobody's meaning, and some are more than Postgres takes.
     (1..=9999).contains(&time.year()).then_some(time)

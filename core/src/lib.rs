@@ -14,6 +14,7 @@
 //! rule by which a refresh moves is the pure function [`transition::next`]; its only writer, once it
 //! is planned, is [`refresh`].
 
+pub mod artifact;
 pub mod attempt;
 pub mod clock;
 pub mod config;

@@ -1,6 +1,7 @@
 //! The tables and their rules, against a real Postgres.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
+mod artifact;
 mod audit;
 mod claim;
 mod doubt;
