@@ -1,5 +1,7 @@
 //! One call to a played tool: as the tool sees it, as it answers, and as the log keeps it.
 
+use std::pin::Pin;
+
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Bytes;
 use chrono::{DateTime, Utc};
@@ -72,12 +74,24 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     pub(crate) target: Option<String>,
     pub(crate) remote_id: Option<String>,
+    /// What must be done before the answer goes, where that takes its time; it gives the body.
+    pub(crate) errand: Option<Errand>,
 }
+
+/// Work outside the played tool, on the server's own thread.
+pub(crate) type Errand = Pin<Box<dyn Future<Output = Vec<u8>>>>;
 
 impl Reply {
     pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         let (headers, body) = (Vec::new(), body.into());
-        Self { status, content_type, headers, body, target: None, remote_id: None }
+        let (target, remote_id, errand) = (None, None, None);
+        Self { status, content_type, headers, body, target, remote_id, errand }
+    }
+
+    /// Answers only after this, with the body that it gives.
+    pub(crate) fn after(mut self, errand: impl Future<Output = Vec<u8>> + 'static) -> Self {
+        self.errand = Some(Box::pin(errand));
+        self
     }
 
     /// Notes for the log what the call was about.

@@ -180,7 +180,10 @@ async fn handle(http: HttpRequest, body: web::Bytes, front: web::Data<Front>) ->
         _ => {}
     }
 
-    let reply = front.played.answer(&request);
+    let mut reply = front.played.answer(&request);
+    if let Some(errand) = reply.errand.take() {
+        reply.body = errand.await;
+    }
     let lost = fault == Some(Fault::LoseAnswer);
     let fate = if lost { Fate::AnswerLost } else { Fate::Answered };
     front.log(&request, Some(&reply), reply.status, fate);

@@ -1,4 +1,4 @@
-//! dbt's Admin API, played: the runs of an account, their steps and their files.
+//! dbt's Admin API, played: the runs of an account, their steps and files, and its webhooks.
 //!
 //! It is the other side of the webhooks: what a delivery did not bring can be asked for here. How
 //! strict it is follows what dbt documents; where no source says what becomes of a call, it refuses.
@@ -8,13 +8,17 @@ mod http;
 mod limit;
 mod list;
 mod options;
+mod posting;
 mod query;
 mod refusal;
+mod rehearsal;
 mod run;
 mod state;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod trigger;
+mod webhooks;
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,8 +26,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 
 pub use options::{AdminOptions, Area, Dates, Denial};
+pub use posting::Posting;
 pub use run::{Run, Step};
 pub use state::{AdminState, Job};
+pub use subscription::{Logged, Receipt, Subscription};
 
 use super::RunStatus;
 use crate::call::Call;
@@ -89,6 +95,15 @@ impl Admin {
     /// Adds a run with a life of its own, such as one that ended long ago.
     pub fn add_run(&self, run: Run) {
         self.with(|state| state.runs.push(run));
+    }
+
+    /// Adds a subscription and gives its id.
+    pub fn add_subscription(&self, mut subscription: Subscription) -> String {
+        let now = self.shared.now();
+        (subscription.created_at, subscription.updated_at) = (now, now);
+        let id = subscription.id.clone();
+        self.with(|state| state.subscriptions.push(subscription));
+        id
     }
 
     /// Looks at the state, or changes it.

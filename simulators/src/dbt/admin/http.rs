@@ -10,7 +10,7 @@ use super::query::Query;
 use super::refusal::{Answer, Refusal, done};
 use super::run::Run;
 use super::state::AdminState;
-use super::trigger;
+use super::{trigger, webhooks};
 use crate::call::{Played, Reply, Request};
 use crate::dbt::RunStatus;
 
@@ -34,6 +34,7 @@ impl Played for Shared {
         let (target, run) = match path[..] {
             ["api", "v2", "accounts", _, "runs", run, ..] if !run.is_empty() => (None, Some(run)),
             ["api", "v2", "accounts", _, "jobs", job, ..] if !job.is_empty() => (Some(job), None),
+            ["api", "v3", "accounts", _, "webhooks", "subscription", id, ..] => (Some(id), None),
             _ => (None, None),
         };
         match self.route(request, &path) {
@@ -63,6 +64,10 @@ impl Shared {
             ("v2", ["jobs", path @ ..]) => {
                 self.allow(&state, Area::Jobs)?;
                 self.jobs(&mut state, request, path)
+            }
+            ("v3", ["webhooks", path @ ..]) => {
+                self.allow(&state, Area::Webhooks)?;
+                webhooks::answer(self, &mut state, request, path)
             }
             _ => Err(Refusal::no_such_path()),
         }

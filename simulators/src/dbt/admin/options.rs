@@ -26,13 +26,31 @@ pub struct AdminOptions {
     /// How long every call is refused once one was too many. Documented: five minutes.
     pub cooldown: Duration,
     pub dates: Dates,
+    /// A subscription's `job_ids` and `account_id` as the strings of the published samples, not as
+    /// the integers of the published description.
+    pub job_ids_as_strings: bool,
+    /// The test of a subscription is answered with an event's id, as the newer description says,
+    /// and not with what the endpoint said.
+    pub test_tells_event: bool,
     /// What the token may not see or do at first.
     pub forbidden: Vec<Area>,
     pub denial: Denial,
+    /// After so many failed deliveries in a row a subscription is switched off: 1,000 since June
+    /// 2026. Before, it was five failed tries, which one event uses up: that is 1 here.
+    pub deactivated_after: u32,
+    /// How long deliveries may fail, one and all, before that switches a subscription off as well.
+    pub failing_for: Duration,
+    /// How long the deliveries of a subscription can be read.
+    pub log_kept: Duration,
+    /// How often an event is sent at most.
+    pub tries: u32,
+    /// The time between two tries. What dbt does here is not documented.
+    pub spacing: Duration,
 }
 
 impl Default for AdminOptions {
     fn default() -> Self {
+        const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
         Self {
             port: 0,
             account_id: 4711,
@@ -44,8 +62,15 @@ impl Default for AdminOptions {
             requests_per_minute: 5000,
             cooldown: Duration::from_secs(5 * 60),
             dates: Dates::default(),
+            job_ids_as_strings: true,
+            test_tells_event: false,
             forbidden: Vec::new(),
             denial: Denial::default(),
+            deactivated_after: 1000,
+            failing_for: WEEK,
+            log_kept: WEEK,
+            tries: 5,
+            spacing: Duration::from_millis(100),
         }
     }
 }
@@ -82,6 +107,7 @@ pub enum Area {
     Jobs,
     /// To start a job, or to cancel a run.
     Trigger,
+    Webhooks,
 }
 
 /// How a call to a forbidden area is refused: dbt does both.

@@ -57,6 +57,11 @@ impl Refusal {
         Self { status: 406, message }
     }
 
+    /// A deprecated route. What dbt will answer once it is gone is not known.
+    pub(super) fn gone() -> Self {
+        Self { status: 410, message: "This route is deprecated.".to_owned() }
+    }
+
     /// It never says when to come back: `Retry-After` is documented for another API alone.
     pub(super) fn too_many() -> Self {
         Self { status: 429, message: "Request was throttled.".to_owned() }
@@ -77,6 +82,11 @@ impl Refusal {
 }
 
 pub(super) fn done(status: u16, data: Value, extra: Value) -> Reply {
+    Reply::new(status, JSON, success(status, data, extra))
+}
+
+/// The body of a good answer.
+pub(super) fn success(status: u16, data: Value, extra: Value) -> Vec<u8> {
     let body = json!({
         "status": {
             "code": status,
@@ -87,5 +97,5 @@ pub(super) fn done(status: u16, data: Value, extra: Value) -> Reply {
         "data": data,
         "extra": extra,
     });
-    Reply::new(status, JSON, body.to_string())
+    body.to_string().into_bytes()
 }

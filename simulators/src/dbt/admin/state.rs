@@ -1,4 +1,4 @@
-//! What the played Admin API knows: jobs and their runs. No HTTP here.
+//! What the played Admin API knows: jobs, their runs, and who wants to hear of them. No HTTP here.
 
 use std::collections::VecDeque;
 
@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::limit::Limit;
 use super::options::Area;
 use super::run::Run;
+use super::subscription::Subscription;
 use crate::dbt::RunStatus;
 use crate::pace::Pace;
 
@@ -22,6 +23,8 @@ pub struct AdminState {
     pub forbidden: Vec<Area>,
     pub jobs: Vec<Job>,
     pub runs: Vec<Run>,
+    /// Oldest first.
+    pub subscriptions: Vec<Subscription>,
     pub(super) limit: Limit,
 }
 
@@ -73,6 +76,14 @@ impl AdminState {
 
     pub fn run_mut(&mut self, id: u64) -> Option<&mut Run> {
         self.runs.iter_mut().find(|run| run.id == id)
+    }
+
+    pub fn subscription(&self, id: &str) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|one| one.id == id)
+    }
+
+    pub fn subscription_mut(&mut self, id: &str) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|one| one.id == id)
     }
 
     /// Queues a run of a job, if there is such a job. Nothing tells two equal wishes apart: as with

@@ -2,13 +2,16 @@
 
 mod access;
 mod artifacts;
+mod postings;
 mod runs;
+mod webhooks;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::Method;
+use reqwest::header::AUTHORIZATION;
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -83,6 +86,11 @@ impl Played {
         self.call(Method::POST, &format!("/api/v2/accounts/4711/{path}"), Some(body)).await
     }
 
+    /// Calls below `/api/v3/accounts/4711/webhooks/`.
+    async fn webhooks(&self, method: Method, path: &str, body: Option<Value>) -> Seen {
+        self.call(method, &format!("/api/v3/accounts/4711/webhooks/{path}"), body).await
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Seen {
         let token = format!("Token {}", self.admin.token());
         self.call_with(method, path, body, &[("authorization", &token)]).await
@@ -119,4 +127,10 @@ fn by_hand() -> AdminOptions {
 fn header<'s>(seen: &'s Seen, name: &str) -> Option<&'s str> {
     let found = seen.raw.headers.iter().find(|(other, _)| other == name);
     found.map(|(_, value)| value.as_str())
+}
+
+/// The `Authorization` of a raw HTTP request.
+fn authorization(raw: &str) -> Option<&str> {
+    let prefix = format!("{AUTHORIZATION}: ");
+    raw.lines().find_map(|line| line.strip_prefix(&prefix))
 }

@@ -53,6 +53,7 @@ async fn one_call_too_many_closes_the_account_until_the_cooldown_has_passed() {
     // A minute later the calls are forgotten, but the cooldown is not.
     played.advance(Duration::from_secs(299));
     assert_eq!(played.get("runs/").await.status, 429);
+    assert_eq!(played.webhooks(Method::GET, "subscriptions", None).await.status, 429);
     played.advance(Duration::from_secs(1));
     assert_eq!(played.get("runs/").await.status, 200);
 
@@ -77,7 +78,7 @@ async fn a_call_without_the_token_does_not_count() {
 #[tokio::test]
 async fn another_account_is_not_found_and_the_message_speaks_of_permissions() {
     let played = Played::by_hand().await;
-    for path in ["/api/v2/accounts/4712/runs/", "/api/v2/accounts/4712/jobs/"] {
+    for path in ["/api/v2/accounts/4712/runs/", "/api/v3/accounts/4712/webhooks/subscriptions"] {
         let seen = played.call(Method::GET, path, None).await;
         assert_eq!(seen.status, 404);
         assert!(seen.message().contains("permissions"), "{}", seen.message());
