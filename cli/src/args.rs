@@ -6,6 +6,7 @@ mod history;
 mod operate;
 mod send;
 mod serve;
+mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,9 +18,12 @@ use url::Url;
 pub(crate) use self::history::{
     EventAction, EventList, Events, Filter, RefreshAction, RefreshList, Refreshes,
 };
-pub(crate) use self::operate::{Cancel, Chosen, Pause, Replay, Retry};
+pub(crate) use self::operate::{Cancel, Chosen, Pause, Reconcile, Replay, Retry};
 pub(crate) use self::send::{EventKind, Send};
 pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
+pub(crate) use self::webhook::{
+    Keep, Webhook, WebhookAction, WebhookCreate, WebhookList, WebhookRepair,
+};
 
 /// Where `up` keeps its own database, and commands that look into it or change it find it.
 pub(crate) const DATA_DIR: &str = "./.afterrun";
@@ -118,6 +122,22 @@ Examples:
 What an event led to before stays in the history; what it leads to now stands beside it. At most
 1000 events at once.")]
     Replay(Replay),
+    /// Asks dbt which runs ended, and takes in those whose event never came
+    #[command(after_help = "\
+Examples:
+  afterrun reconcile
+  afterrun reconcile prod --since 7d
+
+Workers do the same by themselves, for sources with an `api`. A run whose event comes later is
+refreshed for once. --since is 24h otherwise.")]
+    Reconcile(Reconcile),
+    /// Sees to the webhook by which dbt tells of runs, through dbt's API
+    #[command(after_help = "\
+Examples:
+  afterrun webhook list
+  afterrun webhook create prod --url https://hooks.example.com --secret-file dbt-webhook.key
+  afterrun webhook repair prod")]
+    Webhook(Webhook),
     /// Tries refreshes once more, now
     #[command(after_help = "\
 Examples:

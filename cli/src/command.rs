@@ -9,12 +9,14 @@ mod history;
 mod ingest;
 mod migrate;
 mod pause;
+mod reconcile;
 mod refreshes;
 mod replay;
 mod retry;
 mod schema;
 mod send;
 mod up;
+mod webhook;
 mod wishes;
 mod worker;
 
@@ -34,6 +36,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Events(args) => events::run(args).await,
         Command::Refreshes(args) => refreshes::run(args).await,
         Command::Replay(args) => replay::run(&config, args).await,
+        Command::Reconcile(args) => reconcile::run(&config, args).await,
+        Command::Webhook(args) => webhook::run(&config, args).await,
         Command::Retry(args) => retry::run(args).await,
         Command::Cancel(args) => cancel::run(args).await,
         Command::Pause(args) => pause::run(args, true).await,

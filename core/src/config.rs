@@ -28,8 +28,10 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use self::{report::Report, trail::Trail};
+use crate::artifact::Selector;
 
 pub use self::{
     address::{check_address, is_loopback},
@@ -173,12 +175,26 @@ impl SourceKind {
     }
 }
 
-/// dbt's own API, for reconciliation and error detail.
+/// dbt's own API. Its source has an `account_id`.
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
-    /// A bare host name such as `ab123.us1.dbt.com`.
-    pub host: String,
+    /// Scheme, host and port; by https but on loopback.
+    pub base: Url,
     pub token: SecretString,
+    /// Whether a webhook that dbt switched off is switched on again.
+    pub repair: bool,
+    pub reconcile: Reconcile,
+}
+
+/// How runs are found whose event never came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconcile {
+    /// From one look to the next.
+    pub every: Duration,
+    /// A run that ended less long ago is left to its event.
+    pub lag: Duration,
+    /// How far the first look goes back, and one each hour.
+    pub look_back: Duration,
 }
 
 /// A login at a tool.
@@ -285,7 +301,7 @@ impl Default for Debounce {
 
 /// Which events lead to which refreshes. An empty list of a match key means any value; all keys
 /// that are not empty must match.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     pub name: String,
     /// How a dbt run went; without repeats.
@@ -310,13 +326,27 @@ pub struct Route {
     pub accounts: Vec<String>,
     /// `*` is a wildcard.
     pub reasons: Vec<String>,
-    /// Names of targets; not empty, without repeats.
+    /// What the run must have built: any of what one of these picks.
+    pub models: Vec<Selector>,
+    /// Names of targets, without repeats; empty only beside `exposures`.
     pub refresh: Vec<String>,
+    /// Beside, or instead: the targets that exposures name.
+    pub exposures: Option<Exposures>,
+    /// Beside `exposures`: how far apart the builds of what a target reads may be, by whichever
+    /// jobs; until all of it is built the target waits.
+    pub after_all_upstream: Option<Duration>,
     /// Fan-in: ids of two jobs or more, all of which must have succeeded since the last firing.
     /// Then `on` is `success` alone, and `jobs` is empty.
     pub after_all: Vec<String>,
     /// How far apart the ends of their runs may be.
     pub within: Option<Duration>,
+}
+
+/// Which targets show what the dbt project calls an exposure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exposures {
+    /// By the exposure's name; of all others the project says it by `meta.afterrun.target`.
+    pub targets: BTreeMap<String, Vec<String>>,
 }
 
 /// What a route's `on` matches.

@@ -3,6 +3,8 @@
 //! Invariant: a field that is read either fits or the whole body is refused; a key that is not
 //! read never matters, whatever it holds. Wire facts: docs.getdbt.com/docs/deploy/webhooks.
 
+pub mod run;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;

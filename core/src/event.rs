@@ -34,6 +34,17 @@ pub struct Delivery<'a> {
     pub keys_kept: Duration,
 }
 
+/// How an event came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[sqlx(type_name = "event_arrival", rename_all = "lowercase")]
+#[serde(rename_all = "lowercase")]
+pub enum ArrivedBy {
+    /// Its sender posted it.
+    Webhook,
+    /// dbt was asked, and its event had not come.
+    Reconcile,
+}
+
 /// A delivery with what it says.
 struct Arrival<'a> {
     delivery: &'a Delivery<'a>,
@@ -93,7 +104,8 @@ impl Store {
             if let Some(repeat) = self.count_repeat(&arrival).await? {
                 return Ok(repeat);
             }
-            if let Some(new) = self.insert(slice::from_ref(&arrival)).await?.pop().flatten() {
+            let new = self.insert(slice::from_ref(&arrival), ArrivedBy::Webhook).await?;
+            if let Some(new) = new.into_iter().next().flatten() {
                 return Ok(new);
             }
         }
@@ -110,7 +122,19 @@ impl Store {
         deliveries: &[Delivery<'_>],
     ) -> Result<Vec<Option<Stored>>, StoreError> {
         let arrivals: Vec<_> = deliveries.iter().map(Arrival::of).collect();
-        self.insert(&arrivals).await
+        self.insert(&arrivals, ArrivedBy::Webhook).await
+    }
+
+    /// The same with what nobody delivered: events of runs that dbt told of when it was asked.
+    ///
+    /// # Errors
+    /// As [`Store::store_new`].
+    pub(crate) async fn store_found(
+        &self,
+        events: &[Delivery<'_>],
+    ) -> Result<Vec<Option<Stored>>, StoreError> {
+        let arrivals: Vec<_> = events.iter().map(Arrival::of).collect();
+        self.insert(&arrivals, ArrivedBy::Reconcile).await
     }
 
     /// Tells the workers that there may be something to plan. A hint: they look by themselves too.

@@ -4,6 +4,7 @@
 //! loses nothing; what several that are planned together lead to is what they would lead to one
 //! after the other.
 
+mod built;
 mod gather;
 mod join;
 mod lead;

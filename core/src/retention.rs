@@ -140,6 +140,51 @@ impl Store {
         .await
         .doing(DOING)?
         .rows_affected();
-        Ok(held + bodies + other_bodies + keys)
+        let answers = self.forget_answers(retention).await?;
+        Ok(held + bodies + other_bodies + keys + answers)
+    }
+
+    /// What dbt said of runs goes with the bodies of their events.
+    async fn forget_answers(&self, retention: &Retention) -> Result<u64, StoreError> {
+        const DOING: &str = "forget what dbt said of runs";
+        let runs = sqlx::query!(
+            r#"
+            delete from dbt_run
+            where (source, run_id) in (
+                select source, run_id from dbt_run
+                where asked_for_at < coalesce($1, now()) - $2::interval and ask_due_at is null
+                order by asked_for_at
+                limit $3
+                for update skip locked
+            )
+            "#,
+            self.now(),
+            interval(retention.events),
+            BITE,
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
+        // One that was just kept has no run yet.
+        let manifests = sqlx::query!(
+            r#"
+            delete from dbt_manifest
+            where id in (
+                select id from dbt_manifest
+                where read_at < coalesce($1, now()) - interval '1 day'
+                    and not exists (select from dbt_run where dbt_run.manifest_id = dbt_manifest.id)
+                limit $2
+                for update skip locked
+            )
+            "#,
+            self.now(),
+            BITE,
+        )
+        .execute(&self.pool)
+        .await
+        .doing(DOING)?
+        .rows_affected();
+        Ok(runs + manifests)
     }
 }

@@ -126,6 +126,11 @@ impl Route {
         job.is_some_and(|job| self.after_all.contains(job)) && self.keys_match(facts)
     }
 
+    /// Whether what the run built decides, which no event tells and dbt must be asked for.
+    pub fn asks_what_was_built(&self) -> bool {
+        self.exposures.is_some() || !self.models.is_empty()
+    }
+
     fn keys_match(&self, facts: &Facts) -> bool {
         any_equal(&self.jobs, facts.job_id.as_deref())
             && any_equal(&self.sources, Some(&facts.source))
@@ -188,6 +193,9 @@ mod tests {
             refresh: vec![],
             after_all: vec![],
             within: None,
+            models: vec![],
+            exposures: None,
+            after_all_upstream: None,
         }
     }
 

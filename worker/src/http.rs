@@ -1,6 +1,6 @@
 //! The only sender. Every call of every connector goes through `Caller::send`.
 //!
-//! It follows no redirect, reads no more than 1 MiB, keeps to its connection's pace, ends in time,
+//! It follows no redirect, reads no more than it is told to, keeps to its connection's pace, ends in time,
 //! tells a call that surely was not sent from one whose answer was lost, and knows the credentials
 //! that it sent, which no text of an answer may keep.
 
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use afterrun_core::config::is_loopback;
-use reqwest::{Client, Method, RequestBuilder, Url, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, Url, redirect};
 use tokio::time::Instant;
 
 use crate::connector::{Answer, ConnectorError, Texts};
@@ -24,7 +24,7 @@ use pace::Pace;
 pub use reply::Reply;
 pub use text::clean;
 
-/// No answer is read beyond this.
+/// How much of an answer is read as a rule.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// A connection that rested longer is not used again: a network that lost it says nothing, and the
@@ -113,9 +113,15 @@ impl Http {
 
     /// The sender for one operation, whose time starts now.
     pub fn caller(&self) -> Caller {
+        self.caller_for(self.limits.operation, MOST_BYTES)
+    }
+
+    /// The same for one that takes longer, or is answered with more.
+    pub fn caller_for(&self, operation: Duration, most_bytes: usize) -> Caller {
         Caller {
             http: self.clone(),
-            deadline: Instant::now() + self.limits.operation,
+            deadline: Instant::now() + operation,
+            most_bytes,
             status: AtomicU16::new(0),
             sent: Hidden::default(),
         }
@@ -126,6 +132,8 @@ impl Http {
 pub struct Caller {
     http: Http,
     deadline: Instant,
+    /// No answer is read beyond this.
+    most_bytes: usize,
     status: AtomicU16,
     /// Credentials of this operation alone, such as a session's.
     sent: Hidden,
@@ -172,6 +180,20 @@ impl Caller {
 
     /// Waits for its turn, sends, and reads the whole answer, whatever its status.
     pub async fn send(&self, request: RequestBuilder) -> Answer<Reply> {
+        let (place, response) = self.begin(request).await?;
+        self.read(place, response).await
+    }
+
+    /// The same, but the body of a success is left to be read as it comes. Others are read whole.
+    pub async fn open(&self, request: RequestBuilder) -> Answer<Opened> {
+        let (place, response) = self.begin(request).await?;
+        if response.status().is_success() {
+            return Ok(Opened::Stream(response));
+        }
+        self.read(place, response).await.map(Opened::Refused)
+    }
+
+    async fn begin(&self, request: RequestBuilder) -> Answer<(String, Response)> {
         let (client, request) = request.build_split();
         let mut request = request.map_err(|source| ConnectorError::Unreachable {
             place: "an address that cannot be called".to_owned(),
@@ -195,12 +217,13 @@ impl Caller {
 
         #[expect(clippy::disallowed_methods, reason = "this is the one place that sends")]
         let answered = client.execute(request).await;
-        let mut response = match answered {
-            Ok(response) => response,
-            Err(error) => return Err(unanswered(place, error)),
-        };
+        let response = answered.map_err(|error| unanswered(place.clone(), error))?;
+        self.status.store(response.status().as_u16(), Ordering::Relaxed);
+        Ok((place, response))
+    }
+
+    async fn read(&self, place: String, mut response: Response) -> Answer<Reply> {
         let status = response.status();
-        self.status.store(status.as_u16(), Ordering::Relaxed);
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         loop {
@@ -213,17 +236,24 @@ impl Caller {
                 }
                 Err(error) => return Err(unanswered(place, error)),
             }
-            if body.len() > MOST_BYTES {
-                body.truncate(MOST_BYTES);
+            if body.len() > self.most_bytes {
+                body.truncate(self.most_bytes);
                 let reply = Reply::new(place, status, headers, body);
                 return if status.is_success() {
-                    Err(reply.not_understood("more than 1 MiB"))
+                    let mebibytes = self.most_bytes / MOST_BYTES;
+                    Err(reply.not_understood(format!("more than {mebibytes} MiB")))
                 } else {
                     Ok(reply)
                 };
             }
         }
     }
+}
+
+/// An answer whose body may be long.
+pub enum Opened {
+    Stream(Response),
+    Refused(Reply),
 }
 
 /// A failed connect is the one failure after which nothing can have been sent.

@@ -6,6 +6,8 @@
 //!            └────────── due again ◀──────┘
 //! ```
 //!
+//! Beside it, `dbt` asks dbt which runs ended whose event never came.
+//!
 //! What follows from an outcome is `afterrun_core::transition`'s to say; what a tool means by its
 //! answers is its connector's.
 
@@ -13,6 +15,7 @@ mod call;
 mod cancel;
 pub mod connector;
 pub mod connectors;
+pub mod dbt;
 mod due;
 pub mod http;
 pub mod login;

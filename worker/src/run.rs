@@ -8,15 +8,18 @@ use std::time::Duration;
 
 use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
 use afterrun_core::connection::circuit::{Hold, Signal};
+use afterrun_core::plan::LedTo;
 use afterrun_core::refresh::{Bounds, Claimed, Ended, Looks, Recorded, Records, RefreshId, Work};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{self, Next, Verdict};
 use afterrun_core::{Store, StoreError};
+use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{Came, call};
+use crate::dbt::{self, Asker};
 use crate::http::Http;
 use crate::outage::Outage;
 use crate::probe::{self, probe};
@@ -88,6 +91,8 @@ pub struct Worker {
     /// The last ones whose names were noted in the database.
     registered: Mutex<Option<Arc<Targets>>>,
     stop: CancellationToken,
+    /// Events wait for what dbt says of their runs.
+    pub(crate) dbt_is_to_be_asked: Notify,
 }
 
 impl Worker {
@@ -104,6 +109,7 @@ impl Worker {
             targets: RwLock::new(Arc::new(targets)),
             registered: Mutex::default(),
             stop: CancellationToken::new(),
+            dbt_is_to_be_asked: Notify::new(),
         })
     }
 
@@ -131,7 +137,12 @@ impl Worker {
         self.register(&self.targets()).await?;
         self.sweep(&mut probes).await?;
         probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
-        self.plan(&self.targets(), true).await?;
+        let targets = self.targets();
+        let asker = self.asker(targets.config());
+        asker.ask(&self.stop).await?;
+        self.plan(&targets, true).await?;
+        asker.inquire(&self.stop).await?;
+        self.plan(&targets, true).await?;
         self.claim(&mut under_way, &mut Looks::default()).await?;
         let Records { recorded, failed } = under_way.finish().await;
         failed.into_iter().next().map_or(Ok(recorded), Err)
@@ -143,6 +154,8 @@ impl Worker {
         let mut services = JoinSet::new();
         services.spawn(wake.clone().listen(self.store.clone(), stop.clone()));
         services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
+        services.spawn(dbt::ask_now_and_then(Arc::clone(&self), stop.clone()));
+        services.spawn(dbt::inquire_now_and_then(Arc::clone(&self), stop.clone()));
         let (mut planning, mut probes) = (Planning::new(), Probes::new());
         let mut under_way = UnderWay::new(self.store.clone());
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
@@ -264,6 +277,9 @@ impl Worker {
             self.store.plan_new(targets.config(), PLAN_AT_ONCE).await?
         };
         planned.iter().for_each(tell::planned);
+        if planned.iter().any(|planned| matches!(planned.led_to, LedTo::Held { .. })) {
+            self.dbt_is_to_be_asked.notify_one();
+        }
         Ok(planned.len())
     }
 
@@ -322,6 +338,11 @@ impl Worker {
             tracing::warn!(error = %Chain(&error), connection, "could not note how {connection} is doing");
             None
         })
+    }
+
+    /// Whoever asks dbt for this worker, by this configuration.
+    pub(crate) fn asker<'a>(&'a self, config: &'a Config) -> Asker<'a> {
+        Asker { store: &self.store, http: &self.http, worker: &self.name, config }
     }
 
     async fn forget_now_and_then(self: Arc<Self>, stop: CancellationToken) {

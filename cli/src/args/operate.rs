@@ -1,4 +1,4 @@
-//! Options of what an operator does: `replay`, `retry`, `cancel`, `pause`, `resume`.
+//! Options of what an operator does: `replay`, `reconcile`, `retry`, `cancel`, `pause`, `resume`.
 
 use std::time::Duration;
 
@@ -30,6 +30,21 @@ pub(crate) struct Replay {
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// The form of what is shown; json is an array
+    #[arg(long, default_value = "table", value_name = "FORM")]
+    pub(crate) output: Output,
+    #[command(flatten)]
+    pub(crate) database: Database,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reconcile {
+    /// Only these sources; otherwise all with an `api`
+    #[arg(value_name = "SOURCE")]
+    pub(crate) sources: Vec<String>,
+    /// Runs that ended in this last while: 2h, 24h, 7d
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub(crate) since: Duration,
+    /// The form of what is said; json is an array
     #[arg(long, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
     #[command(flatten)]

@@ -1,5 +1,7 @@
 //! `afterrun check`: is the configuration right, and with `--live`, does it work?
 
+mod source;
+
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -18,12 +20,13 @@ use crate::args::{self, Output};
 use crate::exit::Wrong;
 use crate::output::{Paint, Tone, clean, json, line, progress, table};
 
-/// What was found at a connection or a target.
+/// What was found at a connection, a target or the webhook of a source.
 #[derive(Debug, Serialize)]
 struct Found {
     what: &'static str,
     name: String,
-    connection: String,
+    /// Of a connection and its targets.
+    connection: Option<String>,
     ok: bool,
     found: String,
 }
@@ -57,7 +60,8 @@ pub(crate) async fn run(path: &Path, args: args::Check) -> anyhow::Result<()> {
         config.connections.len(),
         config.targets.len()
     ));
-    let found = look(&targets).await;
+    let mut found = source::look(config, &http).await;
+    found.extend(look(&targets).await);
     asking.finish_and_clear();
     match args.output {
         Output::Json => json(&found)?,
@@ -134,7 +138,7 @@ fn answered(what: &'static str, name: &str, connection: &str, called: Called<Str
         Ok(found) => (true, found),
         Err(error) => (false, Chain(&error).to_string()),
     };
-    Found { what, name: name.into(), connection: connection.into(), ok, found }
+    Found { what, name: name.into(), connection: Some(connection.into()), ok, found }
 }
 
 fn show(found: &[Found]) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `afterrun events`: what dbt and the BI tools sent, and what came of it.
 
 use afterrun_core::Store;
+use afterrun_core::event::ArrivedBy;
 use afterrun_core::history::{EventDetail, EventFilter, EventRow, LedTo};
 
 use super::history::{self, Column, Listed, Shown, fact, spare, text, whole};
@@ -73,9 +74,17 @@ impl Listed for Events {
             Shown::text(about.map_or("-", String::as_str)),
             or_dash(&row.run_id),
             or_dash(&row.run_status),
-            Shown::text(&format!("{}x", row.deliveries)),
+            Shown::text(&deliveries(row)),
             led_to(row),
         ]
+    }
+}
+
+/// How often it was sent; or that it never was.
+fn deliveries(row: &EventRow) -> String {
+    match row.arrived_by {
+        ArrivedBy::Webhook => format!("{}x", row.deliveries),
+        ArrivedBy::Reconcile => "found".to_owned(),
     }
 }
 
@@ -117,12 +126,18 @@ fn show(detail: &EventDetail) -> std::io::Result<()> {
         fact("run reason", &or_dash(&event.run_reason))?;
         fact("run started", &time_or_dash(event.run_started_at))?;
         fact("run finished", &time_or_dash(event.run_finished_at))?;
+        if let Some(error) = &event.run_error {
+            fact("run error", error)?;
+        }
     } else {
         fact("sender", &event.sender)?;
         fact("subject", &named(&event.subject_name, &event.subject))?;
     }
     fact("received", &time(event.received_at))?;
-    fact("deliveries", &event.deliveries.to_string())?;
+    match event.arrived_by {
+        ArrivedBy::Webhook => fact("deliveries", &event.deliveries.to_string())?,
+        ArrivedBy::Reconcile => fact("deliveries", "none: found by asking dbt")?,
+    }
     if event.conflicts > 0 {
         fact("conflicts", &format!("{} carried another body than the first", event.conflicts))?;
     }

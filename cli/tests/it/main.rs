@@ -1,6 +1,7 @@
 //! The program as its users run it: real processes, a real Postgres, played tools.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
+mod asking;
 mod canary;
 mod check;
 mod corpus;

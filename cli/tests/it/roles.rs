@@ -259,7 +259,6 @@ async fn no_role_may_do_more_than_its_program_does(pool: PgPool) {
     ];
     roles.may_not("ingest", &not_ingest).await;
     let not_worker = [
-        "insert into event default values",
         "insert into event_conflict default values",
         "update event set job_id = '1'",
         "update event set run_status = 'Success'",

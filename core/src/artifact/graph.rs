@@ -57,7 +57,7 @@ impl Graph {
         Graph { project: manifest.project_name.clone(), words: words.into_list(), nodes, below }
     }
 
-    /// The graph as it is stored: for 20,000 nodes some 3 MB.
+    /// The graph as it is stored: for 20,000 nodes some 4 MB.
     ///
     /// # Errors
     /// None that is known of: there is nothing in a graph that JSON does not take.

@@ -1,7 +1,7 @@
 //! The shape of the file: what serde reads and what the JSON Schema says of core's part of it.
 //! Nearly everything is optional here, so that `check` can say what is missing in its own words.
 
-use std::{fmt, marker::PhantomData};
+use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use schemars::JsonSchema;
 use secrecy::SecretString;
@@ -38,7 +38,7 @@ pub(super) struct Source {
     /// dbt: events of another account are kept, flagged, and trigger nothing.
     #[schemars(with = "Option<Id>")]
     pub(super) account_id: Option<String>,
-    /// dbt: its own API, for reconciliation and error detail.
+    /// dbt: its own API, by which runs are found whose event never came.
     pub(super) api: Option<Api>,
     /// mode, tableau: the connection by which a nudge is looked into.
     pub(super) connection: Option<String>,
@@ -57,6 +57,27 @@ pub(super) struct Api {
     /// A service token that may read jobs and runs.
     #[schemars(with = "String", required)]
     pub(super) token: Option<Secret>,
+    /// How runs are found whose event never came.
+    pub(super) reconcile: Option<Reconcile>,
+    /// Whether to switch the webhook on again when dbt has switched it off. The token must be
+    /// allowed to change webhooks then.
+    #[schemars(extend("default" = false))]
+    pub(super) repair: Option<bool>,
+}
+
+/// How runs are found whose event never came.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reconcile {
+    /// How often dbt is asked.
+    #[schemars(extend("default" = "5m"))]
+    pub(super) every: Option<Written>,
+    /// A run that ended less long ago is left to its event, which dbt sends late.
+    #[schemars(extend("default" = "2m"))]
+    pub(super) lag: Option<Written>,
+    /// How far back the first look goes, and one each hour.
+    #[schemars(extend("default" = "24h"))]
+    pub(super) look_back: Option<Written>,
 }
 
 /// Core's part of a connection.
@@ -133,15 +154,133 @@ pub(super) struct Route {
     /// Why the run was started, such as scheduled; * stands for anything.
     #[schemars(length(min = 1))]
     pub(super) reasons: Option<Vec<String>>,
-    /// Names of targets.
-    #[schemars(required, length(min = 1))]
-    pub(super) refresh: Option<Vec<String>>,
+    /// Models of which the run must have built one, in the words of dbt's --select: fct_orders,
+    /// tag:nightly, +fct_orders, path:models/marts. Needs a source with an api.
+    #[schemars(length(min = 1))]
+    pub(super) models: Option<Vec<String>>,
+    /// Names of targets; or exposures, for those that the exposures of the dbt project name.
+    #[schemars(required)]
+    pub(super) refresh: Option<Refresh>,
+    /// Beside exposures: a target waits until all models that it reads were built no further apart
+    /// than this, by whichever jobs.
+    pub(super) after_all_upstream: Option<Written>,
     /// Ids of two jobs or more: fires when all of them have succeeded since the last firing. Goes
     /// with `on: success` and without `jobs`.
     #[schemars(with = "Option<Vec<Id>>", length(min = 2), extend("uniqueItems" = true))]
     pub(super) after_all: Option<Vec<String>>,
     /// Beside after_all: how far apart the ends of their runs may be.
     pub(super) within: Option<Written>,
+}
+
+/// What a route refreshes: targets by their names, or by what the run means for exposures.
+pub(super) enum Refresh {
+    Targets(Vec<String>),
+    Exposures(Exposures),
+}
+
+impl<'de> Deserialize<'de> for Refresh {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Refresh;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<Refresh, A::Error> {
+                let seq = de::value::SeqAccessDeserializer::new(seq);
+                Vec::deserialize(seq).map(Refresh::Targets)
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Refresh, A::Error> {
+                let map = de::value::MapAccessDeserializer::new(map);
+                Exposures::deserialize(map).map(Refresh::Exposures)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Refresh {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Refresh".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let exposures = generator.subschema_for::<Exposures>();
+        schemars::json_schema!({ "anyOf": [
+            { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+            exposures,
+        ] })
+    }
+}
+
+/// The targets that the exposures of the dbt project name.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Exposures {
+    /// true, for those that name a target by meta.afterrun.target in the project; or a map of
+    /// exposures to the targets that show them, which comes before that.
+    #[schemars(required)]
+    pub(super) exposures: Option<Mapped>,
+}
+
+/// `true`, or a map of names to one or several others.
+pub(super) enum Mapped {
+    All(bool),
+    Named(BTreeMap<String, OneOrMany<Name>>),
+}
+
+impl<'de> Deserialize<'de> for Mapped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Mapped;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`true`, or a map of exposures to targets")
+            }
+
+            fn visit_bool<E>(self, all: bool) -> Result<Mapped, E> {
+                Ok(Mapped::All(all))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Mapped, A::Error> {
+                let map = de::value::MapAccessDeserializer::new(map);
+                BTreeMap::deserialize(map).map(Mapped::Named)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for Mapped {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Exposed".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let targets = generator.subschema_for::<OneOrMany<Name>>();
+        schemars::json_schema!({ "anyOf": [
+            { "const": true },
+            { "type": "object", "additionalProperties": targets },
+        ] })
+    }
+}
+
+/// The name of a target.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct Name(pub(super) String);
+
+impl Item for Name {
+    const EXPECTED: &'static str = "the name of a target";
+    const LEAST: usize = 1;
 }
 
 /// What holds where a target says nothing else.

@@ -1,5 +1,6 @@
 //! The routes: what they match, and that what they name exists.
 
+mod built;
 mod together;
 
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ pub(super) fn all(
     let mut routes: Vec<Route> = Vec::new();
     for (index, node) in items.iter().enumerate() {
         let trail = trail.index(index);
-        let Some(route) = one(report, &trail, node) else { continue };
+        let Some(route) = one(report, &trail, node, sources) else { continue };
         if routes.iter().any(|other| other.name == route.name) {
             let shown = report.shown(&trail.key("name"));
             let what = format!("another route is called {shown} already; names are unique");
@@ -48,7 +49,12 @@ pub(super) fn all(
     routes
 }
 
-fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
+fn one(
+    report: &mut Report,
+    trail: &Trail,
+    node: &Node,
+    known: &BTreeMap<String, Source>,
+) -> Option<Route> {
     let file: file::Route = report.read_all(node, trail, &[])?;
     for (key, is_missing, what) in [
         ("name", file.name.is_none(), "is missing; give the route a name"),
@@ -68,12 +74,11 @@ fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
         }
     }
     let (on, on_events) = on(report, &trail.key("on"), file.on);
-    let refresh = file.refresh.unwrap_or_default();
-    not_empty(report, &trail.key("refresh"));
-    exist(report, &trail.key("refresh"), &refresh, "target");
+    let (refresh, exposures) = built::refresh(report, &trail.key("refresh"), file.refresh);
     let sources = values(report, &trail.key("sources"), file.sources);
     exist(report, &trail.key("sources"), &sources, "source");
     policy::positive(report, trail, "within", file.within);
+    policy::positive(report, trail, "after_all_upstream", file.after_all_upstream);
     if let Some(name) = &file.name {
         route_name(report, &trail.key("name"), name);
     }
@@ -89,11 +94,15 @@ fn one(report: &mut Report, trail: &Trail, node: &Node) -> Option<Route> {
         projects: values(report, &trail.key("projects"), file.projects),
         accounts: values(report, &trail.key("accounts"), file.accounts),
         reasons: values(report, &trail.key("reasons"), file.reasons),
+        models: built::models(report, &trail.key("models"), file.models),
         refresh,
+        exposures,
+        after_all_upstream: file.after_all_upstream.map(|given| given.0),
         after_all: ids(report, &trail.key("after_all"), file.after_all, ""),
         within: file.within.map(|given| given.0),
     };
     together::check(report, trail, &route);
+    built::together(report, trail, &route, known);
     Some(route)
 }
 

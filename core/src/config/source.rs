@@ -1,12 +1,13 @@
 //! The sources: each kind has keys of its own, and a key of another kind is a mistake.
 
+mod api;
+
 use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
 
 use super::{
-    ApiSettings, Source, SourceKind,
-    address::check_address,
+    Source, SourceKind,
     check::{connection_exists, named},
     file,
     node::Node,
@@ -65,10 +66,8 @@ fn one(report: &mut Report, trail: &Trail, node: &Node, with_connections: bool) 
     if let Some(name) = file.connection.as_ref().filter(|_| with_connections) {
         connection(report, &trail.key("connection"), name, kind);
     }
-    if file.api.is_some() {
-        report.warn(&trail.key("api"), "is checked, but nothing in this version uses it");
-    }
-    let api = file.api.and_then(|file| api(report, &trail.key("api"), file));
+    let account_id = file.account_id.as_deref();
+    let api = file.api.and_then(|file| api::api(report, &trail.key("api"), file, account_id));
     Some(Source {
         kind,
         secrets: file.secrets.into_iter().flatten().map(|secret| secret.0).collect(),
@@ -107,24 +106,4 @@ fn connection(report: &mut Report, trail: &Trail, name: &str, kind: SourceKind) 
         );
         report.add(trail, what);
     }
-}
-
-fn api(report: &mut Report, trail: &Trail, file: file::Api) -> Option<ApiSettings> {
-    if file.token.is_none() {
-        report.add(&trail.key("token"), "is missing; dbt's API takes a service token");
-    }
-    let Some(host) = file.host else {
-        report.add(&trail.key("host"), "is missing; write dbt's host, such as ab123.us1.dbt.com");
-        return None;
-    };
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-    let trail = trail.key("host");
-    let shown = report.shown(&trail);
-    if host.is_empty() || host.len() > 253 || !host.chars().all(bare) {
-        let what = format!("expected a bare host name such as ab123.us1.dbt.com, found {shown}");
-        report.add(&trail, what);
-    } else if let Err(why) = check_address(&format!("https://{host}")) {
-        report.add(&trail, format!("{shown} {why}"));
-    }
-    Some(ApiSettings { host, token: file.token?.0 })
 }

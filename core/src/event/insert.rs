@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Arrival, Stored, interval};
+use super::{Arrival, ArrivedBy, Stored, interval};
 use crate::dbt::Fields;
 use crate::pool::Lent;
 use crate::store::column;
@@ -19,6 +19,7 @@ impl Store {
     pub(super) async fn insert(
         &self,
         arrivals: &[Arrival<'_>],
+        arrived_by: ArrivedBy,
     ) -> Result<Vec<Option<Stored>>, StoreError> {
         const DOING: &str = "store events";
         // In the order of their keys, and of several with one key the first counts.
@@ -39,7 +40,7 @@ impl Store {
                 event_type, account_id, occurred_at,
                 project_id, project_name, environment_id, environment_name,
                 job_id, job_name, run_id, run_status, run_status_code, run_reason,
-                run_started_at, run_finished_at, received_at, last_delivery_at, plan_due_at
+                run_started_at, run_finished_at, received_at, last_delivery_at, plan_due_at, arrived_by
             )
             select
                 source, event_key, body, body_sha256,
@@ -57,7 +58,7 @@ impl Store {
                 event_type, account_id, occurred_at,
                 project_id, project_name, environment_id, environment_name,
                 job_id, job_name, run_id, run_status, run_status_code, run_reason,
-                run_started_at, run_finished_at, clock.at, clock.at, clock.at
+                run_started_at, run_finished_at, clock.at, clock.at, clock.at, $23
             from
                 unnest(
                     $1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::interval[],
@@ -98,6 +99,7 @@ impl Store {
             &time(|fields| fields.run_started_at) as _,
             &time(|fields| fields.run_finished_at) as _,
             self.now(),
+            arrived_by as ArrivedBy,
         )
         .fetch_all(&mut *connection)
         .await

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use super::{AttemptRow, MOST_WITHIN, RefreshRow, limit, since};
+use crate::event::ArrivedBy;
 use crate::refresh::RefreshId;
 use crate::{Doing as _, Store, StoreError};
 
@@ -83,6 +84,9 @@ pub struct EventRow {
     pub received_at: DateTime<Utc>,
     pub deliveries: i64,
     pub conflicts: i64,
+    pub arrived_by: ArrivedBy,
+    /// Why its run failed, on one line, as far as dbt was asked.
+    pub run_error: Option<String>,
     pub event_state: EventState,
     /// Why it led to nothing, or to nothing yet.
     pub reason: Option<String>,
@@ -214,10 +218,16 @@ impl Store {
                 event.received_at,
                 event.deliveries,
                 event.conflicts,
+                event.arrived_by as "arrived_by: ArrivedBy",
+                dbt_run.error as "run_error?",
                 event.state as "event_state: EventState",
                 case
                     when event.state = 'stored'
-                    then coalesce('could not be planned yet: ' || event.plan_error, 'not yet planned')
+                    then coalesce(
+                        'could not be planned yet: ' || event.plan_error,
+                        event.waits_for || coalesce(' (' || dbt_run.ask_error || ')', ''),
+                        'not yet planned'
+                    )
                     else coalesce(
                         event.reason,
                         held.waits_for,
@@ -251,7 +261,12 @@ impl Store {
                             when refresh_cause.refresh_id is null then 'waiting'
                             else refresh.state::text
                         end as state,
-                        coalesce(refresh.reason, string_agg(distinct fan_in.waits_for, '; ')) as reason
+                        coalesce(
+                            refresh.reason,
+                            string_agg(
+                                distinct coalesce(refresh_cause.waits_for, fan_in.waits_for), '; '
+                            )
+                        ) as reason
                     from refresh_cause
                     left join refresh on refresh.id = refresh_cause.refresh_id
                     left join fan_in
@@ -261,11 +276,14 @@ impl Store {
                 ) as led
             ) as led_to
             cross join lateral (
-                select string_agg(distinct fan_in.waits_for, '; ') as waits_for
+                select string_agg(
+                    distinct coalesce(refresh_cause.waits_for, fan_in.waits_for), '; '
+                ) as waits_for
                 from refresh_cause
-                join fan_in on fan_in.route = refresh_cause.route
+                left join fan_in on fan_in.route = refresh_cause.route
                 where refresh_cause.event_id = event.id and refresh_cause.refresh_id is null
             ) as held
+            left join dbt_run on dbt_run.source = event.source and dbt_run.run_id = event.run_id
             where ($2::interval is null or event.received_at >= coalesce($1, now()) - $2::interval)
                 and (cardinality($3::text[]) = 0 or event.state::text = any ($3))
                 and (

@@ -70,7 +70,7 @@ impl Planning<'_> {
                     return Ok(Gathered::Nothing(words));
                 }
                 for asked in &asked {
-                    self.hold(asked).await?;
+                    self.hold(asked, None).await?;
                 }
                 Ok(Gathered::Holds(for_what))
             }
@@ -168,11 +168,18 @@ impl Planning<'_> {
     }
 
     /// A cause without a refresh: it gets one when the route fires.
-    async fn hold(&mut self, asked: &Asked<'_>) -> Result<(), StoreError> {
+    /// `waits_for`: where it is not what the route as a whole waits for.
+    pub(super) async fn hold(
+        &mut self,
+        asked: &Asked<'_>,
+        waits_for: Option<&str>,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
-            insert into refresh_cause (event_id, route, target, fresh_after, joined_at, run_key)
-            values ($1, $2, $3, $4, coalesce($5, clock_timestamp()), $6)
+            insert into refresh_cause (
+                event_id, route, target, fresh_after, joined_at, run_key, waits_for
+            )
+            values ($1, $2, $3, $4, coalesce($5, clock_timestamp()), $6, $7)
             on conflict (route, target, event_id) where refresh_id is null do nothing
             "#,
             asked.event,
@@ -181,6 +188,7 @@ impl Planning<'_> {
             asked.fresh_after,
             self.now,
             asked.run_key,
+            waits_for,
         )
         .execute(&mut *self.connection)
         .await

@@ -16,7 +16,7 @@ use crate::store::column;
 use crate::{Doing as _, StoreError};
 
 /// One target that an event asks to be made fresh, by one route.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Asked<'a> {
     pub(super) event: i64,
     pub(super) event_key: &'a str,
@@ -26,6 +26,8 @@ pub(super) struct Asked<'a> {
     pub(super) run_key: Option<&'a str>,
     /// The route is a fan-in that fires: what it held goes along.
     pub(super) fires: bool,
+    /// It is not to be made fresh, and why.
+    pub(super) skip: Option<String>,
 }
 
 impl<'a> Asked<'a> {
@@ -38,11 +40,12 @@ impl<'a> Asked<'a> {
             fresh_after: told.fresh_after,
             run_key: told.run_key.as_deref(),
             fires,
+            skip: None,
         }
     }
 
     fn cause(&self) -> Cause<'a> {
-        let Self { event, route, target, fresh_after, run_key, .. } = *self;
+        let &Self { event, route, target, fresh_after, run_key, .. } = self;
         Cause { event, route, target, fresh_after, run_key }
     }
 
@@ -71,6 +74,8 @@ impl Planning<'_> {
             let among = || asked.work().and_then(|work| seen.get(&work).copied());
             if let Some(first) = known.get(&place).map(String::as_str).or_else(among) {
                 skipped.push((place, format!("same run as {first}")));
+            } else if let Some(why) = &asked.skip {
+                skipped.push((place, why.clone()));
             } else {
                 seen.extend(asked.work().map(|work| (work, asked.event_key)));
                 due.push(place);

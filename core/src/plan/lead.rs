@@ -5,20 +5,26 @@
 //! a circle; what was decided is written before a fan-in is looked at.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
+use super::built::{Exposed, Known, Runs};
 use super::gather::Gathered;
 use super::join::Asked;
 use super::read::Event;
 use super::{DOING, LedTo, Planned};
 use crate::config::{Config, Outcome, Route};
+use crate::event::interval;
 use crate::refresh::RefreshId;
 use crate::refresh::enqueue::{Wanted, lock_targets};
 use crate::route::Happened;
 use crate::store::column;
 use crate::{Doing as _, StoreError};
+
+/// An event whose rest waits for dbt is looked at again after this, should the answer be lost.
+const ASIDE: Duration = Duration::from_secs(10 * 60);
 
 /// Events being planned in their transaction.
 pub(super) struct Planning<'a> {
@@ -45,36 +51,54 @@ pub(super) struct Told<'e> {
 struct Came {
     holds: Vec<String>,
     reason: Option<String>,
+    /// dbt has not said yet what the run built.
+    waits_for: Option<String>,
+}
+
+/// A route that asks what a run built, once that is known.
+struct Asking<'a> {
+    route: &'a Route,
+    exposed: Vec<Exposed<'a>>,
+}
+
+/// What of an event's routes can be taken by what dbt says.
+#[derive(Default)]
+struct Answered<'a> {
+    asking: Vec<Asking<'a>>,
+    came: Came,
 }
 
 impl<'a> Planning<'a> {
     /// Plans these, one after the other.
     pub(super) async fn plan(mut self, events: &[Event]) -> Result<Vec<Planned>, StoreError> {
         let told: Vec<_> = events.iter().map(|event| self.tell(event)).collect();
-        self.lock(&told).await?;
+        let clear: Vec<_> = told.iter().flatten().collect();
+        let runs = self.runs(&clear).await?;
+        let answered: Vec<_> = clear.iter().map(|told| self.answered(told, &runs)).collect();
+        self.lock(&clear, &answered).await?;
         let (mut came, mut asked, mut refreshes) = (Vec::new(), Vec::new(), Vec::new());
-        for told in &told {
-            let Ok(told) = told else { continue };
+        for (told, answered) in clear.into_iter().zip(answered) {
             if self.routes().any(|route| gathers(route, told).is_some()) {
                 refreshes.append(&mut self.join(&std::mem::take(&mut asked)).await?);
             }
-            came.push(self.lead(told, &mut asked).await?);
+            came.push(self.lead(told, answered, &mut asked).await?);
         }
         refreshes.append(&mut self.join(&asked).await?);
         let mut came = came.into_iter();
-        let planned = |(event, told): (&Event, Result<Told<'_>, String>)| {
+        let (mut planned, mut waits) = (Vec::new(), Vec::new());
+        for (event, told) in events.iter().zip(&told) {
             let came = match told {
                 Ok(_) => came.next().unwrap_or_default(),
-                Err(reason) => Came { reason: Some(reason), ..Came::default() },
+                Err(reason) => Came { reason: Some(reason.clone()), ..Came::default() },
             };
-            Planned {
+            waits.push(came.waits_for.clone());
+            planned.push(Planned {
                 event_id: event.event_key.clone(),
                 source: event.source.clone(),
                 led_to: led_to(came, event, &refreshes),
-            }
-        };
-        let planned: Vec<_> = events.iter().zip(told).map(planned).collect();
-        self.note(events, &planned).await?;
+            });
+        }
+        self.note(events, &planned, &waits).await?;
         Ok(planned)
     }
 
@@ -87,6 +111,35 @@ impl<'a> Planning<'a> {
             run_key: if self.replayed { None } else { run_key(event, &happened) },
             happened,
         })
+    }
+
+    /// The routes that ask what the run built, as far as dbt has answered.
+    fn answered(&self, told: &Told<'_>, runs: &Runs<'_>) -> Answered<'a> {
+        let mut answered = Answered::default();
+        let Answered { asking, came } = &mut answered;
+        for route in self.routes().filter(|route| self.asks(route, told)) {
+            let run = told.event.run_id.as_deref();
+            let run = run.map(|run| (run, runs.get(&(told.event.source.as_str(), run))));
+            match run {
+                Some((_, Some(Known::Built(built)))) if !built.matches(route) => {}
+                Some((_, Some(Known::Built(built)))) => {
+                    let exposed = built.exposed(route, self.config);
+                    came.reason = exposed.wrong.or(came.reason.take());
+                    asking.push(Asking { route, exposed: exposed.targets });
+                }
+                Some((run, Some(Known::Waits))) => {
+                    came.waits_for = Some(format!("waiting for dbt to say what run {run} built"));
+                }
+                Some((_, Some(Known::Never(why)))) => came.reason = Some(why.clone()),
+                Some((_, None)) | None => {
+                    came.reason = Some(format!(
+                        "route {} asks what the run built, and source {} has no `api` to ask",
+                        route.name, told.event.source
+                    ));
+                }
+            }
+        }
+        answered
     }
 
     /// What happened, in the words of routes; or why nothing acts on it.
@@ -111,17 +164,24 @@ impl<'a> Planning<'a> {
         self.config.routes.iter().filter(move |route| only.is_none_or(|only| route.name == only))
     }
 
-    async fn lock(&mut self, told: &[Result<Told<'_>, String>]) -> Result<(), StoreError> {
+    async fn lock(
+        &mut self,
+        told: &[&Told<'_>],
+        answered: &[Answered<'a>],
+    ) -> Result<(), StoreError> {
         let (mut fan_ins, mut targets) = (BTreeSet::new(), BTreeSet::new());
         for route in self.routes() {
-            let gathering = told.iter().flatten().any(|told| gathers(route, told).is_some());
-            let matching = |told: &Told<'_>| route.matches(&told.happened, &told.event.facts);
+            let gathering = told.iter().any(|told| gathers(route, told).is_some());
             if gathering {
                 fan_ins.insert(route.name.as_str());
             }
-            if gathering || told.iter().flatten().any(matching) {
+            if gathering || told.iter().any(|told| told.takes(route)) {
                 targets.extend(route.refresh.iter().map(String::as_str));
             }
+        }
+        for Asking { route, exposed } in answered.iter().flat_map(|answered| &answered.asking) {
+            targets.extend(route.refresh.iter().map(String::as_str));
+            targets.extend(exposed.iter().map(|exposed| exposed.target));
         }
         for route in fan_ins {
             sqlx::query!(
@@ -141,16 +201,22 @@ impl<'a> Planning<'a> {
     async fn lead<'e>(
         &mut self,
         told: &'e Told<'e>,
+        answered: Answered<'a>,
         asked: &mut Vec<Asked<'e>>,
     ) -> Result<Came, StoreError>
     where
         'a: 'e,
     {
-        let mut came = Came::default();
+        let Answered { asking, mut came } = answered;
         let mut own: Vec<Asked<'e>> = Vec::new();
+        let mut add = |ask: Asked<'e>| {
+            if !own.iter().any(|known| known.route == ask.route && known.target == ask.target) {
+                own.push(ask);
+            }
+        };
         for route in self.routes() {
             let taken = match gathers(route, told) {
-                None => route.matches(&told.happened, &told.event.facts).then_some(false),
+                None => told.takes(route).then_some(false),
                 Some(outcome) => match self.gather(told, route, outcome).await? {
                     Gathered::Fires => Some(true),
                     Gathered::Known => Some(false),
@@ -165,10 +231,14 @@ impl<'a> Planning<'a> {
                 },
             };
             let Some(fires) = taken else { continue };
-            for target in &route.refresh {
-                let ask = Asked::of(told, route, target, fires);
-                if !own.iter().any(|known| known.route == ask.route && known.target == target) {
-                    own.push(ask);
+            route.refresh.iter().for_each(|target| add(Asked::of(told, route, target, fires)));
+        }
+        for Asking { route, exposed } in asking {
+            route.refresh.iter().for_each(|target| add(Asked::of(told, route, target, false)));
+            for exposed in exposed {
+                match self.expose(told, route, exposed).await? {
+                    Ok(ask) => add(ask),
+                    Err(for_what) => came.holds.push(for_what),
                 }
             }
         }
@@ -177,7 +247,43 @@ impl<'a> Planning<'a> {
         Ok(came)
     }
 
-    async fn note(&mut self, events: &[Event], planned: &[Planned]) -> Result<(), StoreError> {
+    /// What a run asks of a target by the exposures that it reads; or what it waits for, of other
+    /// runs.
+    async fn expose<'e>(
+        &mut self,
+        told: &'e Told<'e>,
+        route: &'e Route,
+        exposed: Exposed<'e>,
+    ) -> Result<Result<Asked<'e>, String>, StoreError> {
+        let all = route.after_all_upstream;
+        let ask = Asked::of(told, route, exposed.target, all.is_some());
+        let upstream = match (exposed.due, all) {
+            (Err(why), _) => return Ok(Ok(Asked { skip: Some(why), ..ask })),
+            (Ok(_), None) => return Ok(Ok(ask)),
+            (Ok(upstream), Some(_)) => upstream,
+        };
+        let within = all.and_then(|all| TimeDelta::from_std(all).ok()).unwrap_or(TimeDelta::MAX);
+        let since = told.fresh_after.checked_sub_signed(within).unwrap_or(DateTime::UNIX_EPOCH);
+        let stale = self.stale_models(told, &upstream, since).await?;
+        let Some((first, others)) = stale.split_first() else { return Ok(Ok(ask)) };
+        // Another event of the same run is told so, and holds nothing.
+        if self.is_known(std::slice::from_ref(&ask)).await? {
+            return Ok(Ok(ask));
+        }
+        let more =
+            if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        let for_what = format!("waiting for {first}{more} to be built");
+        self.hold(&ask, Some(&for_what)).await?;
+        Ok(Err(for_what))
+    }
+
+    /// `waits`: what the rest of an event's routes waits for; it is planned again then.
+    async fn note(
+        &mut self,
+        events: &[Event],
+        planned: &[Planned],
+        waits: &[Option<String>],
+    ) -> Result<(), StoreError> {
         let reason = |planned: &'_ Planned| match &planned.led_to {
             LedTo::Nothing { reason } => Some(reason.clone()),
             LedTo::Refreshes(_) | LedTo::Held { .. } | LedTo::PutOff { .. } => None,
@@ -186,14 +292,28 @@ impl<'a> Planning<'a> {
             r#"
             update event
             set
-                state = 'planned', planned_at = coalesce($3, now()),
-                reason = led.reason, plan_error = null
-            from unnest($1::bigint[], $2::text[]) as led (id, reason)
+                state = (case when led.waits then 'stored' else 'planned' end)::event_state,
+                planned_at = case when not led.waits then coalesce($3, now()) end,
+                reason = led.reason, plan_error = null,
+                waits_for = case when led.waits then led.waits_for end,
+                plan_due_at = case
+                    when led.waits then coalesce($3, now()) + $5::interval
+                    else event.plan_due_at
+                end
+            from (
+                select led.id, led.reason, led.waits_for,
+                    -- Without its body an event cannot go back.
+                    led.waits_for is not null and before.body is not null as waits
+                from unnest($1::bigint[], $2::text[], $4::text[]) as led (id, reason, waits_for)
+                join event as before on before.id = led.id
+            ) as led
             where event.id = led.id
             "#,
             &column(events, |event| event.id),
             &column(planned, reason) as _,
             self.now,
+            &column(waits, Clone::clone) as _,
+            interval(ASIDE),
         )
         .execute(&mut *self.connection)
         .await
@@ -202,9 +322,19 @@ impl<'a> Planning<'a> {
     }
 }
 
+impl Told<'_> {
+    /// Whether the event takes the route by itself, and now.
+    fn takes(&self, route: &Route) -> bool {
+        !self.event.is_rest
+            && !route.asks_what_was_built()
+            && route.matches(&self.happened, &self.event.facts)
+    }
+}
+
 /// How the run ended that a fan-in takes into account; `None` if it does not.
 fn gathers(route: &Route, told: &Told<'_>) -> Option<Outcome> {
     match told.happened {
+        _ if told.event.is_rest => None,
         Happened::Run(Outcome::Started) | Happened::Event(_) => None,
         Happened::Run(ended) => route.gathers(&told.event.facts).then_some(ended),
     }
@@ -219,8 +349,9 @@ fn led_to(came: Came, event: &Event, refreshes: &[(i64, RefreshId)]) -> LedTo {
     }
     if !own.is_empty() {
         LedTo::Refreshes(own)
-    } else if !came.holds.is_empty() {
-        LedTo::Held { reason: came.holds.join("; ") }
+    } else if !came.holds.is_empty() || came.waits_for.is_some() {
+        let waits: Vec<_> = came.holds.into_iter().chain(came.waits_for).collect();
+        LedTo::Held { reason: waits.join("; ") }
     } else {
         LedTo::Nothing { reason: came.reason.unwrap_or_else(|| "no route".into()) }
     }

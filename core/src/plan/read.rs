@@ -20,6 +20,8 @@ pub(super) struct Event {
     pub(super) run_id: Option<String>,
     pub(super) run_finished_at: Option<DateTime<Utc>>,
     pub(super) received_at: DateTime<Utc>,
+    /// Planned but for the routes that ask what the run built.
+    pub(super) is_rest: bool,
     pub(super) facts: Facts,
 }
 
@@ -46,6 +48,7 @@ struct Row {
     run_reason: Option<String>,
     run_finished_at: Option<DateTime<Utc>>,
     received_at: DateTime<Utc>,
+    is_rest: bool,
 }
 
 /// Rows of events: which, and the arguments.
@@ -58,7 +61,8 @@ macro_rules! events {
                 id, state as "state: EventState", source, event_key, sender, subject, subject_name,
                 event_type, account_id, project_id, project_name,
                 environment_id, environment_name, job_id, job_name, run_id, run_status,
-                run_status_code, run_reason, run_finished_at, received_at
+                run_status_code, run_reason, run_finished_at, received_at,
+                waits_for is not null as "is_rest!"
             from event
             "# + $which,
             $($argument),*
@@ -122,6 +126,7 @@ impl From<Row> for Event {
             run_id: row.run_id,
             run_finished_at: row.run_finished_at,
             received_at: row.received_at,
+            is_rest: row.is_rest,
             facts: Facts {
                 source: row.source,
                 is_of_dbt: row.sender == "dbt",

@@ -92,11 +92,13 @@ impl<'a> Wanted<'a> {
 }
 
 /// Locks the targets to the end of the transaction, in the order given; new ones come to be.
+///
+/// A lock makes no new version of a row, of which a held snapshot would keep each.
 pub(crate) async fn lock_targets(
     connection: &mut PgConnection,
     wanted: &[Wanted<'_>],
 ) -> Result<(), StoreError> {
-    if wanted.is_empty() {
+    if wanted.is_empty() || lock_known(connection, wanted).await? == wanted.len() {
         return Ok(());
     }
     sqlx::query!(
@@ -106,16 +108,38 @@ pub(crate) async fn lock_targets(
         from unnest($1::text[], $2::text[], $3::text[])
             with ordinality as wanted (target, connection, connector, place)
         order by place
-        on conflict (target) do update set target = excluded.target
+        on conflict (target) do nothing
         "#,
         &column(wanted, |wanted| wanted.target) as _,
         &column(wanted, |wanted| wanted.connection.as_str()) as _,
         &column(wanted, |wanted| wanted.connector.as_str()) as _,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .doing(DOING)?;
+    lock_known(connection, wanted).await?;
     Ok(())
+}
+
+/// Locks those that are there; gives how many.
+async fn lock_known(
+    connection: &mut PgConnection,
+    wanted: &[Wanted<'_>],
+) -> Result<usize, StoreError> {
+    let locked = sqlx::query_scalar!(
+        r#"
+        select target_state.target
+        from unnest($1::text[]) with ordinality as wanted (target, place)
+        join target_state on target_state.target = any (array[wanted.target])
+        order by wanted.place
+        for update of target_state
+        "#,
+        &column(wanted, |wanted| wanted.target) as _,
+    )
+    .fetch_all(connection)
+    .await
+    .doing(DOING)?;
+    Ok(locked.len())
 }
 
 /// Joins the refreshes that wait on these targets, or makes them, and notes the causes of each and

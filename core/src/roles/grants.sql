@@ -15,19 +15,23 @@ begin
         grant update (last_delivery_at, deliveries, conflicts) on event to afterrun_ingest;
     end if;
 
-    -- Plans, refreshes, forgets; operators' commands work as it too. It makes no events, changes
-    -- nothing that dbt said, and takes no line back of what was done.
+    -- Plans, refreshes, forgets, and makes an event of what dbt says when it is asked; operators'
+    -- commands work as it too. It changes nothing that dbt said, and takes no line back of what was
+    -- done.
     if exists (select from pg_roles where rolname = 'afterrun_worker') then
         execute format('grant usage on schema %I to afterrun_worker', current_schema());
         execute format('revoke all on all tables in schema %I from afterrun_worker', current_schema());
         grant select on _sqlx_migrations, delivery_history, attempt_history, target_freshness to afterrun_worker;
-        grant select, delete on event, event_conflict to afterrun_worker;
-        grant update (state, reason, planned_at, plan_due_at, plan_error, body) on event to afterrun_worker;
+        grant select, insert, delete on event to afterrun_worker;
+        grant select, delete on event_conflict to afterrun_worker;
+        grant update (state, reason, planned_at, plan_due_at, plan_error, waits_for, body) on event
+            to afterrun_worker;
         -- Locked while old ones are forgotten; its key is its hash.
         grant update (received_at) on event_conflict to afterrun_worker;
         grant select, insert, update, delete on refresh, refresh_cause, target_state, connection_state
             to afterrun_worker;
-        grant select, insert, update, delete on fan_in, fan_in_job to afterrun_worker;
+        grant select, insert, update, delete on fan_in, fan_in_job, dbt_source,
+            dbt_run, dbt_manifest, run_error, model_build to afterrun_worker;
         grant select, insert on attempt, operator_action to afterrun_worker;
         -- Whole weeks of refreshes and calls are made and forgotten by the owner of the tables, for it.
         grant execute on function history_partitions to afterrun_worker;
@@ -37,7 +41,7 @@ begin
     if exists (select from pg_roles where rolname = 'afterrun_reader') then
         execute format('grant usage on schema %I to afterrun_reader', current_schema());
         execute format('revoke all on all tables in schema %I from afterrun_reader', current_schema());
-        grant select on delivery_history, attempt_history, target_freshness to afterrun_reader;
+        grant select on delivery_history, attempt_history, target_freshness, run_error to afterrun_reader;
     end if;
 end
 $$;

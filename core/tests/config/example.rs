@@ -69,7 +69,12 @@ fn what_the_example_leaves_to_be_uncommented_is_accepted_as_well() {
     assert_eq!((orders.per_day, orders.debounce.wait), (Some(8), Duration::from_secs(120)));
     assert_eq!(orders.not_between[0].to_string(), "08:00-09:30 Europe/Berlin");
     let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
-    assert_eq!(names, ["nightly-sales", "orders", "both-marts", "after-the-import"]);
+    assert_eq!(
+        names,
+        ["nightly-sales", "orders", "both-marts", "dashboards", "orders-mart", "after-the-import"]
+    );
     assert_eq!(config.routes[2].after_all, ["282191", "282192"]);
-    assert_eq!(config.routes[3].on_events, ["report_run_completed"]);
+    assert!(config.routes[3].exposures.is_some());
+    assert_eq!(config.routes[4].models.len(), 1);
+    assert_eq!(config.routes[5].on_events, ["report_run_completed"]);
 }

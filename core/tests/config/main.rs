@@ -11,6 +11,7 @@ macro_rules! expected_one_of {
     };
 }
 
+mod built;
 mod connectors;
 mod example;
 mod ingest;

@@ -18,8 +18,8 @@ fn a_source_may_name_its_account_and_its_api_and_a_tool_may_be_a_source() {
     ));
     let prod = &config.sources["prod"];
     assert_eq!(prod.account_id.as_deref(), Some("4711"));
-    assert_eq!(prod.api.as_ref().map(|api| api.host.as_str()), Some("ab123.us1.dbt.com"));
-    assert!(config.warnings()[0].to_string().contains("nothing in this version uses it"));
+    assert_eq!(prod.api.as_ref().map(|api| api.base.as_str()), Some("https://ab123.us1.dbt.com/"));
+    assert_eq!(config.warnings(), []);
     let push = &config.sources["push"];
     assert_eq!((push.kind, push.connection.as_deref()), (SourceKind::Mode, Some("mode")));
     assert_eq!(push.path_token.as_ref().map(|token| token.expose_secret().len()), Some(20));

@@ -15,6 +15,8 @@ const DATA: &[(i64, &str)] = &[
     (6, ""),
     (7, ""),
     (8, ""),
+    (9, ""),
+    (10, ""),
 ];
 
 #[sqlx::test(migrations = false)]

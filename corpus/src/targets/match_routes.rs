@@ -65,6 +65,9 @@ fn to_all() -> Route {
         refresh: vec!["sales".to_owned()],
         after_all: vec![],
         within: None,
+        models: vec![],
+        exposures: None,
+        after_all_upstream: None,
     }
 }
 

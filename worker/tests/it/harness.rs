@@ -12,7 +12,7 @@ use afterrun_core::config::{Config, ConfigError};
 use afterrun_core::refresh::{Claimed, Reach, Recorded};
 use afterrun_core::{Clock, Store};
 use afterrun_ingest::{Ingest, serve};
-use afterrun_simulators::dbt::{self, Dbt, DbtOptions, Event, Run, RunStatus};
+use afterrun_simulators::dbt::{self, Admin, Dbt, DbtOptions, Event, Run, RunStatus};
 use afterrun_simulators::{Mode, Tableau, nudges};
 use afterrun_worker::Worker;
 use afterrun_worker::http::{Http, Limits};
@@ -42,6 +42,7 @@ pub(crate) struct Stack {
     pub(crate) worker: Arc<Worker>,
     pub(crate) mode: Mode,
     pub(crate) tableau: Tableau,
+    admin: Option<Admin>,
     clock: Arc<Mutex<DateTime<Utc>>>,
     address: String,
     stop: CancellationToken,
@@ -67,7 +68,9 @@ impl Stack {
     pub(crate) async fn with(pool: PgPool, scene: Scene) -> Self {
         let clock = Arc::new(Mutex::new(BEGINNING.parse::<DateTime<Utc>>().unwrap()));
         let (mode, tableau) = scene.tools(&clock).await;
-        let config = scene.config(&mode, &tableau).unwrap_or_else(|error| panic!("{error}"));
+        let admin = scene.admin(&clock).await;
+        let config = scene.config(&mode, &tableau, admin.as_ref());
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
         let store = Store::new(pool.clone(), Clock::Fixed(Arc::clone(&clock)));
         let limits = afterrun_ingest::Limits { workers: 1, ..afterrun_ingest::Limits::default() };
         let ingest = Ingest::new(store.clone(), &config.sources, &config.retention, limits);
@@ -82,6 +85,7 @@ impl Stack {
             store,
             mode,
             tableau,
+            admin,
             clock,
             address,
             stop,
@@ -93,7 +97,7 @@ impl Stack {
 
     /// The configuration of a scene, for the tools that run here.
     pub(crate) fn config(&self, scene: &Scene) -> Result<Config, ConfigError> {
-        scene.config(&self.mode, &self.tableau)
+        scene.config(&self.mode, &self.tableau, self.admin.as_ref())
     }
 
     /// A worker beside the first, with connections and logins of its own.
@@ -116,6 +120,11 @@ impl Stack {
     }
 
     // dbt's side.
+
+    /// dbt's own API, which the scene has.
+    pub(crate) fn admin(&self) -> &Admin {
+        self.admin.as_ref().expect("a scene that asks dbt")
+    }
 
     /// A run that ended well three seconds ago.
     pub(crate) fn run(&self, job: u64, run: u64) -> Run {

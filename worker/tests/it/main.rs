@@ -1,8 +1,10 @@
 //! The worker through the front door: signed HTTP in, played tools out, a real Postgres between.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
+mod asking;
 mod breaker;
 mod egress;
+mod exposures;
 mod fan_in;
 mod harness;
 mod history;
@@ -15,3 +17,4 @@ mod refresh;
 mod reload;
 mod retry;
 mod tool_event;
+mod watching;

@@ -6,13 +6,14 @@ use super::super::{Outcome, Route, Source, SourceKind, Target, report::Report, t
 use crate::tool_event::{MODE_EVENTS, TABLEAU_EVENTS};
 
 /// The keys that only a dbt event can match, and what they ask for.
-const OF_DBT: [(&str, &str); 6] = [
+const OF_DBT: [(&str, &str); 7] = [
     ("jobs", "job"),
     ("job_names", "job"),
     ("environments", "environment"),
     ("projects", "dbt project"),
     ("accounts", "dbt account"),
     ("reasons", "reason"),
+    ("models", "model"),
 ];
 
 pub(super) fn check(report: &mut Report, trail: &Trail, route: &Route) {

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use afterrun_core::config::{Config, ConfigError};
+use afterrun_simulators::dbt::admin::Job;
+use afterrun_simulators::dbt::{Admin, AdminOptions};
 use afterrun_simulators::mode::Report;
 use afterrun_simulators::tableau::Item;
 use afterrun_simulators::{Mode, ModeOptions, Pace, SimClock, Tableau, TableauOptions};
@@ -28,6 +30,8 @@ pub(crate) struct Scene {
     pub(crate) defaults: String,
     /// The reports that Mode has.
     pub(crate) reports: Vec<String>,
+    /// dbt's own API, where the sources name it.
+    pub(crate) admin: Option<AdminOptions>,
 }
 
 impl Default for Scene {
@@ -48,6 +52,7 @@ impl Default for Scene {
                 .to_owned(),
             defaults: "{}".to_owned(),
             reports: vec![REPORT.to_owned()],
+            admin: None,
         }
     }
 }
@@ -59,6 +64,27 @@ impl Scene {
 
     pub(crate) fn defaults(defaults: &str) -> Self {
         Self { defaults: defaults.to_owned(), ..Self::default() }
+    }
+
+    /// dbt can be asked. `more`: other keys of the source's `api`.
+    pub(crate) fn asking(self, more: &str) -> Self {
+        let api = format!("host: \"${{DBT_HOST}}\", token: \"${{DBT_API_TOKEN}}\"{more}");
+        let sources = format!(
+            "{{ prod: {{ kind: dbt, secrets: [\"${{DBT_WEBHOOK_KEY}}\"], account_id: 4711, \
+             api: {{ {api} }} }} }}"
+        );
+        Self { sources, admin: Some(AdminOptions::default()), ..self }
+    }
+
+    /// dbt's API with the jobs 1, 2 and 3.
+    pub(super) async fn admin(&self, clock: &Arc<Mutex<DateTime<Utc>>>) -> Option<Admin> {
+        let options = self.admin.clone()?;
+        let clock = SimClock::fixed(Arc::clone(clock));
+        let admin = Admin::start(AdminOptions { clock, ..options }).await.unwrap();
+        for id in 1..=3 {
+            admin.add_job(Job::new(id, format!("Job {id}")));
+        }
+        Some(admin)
     }
 
     /// So many reports, each a target of its own (`target-0`, ..); job 7 refreshes them all.
@@ -96,7 +122,12 @@ impl Scene {
         (mode, tableau)
     }
 
-    pub(super) fn config(&self, mode: &Mode, tableau: &Tableau) -> Result<Config, ConfigError> {
+    pub(super) fn config(
+        &self,
+        mode: &Mode,
+        tableau: &Tableau,
+        admin: Option<&Admin>,
+    ) -> Result<Config, ConfigError> {
         let text = format!(
             r#"
 sources: {sources}
@@ -127,6 +158,8 @@ defaults: {defaults}
         let env = |name: &str| {
             Some(match name {
                 "DBT_WEBHOOK_KEY" => SECRET.to_owned(),
+                "DBT_HOST" => admin?.host(),
+                "DBT_API_TOKEN" => admin?.token().to_owned(),
                 "PATH_TOKEN" => PATH_TOKEN.to_owned(),
                 "MODE_API_TOKEN" => mode.token().to_owned(),
                 "MODE_API_SECRET" => mode.secret().to_owned(),

@@ -78,6 +78,7 @@ pub(super) fn scene(whole: bool) -> Scene {
         ),
         defaults: "{}".to_owned(),
         reports: [COMES_AND_GOES, DEBOUNCED, BUDGETED].map(|it| it.item.to_owned()).into(),
+        admin: None,
     }
 }
 

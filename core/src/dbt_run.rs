@@ -1,0 +1,188 @@
+//! The table of runs that dbt is asked about: what each built, and why it failed.
+//!
+//! Invariants: a run is asked about by one worker at a time, and again until dbt has answered or
+//! half a day has passed; what waits for the answer is planned as soon as it is there, or as soon as
+//! it is certain that it never will be.
+
+mod answer;
+mod manifest;
+mod results;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::delay::Growth;
+use crate::event::interval;
+use crate::store::column;
+use crate::{Doing as _, Store, StoreError};
+
+pub use answer::{Answer, Built, RunError};
+pub use manifest::{KnownManifest, ManifestKey, NotKept};
+pub(crate) use results::unpacked;
+
+/// A worker that asks is done by then, or has vanished: large artifacts take their time.
+const LEASE: Duration = Duration::from_secs(15 * 60);
+
+/// dbt is asked no longer than this about a run.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
+
+const AGAIN: Growth =
+    Growth { initial: Duration::from_secs(5), multiplier: 2.0, max: Duration::from_secs(10 * 60) };
+
+/// A run that dbt should be asked about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) source: &'a str,
+    pub(crate) run_id: &'a str,
+    /// Not only why it failed.
+    pub(crate) built: bool,
+}
+
+/// A run that it is this worker's turn to ask about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inquiry {
+    pub source: String,
+    pub run_id: String,
+    /// Not only why it failed.
+    pub wants_built: bool,
+    asks: i32,
+}
+
+/// Notes runs that dbt is to be asked about; those that it has answered stand.
+pub(crate) async fn want(
+    connection: &mut PgConnection,
+    wanted: &[Wanted<'_>],
+    now: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"
+        insert into dbt_run as known (source, run_id, wants_built, asked_for_at, ask_due_at)
+        select source, run_id, bool_or(built), coalesce($4, now()), coalesce($4, now())
+        from unnest($1::text[], $2::text[], $3::boolean[]) as wanted (source, run_id, built)
+        group by source, run_id
+        order by source, run_id
+        on conflict (source, run_id) do update
+        set
+            wants_built = true,
+            asked_for_at = excluded.asked_for_at,
+            ask_due_at = excluded.ask_due_at,
+            answered_at = null, asks = 0
+        where excluded.wants_built and not known.wants_built
+        "#,
+        &column(wanted, |wanted| wanted.source) as _,
+        &column(wanted, |wanted| wanted.run_id) as _,
+        &column(wanted, |wanted| wanted.built),
+        now,
+    )
+    .execute(connection)
+    .await
+    .doing("note that dbt is to be asked about runs")?;
+    Ok(())
+}
+
+impl Store {
+    /// Takes the run of one of these sources that dbt should be asked about first. A source that
+    /// dbt wants to be left alone with has none.
+    pub async fn take_inquiry(
+        &self,
+        worker: &str,
+        sources: &[String],
+    ) -> Result<Option<Inquiry>, StoreError> {
+        sqlx::query_as!(
+            Inquiry,
+            r#"
+            update dbt_run
+            set worker = $1, lease_until = coalesce($3, now()) + $4::interval, asks = asks + 1
+            where (source, run_id) = (
+                select dbt_run.source, dbt_run.run_id
+                from dbt_run
+                left join dbt_source using (source)
+                where dbt_run.source = any ($2)
+                    and dbt_run.ask_due_at <= coalesce($3, now())
+                    and coalesce(dbt_run.lease_until <= coalesce($3, now()), true)
+                    and coalesce(dbt_source.paused_until <= coalesce($3, now()), true)
+                order by dbt_run.ask_due_at, dbt_run.run_id
+                limit 1
+                for update of dbt_run skip locked
+            )
+            returning source, run_id, wants_built, asks
+            "#,
+            worker,
+            sources,
+            self.now(),
+            interval(LEASE),
+        )
+        .fetch_optional(&self.pool)
+        .await
+        .doing("look for a run to ask dbt about")
+    }
+
+    /// Gives the run back unanswered, to be asked about again later; `soon` if dbt has only not got
+    /// so far yet. Gives whether dbt is asked again at all.
+    pub async fn put_off_inquiry(
+        &self,
+        worker: &str,
+        inquiry: &Inquiry,
+        why: &str,
+        soon: bool,
+    ) -> Result<bool, StoreError> {
+        const DOING: &str = "put off asking dbt about a run";
+        let asks = u32::try_from(inquiry.asks).unwrap_or(1);
+        let after = if soon { AGAIN.initial } else { AGAIN.delay(asks) };
+        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        let again = sqlx::query_scalar!(
+            r#"
+            update dbt_run
+            set
+                ask_due_at = case
+                    when coalesce($4, now()) < asked_for_at + $6::interval
+                    then coalesce($4, now()) + $5::interval
+                end,
+                ask_error = $7, worker = null, lease_until = null
+            where source = $1 and run_id = $2 and worker = $3
+            returning ask_due_at is not null as "again!"
+            "#,
+            inquiry.source,
+            inquiry.run_id,
+            worker,
+            self.now(),
+            interval(after),
+            interval(GIVE_UP_AFTER),
+            why,
+        )
+        .fetch_optional(&mut *transaction)
+        .await
+        .doing(DOING)?;
+        if again == Some(false) {
+            answer::plan_now(&mut transaction, inquiry, self.now()).await?;
+        }
+        transaction.commit().await.doing(DOING)?;
+        Ok(again.unwrap_or(true))
+    }
+
+    /// Gives the run back as it was taken, by a worker that is stopped.
+    pub async fn hand_back_inquiry(
+        &self,
+        worker: &str,
+        inquiry: &Inquiry,
+    ) -> Result<(), StoreError> {
+        sqlx::query!(
+            r#"
+            update dbt_run set worker = null, lease_until = null, asks = greatest(asks - 1, 0)
+            where source = $1 and run_id = $2 and worker = $3
+            "#,
+            inquiry.source,
+            inquiry.run_id,
+            worker,
+        )
+        .execute(&self.pool)
+        .await
+        .doing("hand back a run that dbt was to be asked about")?;
+        Ok(())
+    }
+}

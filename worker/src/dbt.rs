@@ -1,0 +1,19 @@
+//! Asking dbt: what its Admin API knows and no event says.
+//!
+//! Invariant: every call of an account goes through [`Api`], by one token that no other host is
+//! given, and after a 429 nobody asks about the account until its pause is over.
+
+mod api;
+mod detail;
+mod failure;
+mod inquire;
+mod reconcile;
+mod runs;
+mod timer;
+pub mod watch;
+pub mod webhooks;
+mod wire;
+
+pub use api::Api;
+pub use reconcile::{NotReconciled, Reconciled, Told, keep_away, reconcile};
+pub(crate) use timer::{Asker, ask_now_and_then, inquire_now_and_then};

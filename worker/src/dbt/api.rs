@@ -1,0 +1,161 @@
+//! One account of dbt's Admin API: where it is, by which token, and what its answers mean.
+//!
+//! Wire facts: docs.getdbt.com/dbt-cloud/api-v2 and dbt-labs/dbt-cloud-openapi-spec.
+
+use std::time::Duration;
+
+use afterrun_core::config::Source;
+use afterrun_core::reconcile::COOLDOWN;
+use reqwest::{Method, RequestBuilder, Url, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::connector::{Answer, ConnectorError, join};
+use crate::http::{Caller, Http, Reply};
+
+/// An account, and a token of it.
+#[derive(Clone)]
+pub struct Api {
+    http: Http,
+    base: Url,
+    account: String,
+    token: SecretString,
+}
+
+/// What an answer holds beside its status.
+#[derive(Deserialize)]
+pub(super) struct Envelope<T> {
+    /// Null on errors, and in some lists in place of an empty one.
+    pub(super) data: Option<T>,
+    pub(super) extra: Option<Extra>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Extra {
+    pub(super) pagination: Option<Pagination>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Pagination {
+    pub(super) total_count: Option<u64>,
+}
+
+impl Api {
+    /// Of a source with `api`.
+    pub fn of(http: &Http, source: &Source) -> Option<Self> {
+        let api = source.api.as_ref()?;
+        let account = source.account_id.clone()?;
+        Some(Self::new(http, api.base.clone(), account, api.token.clone()))
+    }
+
+    /// Of an account whose id is a number.
+    pub fn new(http: &Http, base: Url, account: String, token: SecretString) -> Self {
+        let http = http.hiding([token.expose_secret()]);
+        Self { http, base, account, token }
+    }
+
+    /// The account's id.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Asks for something of the account: `["runs"]` is `…/accounts/4711/runs/`.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        version: Version,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Answer<Envelope<T>> {
+        let caller = self.caller();
+        let request = self.request(&caller, Method::GET, version, path).query(query);
+        self.send(&caller, request).await
+    }
+
+    /// The sender for one call, whose time starts now.
+    pub(super) fn caller(&self) -> Caller {
+        self.http.caller()
+    }
+
+    /// Sends it, and reads what dbt says.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        request: RequestBuilder,
+    ) -> Answer<Envelope<T>> {
+        let answer = match caller.send(request).await {
+            Ok(reply) if reply.is_success() => reply.json(),
+            Ok(reply) => Err(refusal(&reply)),
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| caller.shown(error))
+    }
+
+    /// The same for one that takes longer, or is answered with more.
+    pub(super) fn caller_for(&self, operation: Duration, most_bytes: usize) -> Caller {
+        self.http.caller_for(operation, most_bytes)
+    }
+
+    /// The paths of v2 end in a slash, those of its files and of v3 do not.
+    pub(super) fn request(
+        &self,
+        caller: &Caller,
+        method: Method,
+        version: Version,
+        path: &[&str],
+    ) -> RequestBuilder {
+        let (name, end) = match version {
+            Version::V2 => ("v2", Some("")),
+            Version::V2File => ("v2", None),
+            Version::V3 => ("v3", None),
+        };
+        let start = ["api", name, "accounts", &self.account];
+        let url = join(&self.base, start.into_iter().chain(path.iter().copied()).chain(end));
+        let mut token =
+            match header::HeaderValue::try_from(format!("Token {}", self.token.expose_secret())) {
+                Ok(token) => token,
+                // No header can carry it: dbt refuses the call that comes without one.
+                Err(_) => return caller.request(method, url),
+            };
+        token.set_sensitive(true);
+        caller.request(method, url).header(header::AUTHORIZATION, token)
+    }
+}
+
+/// Runs and jobs are in the one, webhooks in the other.
+#[derive(Clone, Copy)]
+pub(super) enum Version {
+    V2,
+    V2File,
+    V3,
+}
+
+/// What a status means here, with dbt's own words.
+pub(super) fn refusal(reply: &Reply) -> ConnectorError {
+    #[derive(Default, Deserialize)]
+    struct Refused {
+        #[serde(default)]
+        status: Status,
+    }
+    #[derive(Default, Deserialize)]
+    struct Status {
+        user_message: Option<Value>,
+        developer_message: Option<Value>,
+    }
+    let Status { user_message, developer_message } =
+        serde_json::from_slice::<Refused>(&reply.body).unwrap_or_default().status;
+    let words = |text: Option<Value>| match text {
+        Some(Value::String(text)) if !text.trim().is_empty() => Some(text),
+        _ => None,
+    };
+    let message = words(user_message).or_else(|| words(developer_message)).unwrap_or_default();
+    match reply.refusal(None, &message) {
+        // There is no Retry-After on these paths: the pause is dbt's documented one, or longer.
+        ConnectorError::RateLimited { said, retry_after } => {
+            let retry_after = Some(retry_after.unwrap_or(Duration::ZERO).max(COOLDOWN));
+            ConnectorError::RateLimited { said, retry_after }
+        }
+        error => error,
+    }
+}
