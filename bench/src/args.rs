@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// Also what takes long: histories of 100,000, 1,000,000 and 10,000,000 refreshes, each used for
-    /// ten minutes, and two snapshots, each held for ten minutes. Draws the chart.
+    /// ten minutes, and a snapshot that is held for ten minutes. Draws the chart.
     #[arg(long)]
     full: bool,
     /// Finished refreshes in the database, with an event, a cause and two attempts each, beside

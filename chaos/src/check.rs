@@ -9,6 +9,7 @@ mod index;
 mod owners;
 mod plans;
 mod report;
+mod runs;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use index::Index;
 pub use calls::Called;
 pub use deliveries::Delivered;
 pub use report::Report;
+pub use runs::Asked;
 
 /// One of the sentences that must hold in every history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,10 +48,12 @@ pub enum Invariant {
     NoSecretShows,
     /// I12
     AllEnds,
+    /// I13
+    RunsAreKnown,
 }
 
 impl Invariant {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AcknowledgedIsStored,
         Self::StoredIsSigned,
         Self::StoredOnce,
@@ -62,6 +66,7 @@ impl Invariant {
         Self::TriesKeepToThePolicy,
         Self::NoSecretShows,
         Self::AllEnds,
+        Self::RunsAreKnown,
     ];
 
     /// As a sentence.
@@ -79,6 +84,9 @@ impl Invariant {
             Self::TriesKeepToThePolicy => "tries keep to the policy, and a failure has its reason",
             Self::NoSecretShows => "no secret shows",
             Self::AllEnds => "everything ends or says why it waits, and nothing grows",
+            Self::RunsAreKnown => {
+                "what ended in dbt is known and shows, whether it was told or not"
+            }
         }
     }
 }
@@ -110,10 +118,12 @@ pub fn judge(history: &History) -> Report {
     let taken_over = owners::judge(history, &index, &mut found);
     let called = calls::judge(history, &index, &mut found);
     ends::judge(history, &mut found);
+    let asked = runs::judge(history, &index, &mut found);
     found.0.sort_by_key(|violation| violation.invariant);
     Report {
         delivered,
         called,
+        asked,
         taken_over,
         refused_writes: history.refused_writes,
         states: ends::states(history),

@@ -13,6 +13,9 @@ pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 pub(crate) const SOURCE: &str = "prod";
 const REPORTS: usize = 16;
 const WORKBOOKS: usize = 8;
+/// The source that can be asked what it did not tell.
+pub(crate) const ASKED: &str = "asked";
+pub(crate) const ASKED_JOBS: u64 = 4;
 /// Those with a route; two more have none.
 const ROUTED: usize = REPORTS + WORKBOOKS;
 pub(crate) const JOBS: usize = ROUTED + 2;
@@ -37,7 +40,7 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Route {
     pub(crate) name: String,
-    /// `success` or `error`.
+    /// `success`, `error` or `cancelled`.
     pub(crate) on: &'static str,
     pub(crate) job: String,
     pub(crate) targets: Vec<String>,
@@ -54,7 +57,17 @@ pub(crate) fn targets() -> Vec<Target> {
         tool: Tool::Tableau,
         item: format!("Sales {number:02}"),
     });
-    reports.chain(workbooks).collect()
+    let asked = (0..ASKED_JOBS).map(|number| Target {
+        name: format!("asked-{number}"),
+        tool: Tool::Mode,
+        item: format!("6e2c3d4e{number:04x}"),
+    });
+    reports.chain(workbooks).chain(asked).collect()
+}
+
+/// A job of the account that can be asked.
+pub(crate) fn asked_job(number: u64) -> u64 {
+    283_000 + number
 }
 
 pub(crate) fn job(number: usize) -> String {
@@ -64,7 +77,7 @@ pub(crate) fn job(number: usize) -> String {
 /// Each target lies downstream of two jobs; every fourth is refreshed after an error as well.
 pub(crate) fn routes() -> Vec<Route> {
     let targets = targets();
-    let target = |number: usize| targets[number % targets.len()].name.clone();
+    let target = |number: usize| targets[number % ROUTED].name.clone();
     let well = (0..ROUTED).map(|number| Route {
         name: format!("well-{number:02}"),
         on: "success",
@@ -77,7 +90,19 @@ pub(crate) fn routes() -> Vec<Route> {
         job: job(number),
         targets: vec![target(number + 1)],
     });
-    well.chain(badly).collect()
+    well.chain(badly).chain(asked_routes()).collect()
+}
+
+/// However its runs end, each job has a target that is to show it.
+fn asked_routes() -> impl Iterator<Item = Route> {
+    ["success", "error", "cancelled"].into_iter().zip(0..).flat_map(|(on, shift)| {
+        (0..ASKED_JOBS).map(move |number| Route {
+            name: format!("asked-{on}-{number}"),
+            on,
+            job: asked_job(number).to_string(),
+            targets: vec![format!("asked-{}", (number + shift) % ASKED_JOBS)],
+        })
+    })
 }
 
 /// The secrets of the source, of which any signs; changed while the run goes on.
@@ -125,21 +150,26 @@ pub(crate) fn canary(of: &str) -> String {
 }
 
 /// Writes a configuration with these connections, whole or not at all, as a careful operator does.
-pub(crate) fn configure(to: &Path, secrets: &[String], connections: &str) -> anyhow::Result<()> {
+/// `asked`: the source that can be asked.
+pub(crate) fn configure(
+    to: &Path,
+    secrets: &[String],
+    asked: &str,
+    connections: &str,
+) -> anyhow::Result<()> {
     let beside = to.with_extension("new");
-    std::fs::write(&beside, text(secrets, connections))?;
+    std::fs::write(&beside, text(secrets, asked, connections))?;
     std::fs::rename(beside, to)?;
     Ok(())
 }
 
-fn text(secrets: &[String], connections: &str) -> String {
+fn text(secrets: &[String], asked: &str, connections: &str) -> String {
     let secrets = secrets.join("\", \"");
     let give_up_after = GIVE_UP_AFTER.as_secs();
     let mut text = format!(
-        "sources:\n  {SOURCE}:\n    kind: dbt\n    secrets: [\"{secrets}\"]\n    account_id: 4711\n{}\
+        "sources:\n  {SOURCE}:\n    kind: dbt\n    secrets: [\"{secrets}\"]\n    account_id: 4711\n{asked}{connections}\
          defaults:\n  retry: {{ initial: 300ms, multiplier: 2, max: 5s, give_up_after: {give_up_after}s }}\n  \
-         confirm: {{ poll: 300ms, poll_max: 2s, deadline: 10m }}\ntargets:\n",
-        connections
+         confirm: {{ poll: 300ms, poll_max: 2s, deadline: 10m }}\ntargets:\n"
     );
     let mut line = |line: String| writeln!(text, "{line}").expect("a String takes everything");
     for Target { name, tool, item } in targets() {

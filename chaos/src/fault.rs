@@ -6,6 +6,7 @@
 mod batch;
 mod clock;
 mod database;
+mod dbt;
 mod flood;
 mod freeze;
 mod group;
@@ -52,11 +53,13 @@ pub(crate) enum Share {
     Deck,
     /// Only if minutes are allowed for it.
     Long,
+    /// Once in each pass through those about dbt itself, beside all others.
+    Beside,
 }
 
 /// All of them, in the order in which they are listed.
 pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
-    let families: [&'static [Fault]; 13] = [
+    let families: [&'static [Fault]; 14] = [
         kill::FAULTS,
         freeze::FAULTS,
         road::FAULTS,
@@ -70,6 +73,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
         flood::FAULTS,
         secret::FAULTS,
         host::FAULTS,
+        dbt::FAULTS,
     ];
     families.into_iter().flatten()
 }
@@ -121,7 +125,7 @@ mod tests {
         }
         let shares = all().filter_map(|fault| match fault.share {
             Share::Kill(share) => Some(u32::from(share)),
-            Share::Deck | Share::Long => None,
+            Share::Deck | Share::Long | Share::Beside => None,
         });
         assert_eq!(shares.sum::<u32>(), 10);
     }

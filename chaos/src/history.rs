@@ -19,6 +19,9 @@ pub struct History {
     pub bounds: Bounds,
     pub routes: Vec<Route>,
     pub deliveries: Vec<Delivery>,
+    /// Those of the sources that can be asked.
+    #[serde(default)]
+    pub runs: Vec<Run>,
     pub remote_runs: Vec<RemoteRun>,
     pub events: Vec<Event>,
     pub refreshes: Vec<Refresh>,
@@ -129,6 +132,17 @@ impl Delivery {
     }
 }
 
+/// A run that ended, as dbt tells whoever asks, whether its event came or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    pub source: String,
+    pub id: String,
+    pub job: String,
+    /// What a route's `on` is compared with.
+    pub ended: String,
+    pub finished_at: DateTime<Utc>,
+}
+
 /// A refresh as the tool knows it, whoever started it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteRun {
@@ -154,6 +168,11 @@ pub struct Event {
     pub state: String,
     pub reason: Option<String>,
     pub received_at: DateTime<Utc>,
+    #[serde(default)]
+    pub run_id: Option<String>,
+    /// Nobody sent it: dbt was asked.
+    #[serde(default)]
+    pub found: bool,
 }
 
 /// A row of `refresh`.

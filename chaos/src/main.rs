@@ -4,6 +4,7 @@
 //! Invariant: nothing in here decides what is right but the history, as senders, tools and the
 //! database tell it. Faults only break things.
 
+mod account;
 mod args;
 mod database;
 mod estate;

@@ -1,7 +1,8 @@
 //! Which fault comes when, as the seed has it.
 //!
 //! Kills come one after another, in the shares that are asked for; the other faults are dealt from a
-//! deck, so that each comes once before any comes twice.
+//! deck, so that each comes once before any comes twice. Those beside have a deck and a chance of
+//! their own: the plan of the others is what it is without them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,7 +32,16 @@ pub(crate) struct Plan {
     cards: VecDeque<&'static Fault>,
     next_kill: Duration,
     next_card: Duration,
+    beside: Beside,
     pace: Pace,
+}
+
+/// The deck beside the others.
+struct Beside {
+    chance: Chance,
+    deck: Vec<&'static Fault>,
+    cards: VecDeque<&'static Fault>,
+    next: Duration,
 }
 
 /// How far strokes are apart, in milliseconds, at least and at most.
@@ -39,21 +49,24 @@ pub(crate) struct Plan {
 pub(crate) struct Pace {
     pub(crate) kills: (u64, u64),
     pub(crate) others: (u64, u64),
+    pub(crate) beside: (u64, u64),
 }
 
 impl Pace {
     /// Fast enough for 30 kills and as many other faults in a minute.
-    pub(crate) const USUAL: Self = Self { kills: (900, 2100), others: (800, 2000) };
+    pub(crate) const USUAL: Self =
+        Self { kills: (900, 2100), others: (800, 2000), beside: (8000, 14_000) };
 }
 
 impl Plan {
     pub(crate) fn new(seed: u64, faults: &[&'static Fault], pace: Pace) -> Self {
         let mut kills = Vec::new();
-        let mut deck = Vec::new();
+        let (mut deck, mut beside) = (Vec::new(), Vec::new());
         for fault in faults {
             match fault.share {
                 Share::Kill(share) => kills.extend(std::iter::repeat_n(*fault, share.into())),
                 Share::Deck | Share::Long => deck.push(*fault),
+                Share::Beside => beside.push(*fault),
             }
         }
         let first = Duration::from_millis(500);
@@ -65,6 +78,12 @@ impl Plan {
             cards: VecDeque::new(),
             next_kill: first,
             next_card: first,
+            beside: Beside {
+                chance: Chance::seed_from_u64(!seed),
+                deck: beside,
+                cards: VecDeque::new(),
+                next: first,
+            },
             pace,
         }
     }
@@ -83,6 +102,18 @@ impl Plan {
     }
 }
 
+impl Beside {
+    fn deal(&mut self, pace: (u64, u64)) -> Option<Stroke> {
+        if self.cards.is_empty() {
+            self.cards = shuffled(&self.deck, &mut self.chance);
+        }
+        let fault = self.cards.pop_front()?;
+        let at = self.next;
+        self.next += Plan::apart(&mut self.chance, pace);
+        Some(Stroke { at, fault, seed: self.chance.random() })
+    }
+}
+
 /// A fresh pass through all of them, in an order of its own.
 fn shuffled(of: &[&'static Fault], chance: &mut Chance) -> VecDeque<&'static Fault> {
     let mut all = of.to_vec();
@@ -95,6 +126,17 @@ impl Iterator for Plan {
 
     /// None only if there is no fault at all.
     fn next(&mut self) -> Option<Stroke> {
+        let other = match (self.kills.is_empty(), self.deck.is_empty()) {
+            (true, true) => Duration::MAX,
+            (true, false) => self.next_card,
+            (false, true) => self.next_kill,
+            (false, false) => self.next_kill.min(self.next_card),
+        };
+        if self.beside.next < other
+            && let Some(stroke) = self.beside.deal(self.pace.beside)
+        {
+            return Some(stroke);
+        }
         let kill =
             !self.kills.is_empty() && (self.deck.is_empty() || self.next_kill <= self.next_card);
         if kill {
@@ -132,6 +174,19 @@ mod tests {
     fn the_same_seed_makes_the_same_plan_and_another_another() {
         assert_eq!(first(7, 200), first(7, 200));
         assert_ne!(first(7, 200), first(8, 200));
+    }
+
+    #[test]
+    fn what_falls_beside_leaves_the_plan_of_the_others_as_it_is() {
+        let all = fault::named(&[], false).unwrap();
+        let without: Vec<_> =
+            all.iter().copied().filter(|fault| fault.share != Share::Beside).collect();
+        let beside = |stroke: &Stroke| stroke.fault.share == Share::Beside;
+        let told = |stroke: Stroke| (stroke.at, stroke.fault.name, stroke.seed);
+        let among = Plan::new(7, &all, Pace::USUAL).filter(|stroke| !beside(stroke)).map(told);
+        let alone = Plan::new(7, &without, Pace::USUAL).map(told);
+        assert!(among.take(500).eq(alone.take(500)));
+        assert!(Plan::new(7, &all, Pace::USUAL).take(100).any(|stroke| beside(&stroke)));
     }
 
     #[test]

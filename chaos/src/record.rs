@@ -4,14 +4,16 @@
 use std::collections::HashMap;
 
 use afterrun_chaos::History;
-use afterrun_chaos::history::{Bounds, Delivery, Fault, Process, RemoteRun, Route, Try};
+use afterrun_chaos::history::{Bounds, Delivery, Fault, Process, RemoteRun, Route, Run, Try};
 use afterrun_chaos::rows::note_changes;
 use afterrun_simulators::Call;
 use afterrun_simulators::dbt::RunStatus;
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
 
-use crate::estate::{self, GIVE_UP_AFTER, SOURCE, Tool};
+use crate::account::{Ended, Told};
+use crate::estate::{self, ASKED, GIVE_UP_AFTER, SOURCE, Tool};
 use crate::senders::{self, LIMIT};
 use crate::settle::Has;
 use crate::world::World;
@@ -33,7 +35,14 @@ pub(crate) async fn gather(
     let mut history = History {
         bounds: Bounds { answer: LIMIT, give_up_after: GIVE_UP_AFTER, ..Bounds::default() },
         routes: routes(),
-        deliveries: world.senders.deliveries().into_iter().map(delivery).collect(),
+        deliveries: world
+            .senders
+            .deliveries()
+            .into_iter()
+            .map(delivery)
+            .chain(told(world))
+            .collect(),
+        runs: world.account.ended().iter().map(run).collect(),
         remote_runs: remote_runs(world),
         faults: faults(world),
         processes: processes(before, after),
@@ -56,22 +65,62 @@ fn routes() -> Vec<Route> {
 }
 
 fn delivery(delivery: senders::Delivery) -> Delivery {
-    let ended = match delivery.status {
-        RunStatus::Success => "success",
-        RunStatus::Errored => "error",
-        RunStatus::Cancelled => "cancelled",
-        RunStatus::Running => "started",
-    };
     Delivery {
         source: SOURCE.to_owned(),
         event_id: delivery.event_id,
         sha256: hex::encode(delivery.sha256),
         forged: delivery.forged.map(|forgery| format!("{forgery:?}").to_lowercase()),
         job: delivery.job,
-        ended: Some(ended.to_owned()),
+        ended: Some(word(delivery.status).to_owned()),
         run_finished_at: delivery.finished_at,
         tries: delivery.tries.into_iter().map(one_try).collect(),
     }
+}
+
+/// In the words of routes.
+fn word(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Success => "success",
+        RunStatus::Errored => "error",
+        RunStatus::Cancelled => "cancelled",
+        RunStatus::Running => "started",
+    }
+}
+
+fn run(ended: &Ended) -> Run {
+    Run {
+        source: ASKED.to_owned(),
+        id: ended.id.to_string(),
+        job: ended.job.to_string(),
+        ended: word(ended.end).to_owned(),
+        finished_at: ended.at,
+    }
+}
+
+/// What the account that can be asked posted by itself.
+fn told(world: &World) -> impl Iterator<Item = Delivery> {
+    let ended: HashMap<u64, Ended> =
+        world.account.ended().into_iter().map(|ended| (ended.id, ended)).collect();
+    world.account.told().into_iter().map(move |Told { run, door, sent }| {
+        let ended = &ended[&run];
+        let tries = sent.answers.iter().map(|answer| {
+            let came = match &answer.outcome {
+                Ok(reply) => Ok((reply.status, senders::said(&reply.body))),
+                Err(why) => Err(why.clone()),
+            };
+            one_try(senders::Try { at: answer.at, took: answer.took, to: door, came })
+        });
+        Delivery {
+            source: ASKED.to_owned(),
+            event_id: sent.event_id.clone(),
+            sha256: hex::encode(Sha256::digest(&sent.body)),
+            forged: None,
+            job: ended.job.to_string(),
+            ended: Some(word(ended.end).to_owned()),
+            run_finished_at: ended.at,
+            tries: tries.collect(),
+        }
+    })
 }
 
 fn one_try(one: senders::Try) -> Try {

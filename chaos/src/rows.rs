@@ -28,7 +28,7 @@ impl History {
         self.events = all(
             database,
             "select id, source, event_key, encode(coalesce(sha256(body), body_sha256), 'hex') as sha256,
-                state::text as state, reason, received_at
+                state::text as state, reason, received_at, run_id, arrived_by = 'reconcile' as found
              from event where sender = 'dbt' order by id",
             event,
         )
@@ -77,6 +77,8 @@ fn event(row: &PgRow) -> sqlx::Result<Event> {
         state: row.try_get("state")?,
         reason: row.try_get("reason")?,
         received_at: row.try_get("received_at")?,
+        run_id: row.try_get("run_id")?,
+        found: row.try_get("found")?,
     })
 }
 

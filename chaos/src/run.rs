@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::Chance;
 use crate::args::{Common, Run};
-use crate::fault::{self, Fault};
+use crate::fault::{self, Fault, Share};
 use crate::plan::{Pace, Plan};
 use crate::senders::Counts;
 use crate::world::{Size, Supervisors, World};
@@ -24,7 +24,7 @@ use crate::{output, record, settle};
 const WARM: Duration = Duration::from_secs(3);
 /// How often it says how far it is.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
-/// Faults under way at most, kills not counted: more would only hide each other.
+/// Faults under way at most, but for kills and those beside: more would only hide each other.
 const AT_ONCE: usize = 6;
 
 /// The folder of one run, kept if something went wrong.
@@ -44,7 +44,8 @@ pub(crate) async fn run(asked: &Run) -> anyhow::Result<bool> {
     let faults = fault::named(&asked.faults, asked.long)?;
     let deliveries = asked.deliveries.unwrap_or(asked.seconds * u64::from(asked.rate));
     let size = Size { ingests: 2, workers: 3, disk_mib: 384 + deliveries / 64 };
-    let started = Started::start(&asked.common, seed, size, asked.rate).await?;
+    let mut started = Started::start(&asked.common, seed, size, asked.rate).await?;
+    started.senders.spawn(Arc::clone(&started.world.account).live(seed));
     println!("seed {seed}; {} faults; {}", faults.len(), started.world.folder.display());
     let begun = Instant::now();
     strike(asked, &started.world, &faults, seed).await?;
@@ -90,6 +91,7 @@ impl Started {
     pub(crate) async fn conclude(mut self) -> anyhow::Result<History> {
         let world = &self.world;
         world.senders.close();
+        world.account.close();
         eprintln!("faults have ended; senders finish their tries");
         while self.senders.join_next().await.is_some() {}
         settle::wait(world).await?;
@@ -153,7 +155,7 @@ async fn strike(
     seed: u64,
 ) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let (mut under_way, mut kills) = (JoinSet::new(), JoinSet::new());
+    let (mut under_way, mut kills, mut beside) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
     let mut plan = Plan::new(seed, faults, Pace::USUAL);
     let mut next = plan.next();
     let mut told = begun;
@@ -168,12 +170,15 @@ async fn strike(
         }
         while under_way.try_join_next().is_some() {}
         while kills.try_join_next().is_some() {}
+        while beside.try_join_next().is_some() {}
         if let Some(stroke) = next.take_if(|stroke| stroke.at <= elapsed) {
             next = plan.next();
             let chance = Chance::seed_from_u64(stroke.seed);
             let making = fault::make(stroke.fault, Arc::clone(world), chance);
             if stroke.fault.kills() {
                 kills.spawn(making);
+            } else if stroke.fault.share == Share::Beside {
+                beside.spawn(making);
             } else if under_way.len() < AT_ONCE {
                 under_way.spawn(making);
             } else {
@@ -186,6 +191,7 @@ async fn strike(
     world.journal.close();
     while under_way.join_next().await.is_some() {}
     while kills.join_next().await.is_some() {}
+    beside.join_all().await;
     Ok(())
 }
 
@@ -208,7 +214,7 @@ async fn tell(world: &World, elapsed: Duration) {
         .map(|(what, times)| format!("{} {times}", what.word()))
         .collect();
     let open = match settle::open(world).await {
-        Ok(open) => format!("{} events to plan, {} refreshes open", open.events, open.refreshes),
+        Ok(open) => open.to_string(),
         Err(_) => "database away".to_owned(),
     };
     eprintln!(

@@ -328,7 +328,7 @@ impl Senders {
     async fn attempt(&self, to: usize, request: &[u8]) -> Try {
         let (at, began) = (self.journal.now(), Instant::now());
         let came = match tokio::time::timeout(LIMIT, self.doors[to].exchange(request)).await {
-            Ok(Ok(answer)) => Ok((answer.status, said(&answer))),
+            Ok(Ok(answer)) => Ok((answer.status, said(&answer.body))),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_elapsed) => Err("no answer within ten seconds".to_owned()),
         };
@@ -371,8 +371,8 @@ impl Door {
 }
 
 /// What the answer calls the case, such as `stored`.
-fn said(answer: &Answer) -> String {
-    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+pub(crate) fn said(body: &[u8]) -> String {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     body["status"].as_str().unwrap_or_default().to_owned()
 }
 

@@ -1,6 +1,7 @@
 //! After the faults: everything comes to its end by itself, and nothing was left behind.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use anyhow::Context as _;
 use sqlx::Row as _;
 use tokio::process::Command;
 
+use crate::estate::ASKED;
 use crate::world::World;
 
 /// I12: by then everything has ended, or waits for a reason that it gives.
@@ -17,46 +19,95 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// What is not let go of by then counts as left behind.
 const LETS_GO: Duration = Duration::from_secs(10);
 
+/// A worker that was killed while it asked dbt has the turn for as long.
+const ASKS: Duration = Duration::from_secs(5 * 60);
+
 /// What is still to be done.
 pub(crate) struct Open {
-    pub(crate) events: i64,
-    pub(crate) refreshes: i64,
+    events: i64,
+    refreshes: i64,
+    /// Runs that dbt has and we do not know of.
+    unknown_runs: i64,
+    /// Somebody has the turn to ask dbt, and may have been killed.
+    is_asking: bool,
+    /// dbt tells of no run.
+    is_off: bool,
+}
+
+impl Open {
+    fn is_nothing(&self) -> bool {
+        matches!(self, Self { events: 0, refreshes: 0, unknown_runs: 0, is_off: false, .. })
+    }
+
+    /// Whether all that is left is what asking dbt brings.
+    fn waits_for_asking(&self) -> bool {
+        self.is_asking && matches!(self, Self { events: 0, refreshes: 0, .. })
+    }
+}
+
+impl fmt::Display for Open {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { events, refreshes, unknown_runs, .. } = self;
+        write!(
+            to,
+            "{events} events to plan, {refreshes} refreshes open, {unknown_runs} runs unknown"
+        )?;
+        if self.is_off { to.write_str(", dbt's webhook off") } else { Ok(()) }
+    }
 }
 
 pub(crate) async fn open(world: &World) -> anyhow::Result<Open> {
     let mut connection = world.database.connect().await?;
+    let runs: Vec<String> =
+        world.account.ended().iter().map(|ended| ended.id.to_string()).collect();
     let question = sqlx::query(
         "select
             (select count(*) from event where state = 'stored') as events,
-            (select count(*) from refresh where finished_at is null) as refreshes",
+            (select count(*) from refresh where finished_at is null) as refreshes,
+            (select count(*) from unnest($2::text[]) as ended (run) where not exists (
+                select from event where source = $1 and run_id = ended.run
+            )) as unknown_runs,
+            exists (select from dbt_source where lease_until > now()) as is_asking",
     );
-    let row = question.fetch_one(&mut connection).await?;
-    Ok(Open { events: row.try_get("events")?, refreshes: row.try_get("refreshes")? })
+    let row = question.bind(ASKED).bind(runs).fetch_one(&mut connection).await?;
+    Ok(Open {
+        events: row.try_get("events")?,
+        refreshes: row.try_get("refreshes")?,
+        unknown_runs: row.try_get("unknown_runs")?,
+        is_asking: row.try_get("is_asking")?,
+        is_off: !world.account.is_on(),
+    })
 }
 
 /// Waits until nothing is open. What still is after a minute is found wrong, unless it waits.
 pub(crate) async fn wait(world: &World) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let mut told = begun;
+    let (mut told, mut until) = (begun, begun + WITHIN);
     loop {
         let rest = open(world).await;
-        if matches!(rest, Ok(Open { events: 0, refreshes: 0 })) {
+        if rest.as_ref().is_ok_and(Open::is_nothing) {
             eprintln!(
                 "everything has ended, {:.1} s after the senders",
                 begun.elapsed().as_secs_f64()
             );
             return Ok(());
         }
-        if begun.elapsed() > WITHIN {
+        if rest.as_ref().is_ok_and(Open::waits_for_asking) {
+            until = (Instant::now() + WITHIN).min(begun + ASKS + WITHIN);
+        }
+        if Instant::now() > until {
             break;
         }
         if told.elapsed() > Duration::from_secs(10) {
             told = Instant::now();
-            if let Ok(Open { events, refreshes }) = rest {
-                eprintln!("waiting: {events} events to plan, {refreshes} refreshes open");
+            if let Ok(rest) = &rest {
+                eprintln!("waiting: {rest}");
             }
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    if !world.account.is_on() {
+        world.journal.find("a minute after the last fault, dbt's webhook is off".to_owned());
     }
     let mut connection = world.database.answers().await?;
     let left = sqlx::query_scalar::<_, String>(

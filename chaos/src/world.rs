@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Chance;
+use crate::account::Account;
 use crate::database::Database;
 use crate::estate::{self, Secrets, Tool};
 use crate::journal::Journal;
@@ -30,6 +31,8 @@ pub(crate) struct World {
     pub(crate) ingests: Vec<Ingest>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) senders: Arc<Senders>,
+    /// Beside what the senders play.
+    pub(crate) account: Arc<Account>,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) journal: Arc<Journal>,
 }
@@ -120,6 +123,8 @@ impl World {
         }
         let doors = ingests.iter().map(|ingest| ingest.front.address()).collect();
         let senders = Senders::new(doors, Arc::clone(&secrets), Arc::clone(&journal));
+        let listen = ingests.iter().map(|ingest: &Ingest| ingest.service.listen);
+        let account = Account::start(listen, Arc::clone(&journal)).await?;
         let world = Arc::new(Self {
             folder: folder.to_owned(),
             database,
@@ -127,6 +132,7 @@ impl World {
             ingests,
             workers,
             senders: Arc::new(senders),
+            account: Arc::new(account),
             secrets,
             journal,
         });
@@ -143,13 +149,13 @@ impl World {
 
     /// Writes every process's configuration as it should be now.
     pub(crate) fn configure(&self) -> anyhow::Result<()> {
-        let active = self.secrets.active();
+        let (active, asked) = (self.secrets.active(), self.account.source());
         let straight =
             self.tools.connections(self.tools.mode_address(), self.tools.tableau_address());
-        estate::configure(&self.folder.join("ingest.yml"), &active, &straight)?;
+        estate::configure(&self.folder.join("ingest.yml"), &active, &asked, &straight)?;
         for worker in &self.workers {
             let roads = self.tools.connections(worker.mode.address(), worker.tableau.address());
-            estate::configure(&worker.configuration, &active, &roads)?;
+            estate::configure(&worker.configuration, &active, &asked, &roads)?;
         }
         Ok(())
     }
@@ -171,6 +177,7 @@ impl World {
     pub(crate) fn canaries(&self) -> Vec<String> {
         let mut all = self.secrets.all();
         all.extend_from_slice(self.tools.secrets());
+        all.extend_from_slice(self.account.secrets());
         all.push(self.database.password().to_owned());
         all
     }

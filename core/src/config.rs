@@ -34,7 +34,7 @@ use self::{report::Report, trail::Trail};
 use crate::artifact::Selector;
 
 pub use self::{
-    address::{check_address, is_loopback},
+    address::{check_address, host_address, is_loopback},
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
     quiet::{QuietHours, QuietHoursError},

@@ -28,6 +28,9 @@ const LEASE: Duration = Duration::from_secs(15 * 60);
 /// dbt is asked no longer than this about a run.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// And at least so often: no worker may have been there meanwhile.
+const LEAST_ASKS: i32 = 5;
+
 const AGAIN: Growth =
     Growth { initial: Duration::from_secs(5), multiplier: 2.0, max: Duration::from_secs(10 * 60) };
 
@@ -38,6 +41,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) run_id: &'a str,
     /// Not only why it failed.
     pub(crate) built: bool,
+    /// Also if dbt is asked no more, since an operator wishes it.
+    pub(crate) again: bool,
 }
 
 /// A run that it is this worker's turn to ask about.
@@ -50,7 +55,7 @@ pub struct Inquiry {
     asks: i32,
 }
 
-/// Notes runs that dbt is to be asked about; those that it has answered stand.
+/// Notes runs that dbt is to be asked about; those that it has answered stand, and are not locked.
 pub(crate) async fn want(
     connection: &mut PgConnection,
     wanted: &[Wanted<'_>],
@@ -61,22 +66,34 @@ pub(crate) async fn want(
     }
     sqlx::query!(
         r#"
-        insert into dbt_run as known (source, run_id, wants_built, asked_for_at, ask_due_at)
-        select source, run_id, bool_or(built), coalesce($4, now()), coalesce($4, now())
-        from unnest($1::text[], $2::text[], $3::boolean[]) as wanted (source, run_id, built)
-        group by source, run_id
-        order by source, run_id
-        on conflict (source, run_id) do update
+        with wanted as (
+            select source, run_id, bool_or(built) as built, bool_or(again) as again
+            from unnest($1::text[], $2::text[], $3::boolean[], $4::boolean[])
+                as wanted (source, run_id, built, again)
+            group by source, run_id
+        ),
+        made as (
+            insert into dbt_run (source, run_id, wants_built, asked_for_at, ask_due_at)
+            select source, run_id, built, coalesce($5, now()), coalesce($5, now())
+            from wanted
+            order by source, run_id
+            on conflict (source, run_id) do nothing
+        )
+        update dbt_run
         set
-            wants_built = true,
-            asked_for_at = excluded.asked_for_at,
-            ask_due_at = excluded.ask_due_at,
-            answered_at = null, asks = 0
-        where excluded.wants_built and not known.wants_built
+            wants_built = true, asked_for_at = coalesce($5, now()), ask_due_at = coalesce($5, now()),
+            answered_at = null, results = null, asks = 0
+        from wanted
+        where dbt_run.source = wanted.source and dbt_run.run_id = wanted.run_id and wanted.built
+            and (
+                not dbt_run.wants_built
+                or (wanted.again and dbt_run.answered_at is null and dbt_run.ask_due_at is null)
+            )
         "#,
         &column(wanted, |wanted| wanted.source) as _,
         &column(wanted, |wanted| wanted.run_id) as _,
         &column(wanted, |wanted| wanted.built),
+        &column(wanted, |wanted| wanted.again),
         now,
     )
     .execute(connection)
@@ -104,7 +121,11 @@ impl Store {
                 left join dbt_source using (source)
                 where dbt_run.source = any ($2)
                     and dbt_run.ask_due_at <= coalesce($3, now())
-                    and coalesce(dbt_run.lease_until <= coalesce($3, now()), true)
+                    -- Its own is one whose answer it could not note.
+                    and (
+                        coalesce(dbt_run.lease_until <= coalesce($3, now()), true)
+                        or dbt_run.worker = $1
+                    )
                     and coalesce(dbt_source.paused_until <= coalesce($3, now()), true)
                 order by dbt_run.ask_due_at, dbt_run.run_id
                 limit 1
@@ -140,7 +161,7 @@ impl Store {
             update dbt_run
             set
                 ask_due_at = case
-                    when coalesce($4, now()) < asked_for_at + $6::interval
+                    when coalesce($4, now()) < asked_for_at + $6::interval or asks < $8
                     then coalesce($4, now()) + $5::interval
                 end,
                 ask_error = $7, worker = null, lease_until = null
@@ -154,6 +175,7 @@ impl Store {
             interval(after),
             interval(GIVE_UP_AFTER),
             why,
+            LEAST_ASKS,
         )
         .fetch_optional(&mut *transaction)
         .await

@@ -27,7 +27,7 @@ const LOOK_BACK_EVERY: TimeDelta = TimeDelta::hours(1);
 const SLICE: TimeDelta = TimeDelta::hours(6);
 
 /// A worker that asks says so at least this often.
-const LEASE: Duration = Duration::from_secs(5 * 60);
+const LEASE: Duration = Duration::from_secs(2 * 60);
 
 /// dbt's clock and the database's may differ by so much.
 const CLOCKS: TimeDelta = TimeDelta::hours(1);
@@ -106,7 +106,11 @@ impl Store {
             on conflict (source) do update
             set worker = excluded.worker, lease_until = excluded.lease_until
             where known.reconcile_due_at <= excluded.reconcile_due_at
-                and coalesce(known.lease_until <= excluded.reconcile_due_at, true)
+                -- Its own is one that it could not give back.
+                and (
+                    coalesce(known.lease_until <= excluded.reconcile_due_at, true)
+                    or known.worker = excluded.worker
+                )
                 and coalesce(known.paused_until <= excluded.reconcile_due_at, true)
             returning reconciled_until, looked_back_at, coalesce($2, now()) as "now!"
             "#,

@@ -211,7 +211,7 @@ async fn handle(http: HttpRequest, body: web::Bytes, front: web::Data<Front>) ->
     }
 }
 
-/// As Mode and as Tableau refuse, at once.
+/// As Mode, as Tableau and as dbt refuse, at once.
 fn echo(request: &Request) -> serde_json::Value {
     let values = request.headers.iter().map(|(_, value)| String::from_utf8_lossy(value.as_bytes()));
     let head = values.collect::<Vec<_>>().join(" ");
@@ -225,6 +225,7 @@ fn echo(request: &Request) -> serde_json::Value {
         "id": "echo",
         "message": words,
         "error": { "code": "401001", "summary": "echo", "detail": words },
+        "status": { "user_message": format!("echo: {words}") },
     })
 }
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::cancel::cancel;
 use crate::connector::{
-    Called, ConnectorError, Found, Looked, OpenTarget, Polled, Started, Triggered,
+    Called, ConnectorError, Found, Looked, OpenTarget, Polled, Refresh, Started, Triggered,
 };
 
 /// A start that is cut short is one more answer lost; better to ask anew.
@@ -80,20 +80,30 @@ async fn answer(target: &dyn OpenTarget, claimed: &Claimed, deadline: Instant) -
             }
         }
         Work::Trigger => match claimed.unsure_since {
-            None => trigger(target, false).await,
-            Some(since) => find_or_trigger(target, since, deadline).await,
+            None => trigger(target, refresh(claimed), false).await,
+            Some(since) => find_or_trigger(target, refresh(claimed), since, deadline).await,
         },
     }
+}
+
+/// What a claim is made for.
+pub(crate) fn refresh(claimed: &Claimed) -> Refresh<'_> {
+    Refresh { id: claimed.id, target: &claimed.target }
 }
 
 /// Asks what a lost call may have started, and calls again only if there is nothing.
 ///
 /// What began after the call is the likeliest to be its own. Only where there is none may the
 /// tool's clock be behind ours, or the one before be somebody else's.
-async fn find_or_trigger(target: &dyn OpenTarget, since: DateTime<Utc>, deadline: Instant) -> Came {
+async fn find_or_trigger(
+    target: &dyn OpenTarget,
+    refresh: Refresh<'_>,
+    since: DateTime<Utc>,
+    deadline: Instant,
+) -> Came {
     let mut unsure = false;
     for since in [just_before(since), just_before(since) - CLOCK_TOLERANCE] {
-        let Called { answer, http_status } = target.find(since).await;
+        let Called { answer, http_status } = target.find(refresh, since).await;
         match answer {
             Ok(Looked::Found(Found { started: Started { remote_id, url }, started_at })) => {
                 let verdict = Verdict::Found { remote_id, url, began: started_at };
@@ -110,7 +120,7 @@ async fn find_or_trigger(target: &dyn OpenTarget, since: DateTime<Utc>, deadline
     if deadline.saturating_duration_since(Instant::now()) < LEAST_FOR_A_START {
         return Came::uncalled(cut_off_after_asking());
     }
-    trigger(target, unsure).await
+    trigger(target, refresh, unsure).await
 }
 
 /// Some tools tell whole seconds only, and list what is later than the time they are given.
@@ -119,8 +129,8 @@ pub(crate) fn just_before(since: DateTime<Utc>) -> DateTime<Utc> {
 }
 
 /// `unsure`: an earlier call may have arrived, and the tool cannot tell.
-async fn trigger(target: &dyn OpenTarget, unsure: bool) -> Came {
-    let Called { answer, http_status } = target.trigger().await;
+async fn trigger(target: &dyn OpenTarget, refresh: Refresh<'_>, unsure: bool) -> Came {
+    let Called { answer, http_status } = target.trigger(refresh).await;
     let mut came = match answer {
         Ok(Triggered::Started(started)) => {
             let Started { remote_id, url } = started;

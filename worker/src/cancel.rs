@@ -8,7 +8,7 @@ use afterrun_core::refresh::{Claimed, Work};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::transition::{Stopped, Verdict};
 
-use crate::call::{Came, just_before, verdict_of_poll};
+use crate::call::{Came, just_before, refresh, verdict_of_poll};
 use crate::connector::{Called, Cancelled, Looked, OpenTarget, Polled};
 
 pub(crate) async fn cancel(target: &dyn OpenTarget, claimed: &Claimed) -> Came {
@@ -29,7 +29,7 @@ pub(crate) async fn cancel(target: &dyn OpenTarget, claimed: &Claimed) -> Came {
             }
         }
         (Work::Trigger, Some(since)) => {
-            let Called { answer, .. } = target.find(just_before(since)).await;
+            let Called { answer, .. } = target.find(refresh(claimed), just_before(since)).await;
             match answer {
                 Ok(Looked::Found(_)) => Came::uncalled(Verdict::Cancelled(Stopped::NotOurs)),
                 Ok(Looked::Nothing) => Came::uncalled(Verdict::Cancelled(Stopped::NothingThere)),

@@ -8,6 +8,7 @@ mod open;
 mod settings;
 mod texts;
 
+use afterrun_core::refresh::RefreshId;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -38,12 +39,14 @@ pub trait Connector: Send + Sync + 'static {
     /// The credentials in the settings, which no text of the tool may repeat.
     fn secrets(connection: &Self::Connection) -> Vec<&Secret>;
 
-    /// Starts a refresh. What it gives is stored before anything else happens.
+    /// Starts a refresh. What it gives is stored before anything else happens. A tool that keeps a
+    /// word on why it was started is told of `refresh`, so that `find` knows it by that.
     ///
     /// The failures of the one call that starts it go through `ConnectorError::of_a_start`.
     fn trigger(
         cx: Context<'_, Self>,
         target: &Self::Target,
+        refresh: Refresh<'_>,
     ) -> impl Future<Output = Answer<Triggered>> + Send;
 
     /// Asks how a started refresh is getting on.
@@ -54,10 +57,12 @@ pub trait Connector: Send + Sync + 'static {
     ) -> impl Future<Output = Answer<Polled>> + Send;
 
     /// Looks for a refresh of this target started since then: a start was sent and its answer
-    /// was lost. The caller has taken off what the clocks may differ by.
+    /// was lost. The caller has taken off what the clocks may differ by. The start was made for
+    /// `refresh`, or for one of the same target before it, which left its doubt behind.
     fn find(
         cx: Context<'_, Self>,
         target: &Self::Target,
+        refresh: Refresh<'_>,
         since: DateTime<Utc>,
     ) -> impl Future<Output = Answer<Looked>> + Send;
 
@@ -95,6 +100,14 @@ impl<C: Connector + ?Sized> Clone for Context<'_, C> {
 }
 
 impl<C: Connector + ?Sized> Copy for Context<'_, C> {}
+
+/// The refresh that a call is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refresh<'a> {
+    pub id: RefreshId,
+    /// The target's name.
+    pub target: &'a str,
+}
 
 /// A refresh under way in the tool.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ macro_rules! connectors {
     };
 }
 
-connectors![mode, tableau];
+connectors![dbt, mode, tableau];
 
 #[cfg(test)]
 mod configured;

@@ -15,7 +15,7 @@ pub(crate) fn planned(event: &Planned) {
             tracing::info!(event.id = %id, event.source = %source, ?refreshes, "planned event {id}");
         }
         LedTo::Held { reason } => {
-            tracing::info!(event.id = %id, event.source = %source, reason, "event {id} is held by a fan-in");
+            tracing::info!(event.id = %id, event.source = %source, "event {id} waits: {reason}");
         }
         LedTo::Nothing { reason } => {
             tracing::info!(event.id = %id, event.source = %source, reason, "event {id} starts nothing");

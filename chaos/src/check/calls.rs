@@ -202,9 +202,9 @@ fn success_is_fresh(refresh: &Refresh, index: &Index<'_>, found: &mut Found) {
     }
     for cause in index.causes_of_refresh.get(&refresh.id).into_iter().flatten() {
         let Some(event) = index.event.get(&cause.event_id) else { continue };
-        let Some(delivery) = index.delivery(event) else { continue };
+        let Some(told) = index.told(event) else { continue };
         // An end that lies after the arrival of its event is a wrong clock.
-        let ended = delivery.run_finished_at.min(event.received_at);
+        let ended = told.run_finished_at.min(event.received_at);
         if run.started_at.is_none_or(|started| started < ended) {
             let what = format!(
                 "refresh {} succeeded by run {id}, which started {:?}, before the end ({ended}) of \

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Found;
 use super::Invariant::{AllEnds, PlannedByTheRoutes};
-use super::index::Index;
+use super::index::{Index, Told};
 use crate::History;
-use crate::history::Delivery;
 
 pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) {
     causes_hang_together(history, index, found);
@@ -16,11 +15,10 @@ pub(super) fn judge(history: &History, index: &Index<'_>, found: &mut Found) {
             found.wrong(AllEnds, what);
             continue;
         }
-        let causes = index.causes_of_event.get(&event.id).map_or(&[][..], Vec::as_slice);
         let led: BTreeSet<(&str, &str)> =
-            causes.iter().map(|cause| (&*cause.route, &*cause.target)).collect();
-        let wanted = match index.delivery(event) {
-            Some(delivery) => wanted(history, delivery),
+            index.causes(event).iter().map(|cause| (&*cause.route, &*cause.target)).collect();
+        let wanted = match index.told(event) {
+            Some(told) => wanted(history, told),
             None => BTreeSet::new(),
         };
         for (route, target) in wanted.difference(&led) {
@@ -71,9 +69,10 @@ fn causes_hang_together(history: &History, index: &Index<'_>, found: &mut Found)
     }
 }
 
-fn wanted<'a>(history: &'a History, delivery: &Delivery) -> BTreeSet<(&'a str, &'a str)> {
+/// What the routes say: their names, each with its targets.
+pub(super) fn wanted<'a>(history: &'a History, told: Told<'_>) -> BTreeSet<(&'a str, &'a str)> {
     let takes = |route: &&crate::history::Route| {
-        route.job == delivery.job && delivery.ended.as_ref() == Some(&route.on)
+        route.job == told.job && told.ended == Some(route.on.as_str())
     };
     let routes = history.routes.iter().filter(takes);
     routes.flat_map(|it| it.targets.iter().map(|target| (&*it.name, &**target))).collect()

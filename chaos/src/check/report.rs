@@ -9,6 +9,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 
 use super::calls::Called;
 use super::deliveries::Delivered;
+use super::runs::Asked;
 use super::{Invariant, Times, Violation};
 
 /// Of one invariant: more would hide the others.
@@ -19,6 +20,7 @@ const SHOWN: usize = 5;
 pub struct Report {
     pub delivered: Delivered,
     pub called: Called,
+    pub asked: Asked,
     pub taken_over: Times,
     pub refused_writes: u64,
     pub states: BTreeMap<String, usize>,
@@ -34,7 +36,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { delivered, called, taken_over, .. } = self;
+        let Self { delivered, called, asked, taken_over, .. } = self;
         let mut table = Table::new();
         table.load_style(ASCII_MARKDOWN).set_header(["what", "how many"]);
         let mut row = |what: &str, figure: String| {
@@ -51,6 +53,8 @@ impl fmt::Display for Report {
         row("stored twice", delivered.duplicated.to_string());
         row("forged and stored", delivered.unexpected.to_string());
         row("answers: p50 / p99 / slowest", times(&delivered.answered));
+        row("runs that ended in the dbt that can be asked", asked.ended.to_string());
+        row("... of which no event came", asked.found.to_string());
         row("refreshes", states(&self.states));
         row("started in the tools", called.started.to_string());
         row("... explained", called.explained.to_string());

@@ -12,7 +12,7 @@ async fn every_row_is_read_and_every_change_of_a_refresh_was_noted(pool: PgPool)
     let mut database = pool.acquire().await.unwrap();
     note_changes(&mut database).await.unwrap();
     note_changes(&mut database).await.unwrap();
-    let body = br#"{"eventId":"wev_1","data":{}}"#;
+    let body = br#"{"eventId":"wev_1","data":{"runId":"7"}}"#;
     let keys_kept = std::time::Duration::from_secs(60);
     let delivery = Delivery { source: "prod", body, keys_kept };
     Store::new(pool.clone(), Clock::Database).store(&delivery).await.unwrap();
@@ -32,6 +32,7 @@ async fn every_row_is_read_and_every_change_of_a_refresh_was_noted(pool: PgPool)
     history.read_rows(&mut database).await.unwrap();
     let event = &history.events[0];
     assert_eq!((&*event.event_key, &*event.state), ("wev_1", "stored"));
+    assert_eq!((&event.run_id, event.found), (&Some("7".to_owned()), false));
     assert_eq!(history.causes[0].refresh_id, Some(history.refreshes[0].id));
     assert_eq!(history.attempts[0].call, history.refreshes[0].fence);
     let [made, change] = &history.changes[..] else { panic!("{:#?}", history.changes) };

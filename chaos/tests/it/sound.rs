@@ -41,6 +41,8 @@ pub(crate) fn event(id: i64) -> Event {
         state: "planned".into(),
         reason: None,
         received_at: at(id * 100),
+        run_id: Some(id.to_string()),
+        found: false,
     }
 }
 
@@ -175,7 +177,7 @@ fn a_sound_history_is_clean_and_its_figures_are_right() {
     assert_eq!((called.started, called.explained, called.unexplained, called.extra), (5, 5, 0, 0));
     assert_eq!(report.taken_over.count(), 5);
     assert_eq!(report.taken_over.longest(), Some(TimeDelta::seconds(32).to_std().unwrap()));
-    assert!(report.to_string().contains("I12 holds"), "{report}");
+    assert!(report.to_string().contains("I13 holds"), "{report}");
 }
 
 #[test]

@@ -11,7 +11,15 @@ use crate::sound::{Sound as _, answered, at, delivery, event, sound};
 
 /// A sound history after one change to the worse breaks this, and nothing else; gives what is said.
 pub(crate) fn breaks(invariant: Invariant, spoil: impl FnOnce(&mut History)) -> String {
-    let mut history = sound();
+    breaks_of(sound(), invariant, spoil)
+}
+
+/// The same of another sound history.
+pub(crate) fn breaks_of(
+    mut history: History,
+    invariant: Invariant,
+    spoil: impl FnOnce(&mut History),
+) -> String {
     spoil(&mut history);
     let report = judge(&history);
     let broken: Vec<Invariant> = report.violations.iter().map(|it| it.invariant).collect();

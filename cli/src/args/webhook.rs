@@ -83,6 +83,9 @@ pub(crate) struct WebhookRepair {
     /// The source whose webhook is meant
     #[arg(value_name = "SOURCE")]
     pub(crate) source: String,
+    /// Which webhook, where it is not found by the address that it posts to
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
     /// Also lets it post there
     #[arg(long, value_parser = url)]
     pub(crate) url: Option<Url>,

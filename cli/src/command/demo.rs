@@ -5,6 +5,7 @@
 //! the end of each scene is checked against both.
 
 mod around;
+mod project;
 mod scene;
 mod stage;
 mod story;

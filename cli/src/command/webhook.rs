@@ -56,6 +56,8 @@ impl Asking<'_> {
             for subscription in api.subscriptions().await? {
                 let own = watched.own.as_ref().is_some_and(|own| own.id == subscription.id);
                 let source = own.then(|| name.to_owned());
+                let client_url = without_query(&subscription.client_url);
+                let subscription = Subscription { client_url, ..subscription };
                 match listed.iter_mut().find(|one| one.subscription.id == subscription.id) {
                     Some(known) => known.source = known.source.take().or(source),
                     None => listed.push(Listed { subscription, source }),
@@ -116,8 +118,9 @@ impl Asking<'_> {
     async fn repair(&self, args: WebhookRepair) -> anyhow::Result<()> {
         let source = &args.source;
         let api = self.api(source)?;
-        let watched = watch(&api, self.config, source, None).await?;
-        let Some(own) = watched.own else {
+        let watched = watch(&api, self.config, source, args.id.as_deref()).await?;
+        let own = watched.own.filter(|own| args.id.as_ref().is_none_or(|id| own.id == *id));
+        let Some(own) = own else {
             let found: Vec<_> = watched.findings.iter().map(ToString::to_string).collect();
             anyhow::bail!("{}", found.join("; "));
         };
@@ -186,6 +189,11 @@ fn to_source(mut url: Url, source: &str) -> Url {
     url
 }
 
+/// A query may hold a secret.
+fn without_query(client_url: &str) -> String {
+    client_url.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
 fn show(listed: &[Listed]) -> anyhow::Result<()> {
     let mut table =
         table(&["WEBHOOK", "NAME", "SOURCE", "", "LAST ANSWER", "EVENTS", "JOBS", "POSTS TO"]);
@@ -202,7 +210,7 @@ fn show(listed: &[Listed]) -> anyhow::Result<()> {
             clean(subscription.last_status.as_deref().unwrap_or("-")),
             clean(&subscription.event_types.join(", ")),
             clean(&jobs),
-            clean(&subscription.client_url),
+            clean(&without_query(&subscription.client_url)),
         ]);
     }
     Ok(line(table)?)

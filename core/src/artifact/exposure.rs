@@ -51,7 +51,7 @@ pub enum Outcome {
 pub fn upstream(graph: &Graph, of: &Nodes) -> Nodes {
     let mut all = graph.ancestors(of, None);
     all.extend(of);
-    all.retain(|id| graph.node(*id).kind().is_built());
+    all.retain(|id| graph.node(*id).kind().is_built() && !graph.node(*id).is_ephemeral());
     all
 }
 

@@ -46,6 +46,8 @@ pub struct Node {
     pub source_name: Option<String>,
     /// It is one of several versions of a model; the last part of its `fqn` says which.
     pub versioned: bool,
+    /// dbt never builds it: it is a part of what reads it.
+    pub ephemeral: bool,
     /// `depends_on.nodes`: `unique_id`s, also of nodes that are not there.
     pub depends_on: Vec<String>,
     /// `meta.afterrun.target` of an exposure.
@@ -186,6 +188,7 @@ impl Section {
                 .and_then(|path| Some(path.split_once("://")?.1.into())),
             source_name: entry.source_name.0.filter(|_| kind == Kind::Source),
             versioned: kind == Kind::Model && entry.version.0.0,
+            ephemeral: config.materialized.0.as_deref() == Some("ephemeral"),
             depends_on: entry.depends_on.0.nodes.0,
             targets: targets.named,
             unique_id,
@@ -237,6 +240,7 @@ struct DependsOn {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Config {
+    materialized: Loose<Option<String>>,
     meta: Loose<Meta>,
     tags: Loose<Vec<String>>,
 }

@@ -67,6 +67,17 @@ fn embedded_v4(ip: &Ipv6Addr) -> Option<Ipv4Addr> {
     if nat64 { Some(Ipv4Addr::new(a, b, c, d)) } else { ip.to_ipv4() }
 }
 
+/// Where the host of an API is called: by https, except on this machine, where nobody can listen in.
+/// `None` for anything but a bare host name, which may have a port. [`check_address`] is still due.
+pub fn host_address(host: &str) -> Option<Url> {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    if host.is_empty() || host.len() > 253 || !host.chars().all(bare) {
+        return None;
+    }
+    let secure = Url::parse(&format!("https://{host}")).ok()?;
+    if is_loopback(&secure) { Url::parse(&format!("http://{host}")).ok() } else { Some(secure) }
+}
+
 /// Whether an address stays on this machine, however it spells that.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
@@ -134,6 +145,23 @@ mod tests {
         ] {
             let error = check_address(address).unwrap_err();
             assert!(error.contains("metadata"), "{address}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_bare_host_is_called_by_https_unless_it_is_this_machine() {
+        for (host, address) in [
+            ("ab123.us1.dbt.com", "https://ab123.us1.dbt.com/"),
+            ("dbt.acme.internal:8443", "https://dbt.acme.internal:8443/"),
+            ("127.0.0.1:4000", "http://127.0.0.1:4000/"),
+            ("localhost", "http://localhost/"),
+            ("[::1]:4000", "http://[::1]:4000/"),
+        ] {
+            assert_eq!(host_address(host).map(String::from).as_deref(), Some(address), "{host}");
+        }
+        for host in ["", "https://x.dbt.com", "x.dbt.com/", "a@b", "x?y", "x y", "x:99999", "[::1"]
+        {
+            assert_eq!(host_address(host), None, "{host}");
         }
     }
 

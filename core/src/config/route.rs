@@ -1,6 +1,7 @@
 //! The routes: what they match, and that what they name exists.
 
 mod built;
+mod circle;
 mod together;
 
 use std::collections::BTreeMap;

@@ -56,8 +56,10 @@ impl Store {
             r#"
             update dbt_run
             set
-                answered_at = coalesce($4, now()), ask_due_at = null, ask_error = null,
-                worker = null, lease_until = null,
+                -- What it built may have come to be of interest while only its failure was.
+                answered_at = case when not wants_built or $9::boolean then coalesce($4, now()) end,
+                ask_due_at = case when wants_built and not $9 then coalesce($4, now()) end,
+                ask_error = null, worker = null, lease_until = null,
                 url = $5, error = $6, manifest_id = $7, results = $8
             where source = $1 and run_id = $2 and worker = $3
             "#,
@@ -69,6 +71,7 @@ impl Store {
             answer.error.as_ref().map(|error| crate::attempt::text(&error.summary)),
             built.and_then(|built| built.manifest.map(|(id, _)| id)),
             results,
+            built.is_some(),
         )
         .execute(&mut *transaction)
         .await
@@ -120,9 +123,10 @@ async fn note_builds(
     let exposures = graph.ids().filter(|id| graph.node(*id).kind() == Kind::Exposure).collect();
     let Judgement { upstream, .. } = judge(graph, &exposures, &built.results);
     let known = |outcome| match outcome {
-        Outcome::BuiltWell { .. } => Some(true),
+        // What dbt saw no need to build anew is as good as built.
+        Outcome::BuiltWell { .. } | Outcome::LeftAsItWas => Some(true),
         Outcome::NotWell => Some(false),
-        Outcome::NotSelected | Outcome::LeftAsItWas => None,
+        Outcome::NotSelected => None,
     };
     let ended: Vec<_> = upstream
         .iter()

@@ -1,7 +1,8 @@
 //! Events that are new, any number in one statement: what one commit costs, they share.
 //!
 //! Invariant: all of them are committed or none is. Events are written in the order of their keys,
-//! so that two such statements never wait for each other in a circle.
+//! so that two such statements never wait for each other in a circle. What was found by asking is
+//! written, and so planned, in the order of the ends of runs: an order as fixed, of other keys.
 
 use std::collections::HashMap;
 
@@ -22,9 +23,13 @@ impl Store {
         arrived_by: ArrivedBy,
     ) -> Result<Vec<Option<Stored>>, StoreError> {
         const DOING: &str = "store events";
-        // In the order of their keys, and of several with one key the first counts.
+        // In an order of their own, and of several with one key the first counts.
         let mut order: Vec<usize> = (0..arrivals.len()).collect();
-        order.sort_by_key(|place| arrivals[*place].key());
+        order.sort_by_key(|place| {
+            let ended = arrivals[*place].fields().and_then(|fields| fields.run_finished_at);
+            let found = arrived_by == ArrivedBy::Reconcile;
+            (ended.filter(|_| found), arrivals[*place].key())
+        });
         let sorted: Vec<_> = order.iter().map(|place| &arrivals[*place]).collect();
         let text = |of: fn(&Fields) -> &Option<String>| {
             column(&sorted, move |arrival| arrival.fields().and_then(|it| of(it).as_deref()))

@@ -28,6 +28,8 @@ pub struct DeliveryRow {
     pub refresh_started_at: Option<DateTime<Utc>>,
     pub refresh_finished_at: Option<DateTime<Utc>>,
     pub latency_ms: Option<i64>,
+    pub arrived_by: String,
+    pub run_error: Option<String>,
 }
 
 impl Store {
@@ -56,7 +58,9 @@ impl Store {
                 remote_id,
                 refresh_started_at,
                 refresh_finished_at,
-                latency_ms
+                latency_ms,
+                arrived_by as "arrived_by!",
+                run_error
             from delivery_history
             where event_id = $1
             order by refresh_id

@@ -67,7 +67,8 @@ impl Planning<'_> {
             let built = self.routes().any(|route| self.asks(route, told));
             let failed = matches!(told.happened, Happened::Run(Outcome::Error));
             if self.has_api(&told.event.source) && (built || failed && !self.replayed) {
-                wanted.push(Wanted { source: &told.event.source, run_id, built });
+                let source = told.event.source.as_str();
+                wanted.push(Wanted { source, run_id, built, again: self.replayed });
             }
         }
         want(self.connection, &wanted, self.now).await?;
@@ -165,6 +166,9 @@ fn built(results: &[u8], graph: Option<&[u8]>) -> Known {
 impl Built {
     /// Whether the run built, or tried to build, one of the models that the route names.
     pub(super) fn matches(&self, route: &Route) -> bool {
+        if route.models.is_empty() {
+            return true;
+        }
         let Some(graph) = &self.graph else { return false };
         let was_tried = |id: &_| {
             let result = self.results.results.get(graph.node(*id).unique_id());
@@ -172,11 +176,10 @@ impl Built {
                 !matches!(result.status, Status::Skipped | Status::NoOp | Status::Reused)
             })
         };
-        route.models.is_empty()
-            || route.models.iter().any(|selector| {
-                let picked = selector.select(graph);
-                picked.iter().any(|id| graph.node(*id).kind().is_built() && was_tried(id))
-            })
+        route.models.iter().any(|selector| {
+            let picked = selector.select(graph);
+            picked.iter().any(|id| graph.node(*id).kind().is_built() && was_tried(id))
+        })
     }
 
     /// What the run means for each target that an exposure names, in the project or in the

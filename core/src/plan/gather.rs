@@ -179,7 +179,17 @@ impl Planning<'_> {
             insert into refresh_cause (
                 event_id, route, target, fresh_after, joined_at, run_key, waits_for
             )
-            values ($1, $2, $3, $4, coalesce($5, clock_timestamp()), $6, $7)
+            values (
+                $1, $2, $3, $4, coalesce($5, clock_timestamp()),
+                case
+                    when not exists (
+                        select from refresh_cause
+                        where run_key = $6 and route = $2 and target = $3
+                    )
+                    then $6
+                end,
+                $7
+            )
             on conflict (route, target, event_id) where refresh_id is null do nothing
             "#,
             asked.event,
@@ -231,7 +241,7 @@ impl Planning<'_> {
                 returning held.event_id
             )
             update refresh_cause
-            set refresh_id = $3, joined_at = coalesce($4, clock_timestamp())
+            set refresh_id = $3, joined_at = coalesce($4, clock_timestamp()), waits_for = null
             where route = $1 and target = $2 and refresh_id is null
                 and event_id not in (select event_id from again)
             "#,

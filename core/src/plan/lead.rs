@@ -44,6 +44,8 @@ pub(super) struct Told<'e> {
     /// From when on a refresh shows what happened.
     pub(super) fresh_after: DateTime<Utc>,
     pub(super) run_key: Option<String>,
+    /// Routes that an earlier planning took.
+    taken: BTreeSet<String>,
 }
 
 /// What an event came to, but for the refreshes.
@@ -71,7 +73,8 @@ struct Answered<'a> {
 impl<'a> Planning<'a> {
     /// Plans these, one after the other.
     pub(super) async fn plan(mut self, events: &[Event]) -> Result<Vec<Planned>, StoreError> {
-        let told: Vec<_> = events.iter().map(|event| self.tell(event)).collect();
+        let taken = self.taken_before(events).await?;
+        let told: Vec<_> = events.iter().map(|event| self.tell(event, &taken)).collect();
         let clear: Vec<_> = told.iter().flatten().collect();
         let runs = self.runs(&clear).await?;
         let answered: Vec<_> = clear.iter().map(|told| self.answered(told, &runs)).collect();
@@ -103,14 +106,32 @@ impl<'a> Planning<'a> {
     }
 
     /// What an event says to routes; or why none acts on it.
-    fn tell<'e>(&self, event: &'e Event) -> Result<Told<'e>, String> {
+    fn tell<'e>(&self, event: &'e Event, taken: &[(i64, String)]) -> Result<Told<'e>, String> {
         let happened = self.happened(event)?;
+        let taken = taken.iter().filter(|(id, _)| *id == event.id);
         Ok(Told {
             event,
+            taken: taken.map(|(_, route)| route.clone()).collect(),
             fresh_after: fresh_after(event, &happened),
             run_key: if self.replayed { None } else { run_key(event, &happened) },
             happened,
         })
+    }
+
+    /// The routes that an event took when it was planned but for what waited for dbt.
+    async fn taken_before(&mut self, events: &[Event]) -> Result<Vec<(i64, String)>, StoreError> {
+        let rest: Vec<i64> = events.iter().filter(|it| it.is_rest).map(|it| it.id).collect();
+        if rest.is_empty() {
+            return Ok(vec![]);
+        }
+        let rows = sqlx::query!(
+            "select distinct event_id, route from refresh_cause where event_id = any ($1)",
+            &rest,
+        )
+        .fetch_all(&mut *self.connection)
+        .await
+        .doing(DOING)?;
+        Ok(rows.into_iter().map(|row| (row.event_id, row.route)).collect())
     }
 
     /// The routes that ask what the run built, as far as dbt has answered.
@@ -294,7 +315,8 @@ impl<'a> Planning<'a> {
             set
                 state = (case when led.waits then 'stored' else 'planned' end)::event_state,
                 planned_at = case when not led.waits then coalesce($3, now()) end,
-                reason = led.reason, plan_error = null,
+                reason = coalesce(led.reason, case when not led.waits then led.waits_for end),
+                plan_error = null,
                 waits_for = case when led.waits then led.waits_for end,
                 plan_due_at = case
                     when led.waits then coalesce($3, now()) + $5::interval
@@ -325,7 +347,7 @@ impl<'a> Planning<'a> {
 impl Told<'_> {
     /// Whether the event takes the route by itself, and now.
     fn takes(&self, route: &Route) -> bool {
-        !self.event.is_rest
+        !self.taken.contains(&route.name)
             && !route.asks_what_was_built()
             && route.matches(&self.happened, &self.event.facts)
     }

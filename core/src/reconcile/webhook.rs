@@ -19,9 +19,7 @@ const SPOKEN_OF: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SilentJob {
     pub job: String,
-    /// For how long.
-    pub hours: i64,
-    pub last_run: DateTime<Utc>,
+    pub since: DateTime<Utc>,
 }
 
 impl Store {
@@ -50,14 +48,14 @@ impl Store {
             r#"
             select
                 found.job_id as "job!",
-                floor(extract(epoch from clock.at - coalesce(told.at, found.first_run)) / 3600)::bigint
-                    as "hours!",
-                found.last_run as "last_run!"
+                coalesce(told.at, found.first_run) as "since!"
             from (select coalesce($2, now()) as at) as clock
             cross join lateral (
                 select job_id, min(run_finished_at) as first_run, max(run_finished_at) as last_run
                 from event
                 where source = $1 and arrived_by = 'reconcile' and job_id is not null
+                    -- dbt sends nothing of a run that was cancelled.
+                    and run_status_code <> 30
                     and received_at > clock.at - $4::interval
                 group by job_id
             ) as found

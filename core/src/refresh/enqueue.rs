@@ -226,7 +226,16 @@ pub(crate) async fn enqueue(
             )
             select
                 waiting.id, cause.event_id, cause.route, cause.target, cause.fresh_after,
-                coalesce($1, clock_timestamp()), cause.run_key
+                coalesce($1, clock_timestamp()),
+                -- An event that is planned once more did the same work before, and keeps the key there.
+                case
+                    when not exists (
+                        select from refresh_cause as before
+                        where before.run_key = cause.run_key
+                            and before.route = cause.route and before.target = cause.target
+                    )
+                    then cause.run_key
+                end
             from unnest($10::bigint[], $11::text[], $12::text[], $13::timestamptz[], $14::text[])
                 as cause (event_id, route, target, fresh_after, run_key)
             join waiting on waiting.target = cause.target

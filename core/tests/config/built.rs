@@ -64,6 +64,7 @@ fn what_a_run_built_is_asked_of_an_api_which_needs_the_account() {
     );
     let source =
         "sources: { prod: { kind: dbt, secrets: [hush], api: { host: x.dbt.com, token: t } } }\n";
-    let text = mistakes(&with("sources", source));
-    assert!(text.iter().any(|mistake| mistake.contains("`account_id`")), "{text:#?}");
+    let config = accepted(&with("sources", source));
+    assert!(config.warnings()[0].to_string().contains("without the source's `account_id`"));
+    assert!(config.sources["prod"].api.is_none());
 }

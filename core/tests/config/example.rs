@@ -68,6 +68,8 @@ fn what_the_example_leaves_to_be_uncommented_is_accepted_as_well() {
     let orders = &config.targets["orders-source"];
     assert_eq!((orders.per_day, orders.debounce.wait), (Some(8), Duration::from_secs(120)));
     assert_eq!(orders.not_between[0].to_string(), "08:00-09:30 Europe/Berlin");
+    assert_eq!(config.connections["dbt"].kind, "dbt");
+    assert_eq!(config.targets["bi-marts"].settings["job"], 282_193);
     let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
     assert_eq!(
         names,

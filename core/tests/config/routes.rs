@@ -234,6 +234,43 @@ fn a_refresh_that_may_cause_its_own_next_one_is_warned_of() {
 }
 
 #[test]
+fn a_route_that_runs_the_very_job_on_whose_runs_it_acts_is_warned_of() {
+    let text = |lines: &str, source: &str| {
+        format!(
+            "sources:\n  prod: {{ kind: dbt, secrets: [hush]{source} }}\n  \
+             push: {{ kind: mode, connection: mode, path_token: 01234567890123456789 }}\n\
+             connections: {{ mode: {{ kind: mode }}, dbt: {{ kind: dbt, account_id: 4711 }} }}\n\
+             targets: {{ sales: {{ connection: mode, job: 7 }}, marts: {{ connection: dbt, job: '7' }} }}\n\
+             routes:\n  - name: a\n    refresh: [sales, marts]\n{lines}"
+        )
+    };
+    let what = |shown: &str| {
+        format!(
+            "8:22: routes[0].refresh[1]: runs job {shown}, and this route acts on that job's runs, so \
+             each refresh of it may cause the next one, for ever; say in `jobs` which others are meant"
+        )
+    };
+    for (lines, source) in [
+        ("    on: success\n", ""),
+        ("    on: [error, started]\n    jobs: [6, 7]\n", ", account_id: 4711"),
+        ("    on: success\n    environments: [Production]\n    accounts: [4711]\n", ""),
+        ("    on: [success, report_created]\n    subjects: [x]\n", ""),
+    ] {
+        assert_eq!(warnings(&text(lines, source)), [what("`7`")], "{lines}");
+    }
+    for (harmless, source) in [
+        ("    on: success\n    jobs: [6, 77]\n", ""),
+        ("    on: success\n    job_names: [orders *]\n", ""),
+        ("    on: success\n    after_all: [6, 7]\n", ""),
+        ("    on: success\n    accounts: [12]\n", ""),
+        ("    on: success\n", ", account_id: 12"),
+        ("    on: report_created\n", ""),
+    ] {
+        assert_eq!(warnings(&text(harmless, source)), [""; 0], "{harmless}");
+    }
+}
+
+#[test]
 fn a_route_on_what_no_source_tells_is_warned_of() {
     assert_eq!(
         warnings(&routed("    on: [success, report_created]\n    sources: [tableau]\n")),

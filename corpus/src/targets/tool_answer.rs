@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use afterrun_core::config::Config;
+use afterrun_core::refresh::RefreshId;
 use afterrun_worker::Targets;
-use afterrun_worker::connector::{Answer, Looked, Polled, Started, Triggered};
+use afterrun_worker::connector::{Answer, Looked, Polled, Refresh, Started, Triggered};
 use afterrun_worker::http::{Http, Limits};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -80,6 +81,7 @@ pub fn tool_answer(bytes: &[u8]) {
 async fn ask(world: &World, name: &str, asked: Asked, status: u16, body: &[u8]) {
     let targets = world.open();
     let target = targets.get(name).expect("it was just configured");
+    let refresh = Refresh { id: RefreshId(4711), target: name };
     match asked {
         Asked::Poll | Asked::SignIn => {
             let answer = target.poll("5d1b2c3d4e5f").await.answer;
@@ -87,7 +89,7 @@ async fn ask(world: &World, name: &str, asked: Asked, status: u16, body: &[u8]) 
                 spelt_out(name, status, body);
             }
         }
-        Asked::Trigger => match said(&target.trigger().await.answer) {
+        Asked::Trigger => match said(&target.trigger(refresh).await.answer) {
             Some(Triggered::Started(started)) => usable(world, started, status),
             Some(Triggered::AlreadyRunning { remote_id: Some(id), .. }) => plain(id),
             Some(Triggered::AlreadyRunning { .. }) | None => {}
@@ -95,7 +97,7 @@ async fn ask(world: &World, name: &str, asked: Asked, status: u16, body: &[u8]) 
         },
         Asked::Find => {
             let since = "2026-11-20T06:00:00Z".parse().expect("a time");
-            match said(&target.find(since).await.answer) {
+            match said(&target.find(refresh, since).await.answer) {
                 Some(Looked::Found(found)) => usable(world, &found.started, status),
                 Some(Looked::Nothing | Looked::CannotTell) | None => {}
             }

@@ -32,7 +32,7 @@ impl OpenTarget for Slow {
         "slow"
     }
 
-    fn trigger(&self) -> BoxFuture<'_, Called<Triggered>> {
+    fn trigger<'a>(&'a self, _: Refresh<'a>) -> BoxFuture<'a, Called<Triggered>> {
         Box::pin(async {
             sleep(self.starts_for).await;
             called(Triggered::Started(Started { remote_id: REMOTE_ID.into(), url: None }))
@@ -43,7 +43,7 @@ impl OpenTarget for Slow {
         Box::pin(async { called(Polled::Gone) })
     }
 
-    fn find(&self, since: DateTime<Utc>) -> BoxFuture<'_, Called<Looked>> {
+    fn find<'a>(&'a self, _: Refresh<'a>, since: DateTime<Utc>) -> BoxFuture<'a, Called<Looked>> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner).push(since);
         Box::pin(async {
             sleep(self.looks_for).await;

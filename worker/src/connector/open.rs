@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{Answer, Cancelled, Connector, Context, Looked, Polled, Secret, Texts, Triggered};
+use super::{
+    Answer, Cancelled, Connector, Context, Looked, Polled, Refresh, Secret, Texts, Triggered,
+};
 use crate::http::{Caller, Http};
 
 /// A connector as the list of all of them has it.
@@ -47,9 +49,13 @@ pub trait OpenConnection: Send + Sync {
 /// One target, ready to be called. Each operation ends within `Limits::operation`.
 pub trait OpenTarget: Send + Sync {
     fn kind(&self) -> &'static str;
-    fn trigger(&self) -> BoxFuture<'_, Called<Triggered>>;
+    fn trigger<'a>(&'a self, refresh: Refresh<'a>) -> BoxFuture<'a, Called<Triggered>>;
     fn poll<'a>(&'a self, remote_id: &'a str) -> BoxFuture<'a, Called<Polled>>;
-    fn find(&self, since: DateTime<Utc>) -> BoxFuture<'_, Called<Looked>>;
+    fn find<'a>(
+        &'a self,
+        refresh: Refresh<'a>,
+        since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Called<Looked>>;
     fn cancel<'a>(&'a self, remote_id: &'a str) -> BoxFuture<'a, Called<Cancelled>>;
     fn check(&self) -> BoxFuture<'_, Called<String>>;
 }
@@ -147,10 +153,10 @@ impl<C: Connector> OpenTarget for OpenedTarget<C> {
         C::KIND
     }
 
-    fn trigger(&self) -> BoxFuture<'_, Called<Triggered>> {
-        Box::pin(async {
+    fn trigger<'a>(&'a self, refresh: Refresh<'a>) -> BoxFuture<'a, Called<Triggered>> {
+        Box::pin(async move {
             let http = self.connection.http.caller();
-            let answer = C::trigger(self.connection.context(&http), &self.settings).await;
+            let answer = C::trigger(self.connection.context(&http), &self.settings, refresh).await;
             called(&http, answer)
         })
     }
@@ -163,10 +169,15 @@ impl<C: Connector> OpenTarget for OpenedTarget<C> {
         })
     }
 
-    fn find(&self, since: DateTime<Utc>) -> BoxFuture<'_, Called<Looked>> {
+    fn find<'a>(
+        &'a self,
+        refresh: Refresh<'a>,
+        since: DateTime<Utc>,
+    ) -> BoxFuture<'a, Called<Looked>> {
         Box::pin(async move {
             let http = self.connection.http.caller();
-            let answer = C::find(self.connection.context(&http), &self.settings, since).await;
+            let cx = self.connection.context(&http);
+            let answer = C::find(cx, &self.settings, refresh, since).await;
             called(&http, answer)
         })
     }

@@ -1,5 +1,7 @@
 //! The connectors' settings as `afterrun.yml` has them: what is taken, and how a mistake is named.
 
+mod dbt;
+
 use std::path::Path;
 
 use afterrun_core::config::{Config, ConfigError};
@@ -8,7 +10,7 @@ use afterrun_simulators::{Mode, ModeOptions};
 use tokio::time::Instant;
 
 use crate::connector::{ConnectorError, Triggered};
-use crate::connectors;
+use crate::connectors::{self, contract::REFRESH};
 use crate::http::{Http, Limits};
 use crate::targets::Targets;
 
@@ -210,7 +212,7 @@ async fn the_targets_of_a_connection_share_its_pace_and_other_connections_do_not
 
     // The next turn comes in a quarter of an hour, and no operation has that long.
     let began = Instant::now();
-    let called = get("u").trigger().await;
+    let called = get("u").trigger(REFRESH).await;
     let error = called.answer.unwrap_err();
     assert!(matches!(error, ConnectorError::OutOfTime { .. }), "{error:?}");
     assert!(error.to_string().contains("requests_per_second"), "{error}");
@@ -219,7 +221,7 @@ async fn the_targets_of_a_connection_share_its_pace_and_other_connections_do_not
     assert!(began.elapsed() < Limits::default().operation, "nobody waits for what is too late");
     assert_eq!(mode.calls().len(), 1, "nothing was sent");
 
-    let started = get("v").trigger().await.answer;
+    let started = get("v").trigger(REFRESH).await.answer;
     assert!(matches!(started, Ok(Triggered::Started(_))), "{started:?}");
     assert_eq!(mode.calls().len(), 2);
 }

@@ -8,15 +8,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use afterrun_core::refresh::RefreshId;
 use afterrun_simulators::{Call, Fault, Faults, SimClock};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::{contracts, registry};
 use crate::connector::{
-    Cancelled, ConnectorError, Found, Looked, OpenTarget, Polled, Retry, Triggered,
+    Cancelled, ConnectorError, Found, Looked, OpenTarget, Polled, Refresh, Retry, Triggered,
 };
 use crate::http::{Http, Limits};
+
+/// Whom all calls here are made for.
+pub(super) const REFRESH: Refresh<'_> = Refresh { id: RefreshId(4711), target: "nightly-sales" };
 
 /// A connector's played tool, with one target on it, which moves on only by hand.
 pub(super) trait Contract: Send + Sync {
@@ -36,6 +40,10 @@ pub(super) trait Contract: Send + Sync {
     fn refusal(&self, words: &str) -> String;
     /// What no text may show.
     fn secrets(&self) -> Vec<String>;
+    /// How long the tool is left alone after a 429 at least, whatever it asks for.
+    fn least_wait(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Short, so that what never answers is over soon.
@@ -53,7 +61,7 @@ fn target(contract: &dyn Contract) -> Arc<dyn OpenTarget> {
 }
 
 async fn start(target: &Arc<dyn OpenTarget>) -> String {
-    match target.trigger().await.answer.unwrap() {
+    match target.trigger(REFRESH).await.answer.unwrap() {
         Triggered::Started(started) => started.remote_id,
         other => panic!("{other:?}"),
     }
@@ -61,7 +69,7 @@ async fn start(target: &Arc<dyn OpenTarget>) -> String {
 
 /// The refresh that a lost start turns out to have begun.
 pub(super) async fn found(target: &Arc<dyn OpenTarget>, since: DateTime<Utc>) -> Found {
-    match target.find(since).await.answer.unwrap() {
+    match target.find(REFRESH, since).await.answer.unwrap() {
         Looked::Found(found) => found,
         other => panic!("{other:?}"),
     }
@@ -70,7 +78,7 @@ pub(super) async fn found(target: &Arc<dyn OpenTarget>, since: DateTime<Utc>) ->
 async fn start_error(contract: &dyn Contract, fault: Fault) -> ConnectorError {
     contract.faults().clear();
     contract.faults().always("POST", contract.paths()[0], fault);
-    let called = target(contract).trigger().await;
+    let called = target(contract).trigger(REFRESH).await;
     contract.faults().clear();
     let error = called.answer.expect_err(contract.kind());
     assert_eq!(called.http_status, error.http_status());
@@ -209,11 +217,12 @@ async fn the_wait_that_a_tool_asks_for_is_heard_within_bounds() {
         {
             let fault = Fault::status(status).header("retry-after", value);
             let error = start_error(&*contract, fault).await;
-            let after = Some(Duration::from_secs(seconds));
+            let asked = Some(Duration::from_secs(seconds));
+            let after = if status == 429 { asked.max(contract.least_wait()) } else { asked };
             assert_eq!(error.retry(), Some(Retry { after }), "{}", contract.kind());
         }
         let error = start_error(&*contract, Fault::status(429).header("retry-after", "soon")).await;
-        assert_eq!(error.retry(), Some(Retry { after: None }));
+        assert_eq!(error.retry(), Some(Retry { after: contract.least_wait() }));
     }
 }
 
@@ -222,14 +231,15 @@ async fn nobody_there_means_that_surely_nothing_was_sent() {
     for contract in contracts().await {
         // A port that was free a moment ago and is closed again.
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let called = contract.target_at(&http(), &format!("http://{closed}")).trigger().await;
+        let called =
+            contract.target_at(&http(), &format!("http://{closed}")).trigger(REFRESH).await;
         let error = called.answer.unwrap_err();
         assert!(matches!(error, ConnectorError::Unreachable { .. }), "{error:?}");
         assert!(!error.outcome_unknown() && error.retry().is_some());
         assert_eq!(called.http_status, None);
 
         let no_such_name = contract.target_at(&http(), "http://no-such-host.invalid");
-        let error = no_such_name.trigger().await.answer.unwrap_err();
+        let error = no_such_name.trigger(REFRESH).await.answer.unwrap_err();
         assert!(error.retry().is_some() && !error.outcome_unknown(), "{error:?}");
     }
 }
@@ -254,7 +264,7 @@ async fn a_start_that_never_arrived_is_not_found() {
         let since = a_moment_ago();
         let error = start_error(&*contract, Fault::Cut).await;
         assert!(error.outcome_unknown(), "it cannot be told from a lost answer: {error:?}");
-        assert_eq!(target(&*contract).find(since).await.answer.unwrap(), Looked::Nothing);
+        assert_eq!(target(&*contract).find(REFRESH, since).await.answer.unwrap(), Looked::Nothing);
     }
 }
 
@@ -265,7 +275,7 @@ async fn a_refresh_from_before_is_not_taken_for_the_lost_one() {
         start(&target).await;
         contract.end(None);
         let later = SimClock::real().now() + TimeDelta::minutes(1);
-        let looked = target.find(later).await.answer.unwrap();
+        let looked = target.find(REFRESH, later).await.answer.unwrap();
         assert_eq!(looked, Looked::Nothing, "{}", contract.kind());
     }
 }
@@ -282,7 +292,7 @@ async fn a_tool_that_never_answers_is_given_up_in_time() {
     let given_up = tools.iter().map(|contract| async {
         let kind = contract.kind();
         let target = target(&**contract);
-        let trigger = tokio::time::timeout(Duration::from_secs(6), target.trigger());
+        let trigger = tokio::time::timeout(Duration::from_secs(6), target.trigger(REFRESH));
         let error = trigger.await.expect(kind).answer.expect_err(kind);
         assert!(error.outcome_unknown(), "{kind}: {error:?}");
     });
@@ -330,7 +340,7 @@ async fn a_redirect_is_not_followed_and_no_credential_leaves_for_another_host() 
             contract.faults().clear();
             let fault = Fault::status(status).header("location", &location);
             contract.faults().always("", "", fault);
-            let error = target(&*contract).trigger().await.answer.unwrap_err();
+            let error = target(&*contract).trigger(REFRESH).await.answer.unwrap_err();
             assert_eq!(error.retry(), None, "{}: {error:?}", contract.kind());
             assert!(!error.outcome_unknown());
         }

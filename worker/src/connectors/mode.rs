@@ -18,8 +18,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::connector::{
-    Address, Answer, Connector, ConnectorError, Context, Found, Looked, Polled, Secret, Segment,
-    Started, Triggered,
+    Address, Answer, Connector, ConnectorError, Context, Found, Looked, Polled, Refresh, Secret,
+    Segment, Started, Triggered,
 };
 use api::Api;
 use wire::{Proof, Run, State};
@@ -114,7 +114,7 @@ impl Connector for Tool {
         vec![&connection.token, &connection.secret]
     }
 
-    async fn trigger(cx: Context<'_, Self>, target: &Target) -> Answer<Triggered> {
+    async fn trigger(cx: Context<'_, Self>, target: &Target, _: Refresh<'_>) -> Answer<Triggered> {
         let run = Api::new(cx).start(target).await.map_err(ConnectorError::of_a_start)?;
         Ok(Triggered::Started(started(cx, target, &run)))
     }
@@ -147,7 +147,12 @@ impl Connector for Tool {
         })
     }
 
-    async fn find(cx: Context<'_, Self>, target: &Target, since: DateTime<Utc>) -> Answer<Looked> {
+    async fn find(
+        cx: Context<'_, Self>,
+        target: &Target,
+        _: Refresh<'_>,
+        since: DateTime<Utc>,
+    ) -> Answer<Looked> {
         let Some(listed) = Api::new(cx).runs_since(target, since).await? else {
             return Ok(Looked::CannotTell);
         };

@@ -25,8 +25,8 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 
 use crate::connector::{
-    Answer, Cancelled, Connector, ConnectorError, Context, Looked, Polled, Secret, Started,
-    Triggered,
+    Answer, Cancelled, Connector, ConnectorError, Context, Looked, Polled, Refresh, Secret,
+    Started, Triggered,
 };
 use crate::login::Login;
 use api::Api;
@@ -56,7 +56,7 @@ impl Connector for Tool {
         }
     }
 
-    async fn trigger(cx: Context<'_, Self>, target: &Target) -> Answer<Triggered> {
+    async fn trigger(cx: Context<'_, Self>, target: &Target, _: Refresh<'_>) -> Answer<Triggered> {
         let api = Api::new(cx);
         let incremental = target.incremental;
         api.allows(target).await?;
@@ -85,7 +85,12 @@ impl Connector for Tool {
         Ok(api.job(remote_id).await?.map_or(Polled::Gone, |job| job.verdict()))
     }
 
-    async fn find(cx: Context<'_, Self>, target: &Target, since: DateTime<Utc>) -> Answer<Looked> {
+    async fn find(
+        cx: Context<'_, Self>,
+        target: &Target,
+        _: Refresh<'_>,
+        since: DateTime<Utc>,
+    ) -> Answer<Looked> {
         let api = Api::new(cx);
         let (item, _) = api.resolve(&target.wanted).await?;
         api.started_since(&item, target.incremental, since).await

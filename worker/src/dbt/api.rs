@@ -15,31 +15,37 @@ use serde_json::Value;
 use crate::connector::{Answer, ConnectorError, join};
 use crate::http::{Caller, Http, Reply};
 
-/// An account, and a token of it.
+/// An account and a token of it, asked by a sender of its own.
 #[derive(Clone)]
 pub struct Api {
     http: Http,
+    account: Account,
+}
+
+/// What every call about an account carries, whoever sends it: where it goes, and by which token.
+#[derive(Clone)]
+pub(crate) struct Account {
     base: Url,
-    account: String,
+    id: String,
     token: SecretString,
 }
 
 /// What an answer holds beside its status.
 #[derive(Deserialize)]
-pub(super) struct Envelope<T> {
+pub(crate) struct Envelope<T> {
     /// Null on errors, and in some lists in place of an empty one.
-    pub(super) data: Option<T>,
-    pub(super) extra: Option<Extra>,
+    pub(crate) data: Option<T>,
+    pub(crate) extra: Option<Extra>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Extra {
-    pub(super) pagination: Option<Pagination>,
+pub(crate) struct Extra {
+    pub(crate) pagination: Option<Pagination>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Pagination {
-    pub(super) total_count: Option<u64>,
+pub(crate) struct Pagination {
+    pub(crate) total_count: Option<u64>,
 }
 
 impl Api {
@@ -53,12 +59,12 @@ impl Api {
     /// Of an account whose id is a number.
     pub fn new(http: &Http, base: Url, account: String, token: SecretString) -> Self {
         let http = http.hiding([token.expose_secret()]);
-        Self { http, base, account, token }
+        Self { http, account: Account::new(base, account, token) }
     }
 
     /// The account's id.
     pub fn account(&self) -> &str {
-        &self.account
+        &self.account.id
     }
 
     /// Asks for something of the account: `["runs"]` is `…/accounts/4711/runs/`.
@@ -84,11 +90,7 @@ impl Api {
         caller: &Caller,
         request: RequestBuilder,
     ) -> Answer<Envelope<T>> {
-        let answer = match caller.send(request).await {
-            Ok(reply) if reply.is_success() => reply.json(),
-            Ok(reply) => Err(refusal(&reply)),
-            Err(error) => Err(error),
-        };
+        let answer = accepted(caller, request).await.and_then(|reply| reply.json());
         answer.map_err(|error| caller.shown(error))
     }
 
@@ -97,8 +99,25 @@ impl Api {
         self.http.caller_for(operation, most_bytes)
     }
 
-    /// The paths of v2 end in a slash, those of its files and of v3 do not.
     pub(super) fn request(
+        &self,
+        caller: &Caller,
+        method: Method,
+        version: Version,
+        path: &[&str],
+    ) -> RequestBuilder {
+        self.account.request(caller, method, version, path)
+    }
+}
+
+impl Account {
+    /// Of an account whose id is a number.
+    pub(crate) fn new(base: Url, id: String, token: SecretString) -> Self {
+        Self { base, id, token }
+    }
+
+    /// The paths of v2 end in a slash, those of its files and of v3 do not.
+    pub(crate) fn request(
         &self,
         caller: &Caller,
         method: Method,
@@ -110,7 +129,7 @@ impl Api {
             Version::V2File => ("v2", None),
             Version::V3 => ("v3", None),
         };
-        let start = ["api", name, "accounts", &self.account];
+        let start = ["api", name, "accounts", &self.id];
         let url = join(&self.base, start.into_iter().chain(path.iter().copied()).chain(end));
         let mut token =
             match header::HeaderValue::try_from(format!("Token {}", self.token.expose_secret())) {
@@ -123,9 +142,17 @@ impl Api {
     }
 }
 
+/// Sends it, and takes nothing but a success.
+pub(crate) async fn accepted(caller: &Caller, request: RequestBuilder) -> Answer<Reply> {
+    match caller.send(request).await? {
+        reply if reply.is_success() => Ok(reply),
+        reply => Err(refusal(&reply)),
+    }
+}
+
 /// Runs and jobs are in the one, webhooks in the other.
 #[derive(Clone, Copy)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V2,
     V2File,
     V3,

@@ -22,6 +22,9 @@ use crate::http::Opened;
 /// A large artifact over a slow line.
 const ARTIFACT: Duration = Duration::from_secs(8 * 60);
 
+/// A run's logs may be long.
+const DETAIL: Duration = Duration::from_secs(60);
+
 /// A run's steps come with what they logged.
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 
@@ -92,7 +95,7 @@ pub(super) enum NoArtifact {
 impl Api {
     /// A run with its steps.
     pub(super) async fn detail(&self, run: &str) -> Answer<Detail> {
-        let caller = self.caller_for(ARTIFACT, MOST_BYTES);
+        let caller = self.caller_for(DETAIL, MOST_BYTES);
         let query = [("include_related", json!(["run_steps"]).to_string())];
         let request = self.request(&caller, Method::GET, Version::V2, &["runs", run]).query(&query);
         let envelope = self.send::<Detail>(&caller, request).await?;

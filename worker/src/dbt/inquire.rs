@@ -4,6 +4,7 @@
 //! it; nothing is judged here.
 
 use std::io::Read;
+use std::time::Duration;
 
 use afterrun_core::artifact::{Graph, RunResults, read_manifest, read_run_results};
 use afterrun_core::config::Source;
@@ -11,6 +12,7 @@ use afterrun_core::dbt_run::{Answer, Built, Inquiry, ManifestKey, NotKept};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::{Store, StoreError};
 use chrono::TimeDelta;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::detail::{Detail, NoArtifact};
@@ -22,12 +24,20 @@ use crate::connector::ConnectorError;
 /// dbt saves artifacts a while after the end of a run; after this it has none.
 const SAVED_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
+/// For all that is asked about a run; shorter than the time for which it is one worker's.
+const ASKING: Duration = Duration::from_secs(12 * 60);
+
+/// Runs in a row.
+const AT_ONCE: usize = 20;
+
 /// Why there is no answer yet.
 #[derive(Debug, thiserror::Error)]
 enum Unanswered {
     /// dbt has not got so far.
     #[error("{0}")]
     NotYet(String),
+    #[error("dbt took longer than {} min to tell of the run", ASKING.as_secs() / 60)]
+    TooSlow,
     #[error(transparent)]
     Artifact(#[from] NoArtifact),
     #[error(transparent)]
@@ -58,15 +68,20 @@ impl Asker<'_> {
         if sources.is_empty() {
             return Ok(());
         }
-        while !stop.is_cancelled() {
+        // Then the configuration is looked at again, which may have been read anew.
+        for _ in 0..AT_ONCE {
+            if stop.is_cancelled() {
+                break;
+            }
             let taken = self.store.take_inquiry(self.worker, &sources).await?;
             let Some(inquiry) = taken else { return Ok(()) };
             let Some(source) = self.config.sources.get(&inquiry.source) else { return Ok(()) };
-            let asked = stop.run_until_cancelled(self.ask_about(source, &inquiry)).await;
-            match asked {
+            let asking = timeout(ASKING, self.ask_about(source, &inquiry));
+            match stop.run_until_cancelled(asking).await {
                 None => self.store.hand_back_inquiry(self.worker, &inquiry).await?,
-                Some(Ok(())) => {}
-                Some(Err(unanswered)) => self.put_off(&inquiry, unanswered).await?,
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(unanswered))) => self.put_off(&inquiry, unanswered).await?,
+                Some(Err(_elapsed)) => self.put_off(&inquiry, Unanswered::TooSlow).await?,
             }
         }
         Ok(())
@@ -76,12 +91,12 @@ impl Asker<'_> {
         let (source, run) = (&inquiry.source, &inquiry.run_id);
         let soon = match why {
             Unanswered::NotYet(_) => true,
-            Unanswered::Kept(NotKept::Store(error)) => return Err(error),
+            Unanswered::Kept(NotKept::Store(error)) if error.is_passing() => return Err(error),
             Unanswered::Artifact(NoArtifact::Api(ref error)) => {
                 keep_away(self.store, self.config, source, error).await?;
                 false
             }
-            Unanswered::Artifact(_) | Unanswered::Kept(NotKept::Artifact(_)) => false,
+            Unanswered::TooSlow | Unanswered::Artifact(_) | Unanswered::Kept(_) => false,
         };
         let text = Chain(&why).to_string();
         if !soon {

@@ -102,8 +102,12 @@ async fn name(
         if !known.contains_key(job) {
             let mut names = store.names_of_job(source, job).await?;
             if names.environment.is_none() {
-                let told = api.ended_run(&run.run_id).await?.map(|run| run.names);
-                names.environment = told.and_then(|names| names.environment);
+                // A run without a name is better than none.
+                let told = match api.ended_run(&run.run_id).await {
+                    Err(error @ ConnectorError::RateLimited { .. }) => return Err(error.into()),
+                    told => told.ok().flatten(),
+                };
+                names.environment = told.and_then(|run| run.names.environment);
             }
             known.insert(job.clone(), names);
         }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::watch::{Finding, Watched, watch};
 use super::webhooks::Subscription;
 use super::{Api, NotReconciled, Told, keep_away, reconcile};
+use crate::connector::ConnectorError;
 use crate::http::Http;
 use crate::outage::Outage;
 use crate::run::Worker;
@@ -85,9 +86,19 @@ impl Asker<'_> {
         let Some(off) = watched.own.as_ref().filter(|own| repairs && !own.active) else {
             return Ok(watched);
         };
-        let on = api.update(&Subscription { active: true, ..off.clone() }).await?;
-        tracing::warn!(source = name, "switched dbt's webhook {} on again", on.id);
-        Ok(watch(api, self.config, name, last_id.as_deref()).await?)
+        match api.update(&Subscription { active: true, ..off.clone() }).await {
+            Ok(on) => {
+                tracing::warn!(source = name, "switched dbt's webhook {} on again", on.id);
+                Ok(watch(api, self.config, name, last_id.as_deref()).await?)
+            }
+            Err(error @ ConnectorError::RateLimited { .. }) => Err(error.into()),
+            // That it is off is the very time to ask which runs ended.
+            Err(error) => {
+                let Watched { mut findings, own, jobs } = watched;
+                findings.push(Finding::NotRepaired(Chain(&error).to_string()));
+                Ok(Watched { findings, own, jobs })
+            }
+        }
     }
 
     async fn look_through(

@@ -45,8 +45,8 @@ pub async fn watch(
     let findings = own.findings(&all, config);
     let subscription = own.among(&all).cloned();
     let jobs = subscription.as_ref().filter(|one| !one.job_ids.is_empty()).map(|one| {
-        let named =
-            config.routes.iter().flat_map(|route| route.jobs.iter().chain(&route.after_all));
+        let routes = config.routes.iter().filter(|route| own.feeds(route));
+        let named = routes.flat_map(|route| route.jobs.iter().chain(&route.after_all));
         one.job_ids.iter().chain(named).cloned().collect()
     });
     Ok(Watched { findings, own: subscription, jobs })
@@ -85,6 +85,8 @@ pub enum Finding {
         job: String,
         route: String,
     },
+    /// `repair` is wished, and dbt refused.
+    NotRepaired(String),
     /// Its runs are known from asking alone.
     Silent(SilentJob),
 }
@@ -113,23 +115,24 @@ impl fmt::Display for Finding {
                 if let Some(status) = last_status {
                     write!(f, "; its last delivery was answered with {status}")?;
                 }
-                write!(f, "; `afterrun webhook repair` switches it on")
+                write!(f, "; `afterrun webhook repair --id {id}` switches it on")
             }
             Self::Elsewhere { id, host_and_path, path } => write!(
                 f,
                 "dbt's webhook {id} posts to {host_and_path}, which does not end in {path}; \
-                 `afterrun webhook repair --url …` points it here"
+                 `afterrun webhook repair --id {id} --url …` points it here"
             ),
             Self::LacksEvent { id, event_type, why } => write!(
                 f,
                 "dbt's webhook {id} does not tell of {event_type}, {why}; `afterrun webhook repair` \
                  adds it"
             ),
-            Self::Silent(SilentJob { job, hours, last_run }) => write!(
+            Self::NotRepaired(why) => write!(f, "dbt's webhook could not be switched on: {why}"),
+            Self::Silent(SilentJob { job, since }) => write!(
                 f,
-                "nothing came from job {job} for {hours} h, though it ran (its last run ended at {} \
-                 UTC); see that dbt's webhook tells of it and reaches this ingest",
-                last_run.format("%Y-%m-%d %H:%M")
+                "nothing came from job {job} since {} UTC, though it ran; see that dbt's webhook tells \
+                 of it and reaches this ingest",
+                since.format("%Y-%m-%d %H:%M")
             ),
             Self::LacksJob { id, job, route } => write!(
                 f,
@@ -160,8 +163,10 @@ impl Own<'_> {
     pub fn among<'s>(&self, all: &'s [Subscription]) -> Option<&'s Subscription> {
         let told = self.last_id.and_then(|id| all.iter().find(|one| one.id == id));
         let posts_here = |one: &&Subscription| self.is_here(&one.client_url);
-        let active = all.iter().filter(|one| one.active).find(posts_here);
-        told.or(active).or_else(|| all.iter().find(posts_here))
+        // After a change of webhooks the last event came by the old one, which is off.
+        let active = told.filter(|one| one.active);
+        let active = active.or_else(|| all.iter().filter(|one| one.active).find(posts_here));
+        active.or(told).or_else(|| all.iter().find(posts_here))
     }
 
     fn is_here(&self, client_url: &str) -> bool {

@@ -19,17 +19,17 @@ const PAGE: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     pub id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub description: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub client_url: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub event_types: Vec<String>,
     /// None means all jobs.
     #[serde(default, deserialize_with = "ids")]
     pub job_ids: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub active: bool,
     pub deactivate_reason: Option<String>,
     /// What the last delivery was answered with; `None` before the first.
@@ -125,6 +125,15 @@ impl Api {
 fn numbers(ids: &[String]) -> Vec<Value> {
     let number = |id: &String| id.parse::<u64>().map_or_else(|_| json!(id), |number| json!(number));
     ids.iter().map(number).collect()
+}
+
+/// Null where dbt has nothing to say.
+fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn ids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

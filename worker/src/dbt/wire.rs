@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for Id {
 }
 
 /// A time of either form; null when it cannot be read.
-pub(super) fn time<'de, D: Deserializer<'de>>(
+pub(crate) fn time<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DateTime<Utc>>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use afterrun_core::config::Reconcile;
 use afterrun_simulators::Call;
 use afterrun_simulators::dbt::{AdminOptions, RunStatus, admin};
 use sqlx::PgPool;
@@ -109,6 +110,17 @@ async fn several_workers_ask_once(pool: PgPool) {
     stack.settle().await;
     assert_eq!(stack.everything().await.len(), 1);
     assert_eq!(stack.mode.runs(REPORT).len(), 1);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_look_that_was_broken_off_is_the_same_workers_again_and_no_others(pool: PgPool) {
+    let stack = stack(pool).await;
+    let settings = Reconcile::default();
+    for (worker, may) in [("one", true), ("another", false), ("one", true)] {
+        let turn = stack.store.take_reconciliation(worker, "prod", &settings).await.unwrap();
+        assert_eq!(turn.is_some(), may, "{worker}");
+    }
     stack.finish().await;
 }
 

@@ -1,5 +1,6 @@
 //! Routes by what a run built: exposures, models, and why a run failed.
 
+use afterrun_core::plan::ReplayFilter;
 use afterrun_simulators::dbt::{AdminOptions, RunStatus, admin};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -34,8 +35,14 @@ fn manifest() -> Value {
             }),
         )
     };
-    let nodes =
-        [model("stg_orders", &[]), model("fct_orders", &["stg_orders"]), model("fct_visits", &[])];
+    let mut nodes = [
+        model("stg_orders", &[]),
+        model("fct_orders", &["stg_orders", "int_orders"]),
+        model("fct_visits", &[]),
+        model("int_orders", &["stg_orders"]),
+    ];
+    // A part of what reads it: no run ever builds it by itself.
+    nodes[3].1["config"] = json!({ "materialized": "ephemeral" });
     let exposures = [
         exposure("sales_dashboard", "fct_orders", "sales-report"),
         exposure("visits_dashboard", "fct_visits", "sales-workbook"),
@@ -317,5 +324,25 @@ async fn a_run_that_left_no_results_gets_its_error_from_the_log(pool: PgPool) {
         .await
         .unwrap();
     assert!(log.contains("no such ref") && !log.contains('\u{1b}'), "{log:?}");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_replay_asks_dbt_again_about_a_run_that_it_never_told_of(pool: PgPool) {
+    let stack = Stack::with(pool, exposing("")).await;
+    let event = posted(&stack, 1, 100, &[("fct_orders", "success")]).await;
+    let runs = stack.admin().with(|state| std::mem::take(&mut state.runs));
+    for _ in 0..15 {
+        stack.settle().await;
+        stack.advance(seconds(HOUR));
+    }
+    assert!(stack.row(&event).await.reason().starts_with("dbt could not be asked"));
+    stack.admin().with(|state| state.runs = runs);
+    let filter = ReplayFilter { event_ids: vec![event.clone()], ..ReplayFilter::default() };
+    let targets = stack.worker.targets();
+    let found = stack.store.replayable(targets.config(), &filter).await.unwrap();
+    stack.store.replay(targets.config(), &found.events[0], None).await.unwrap();
+    stack.settle().await;
+    assert_eq!(target(&stack, &event, "sales-report").await.state(), "succeeded");
     stack.finish().await;
 }

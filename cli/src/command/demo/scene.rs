@@ -1,10 +1,13 @@
 //! The tour: what happens in each scene, told as it does, and checked at its end.
 
+mod built;
 mod check;
 mod coalesce;
 mod gather;
+mod missed;
 mod watch;
 
+use afterrun_core::history::DeliveryRow;
 use afterrun_simulators::dbt::{self, Answer, Event, Run, RunStatus};
 use afterrun_simulators::{Fault, SimClock};
 use chrono::TimeDelta;
@@ -12,6 +15,7 @@ use chrono::TimeDelta;
 use self::check::{Expected, Tool};
 use super::stage::Stage;
 use super::story::{Scene, Story, Who};
+use crate::output::clean;
 
 /// A job of dbt and what its route refreshes.
 pub(super) struct Job {
@@ -32,6 +36,11 @@ pub(super) const MARTS: [Job; 2] = [
     Job { id: 282_194, name: "Orders mart", target: "margin-report", tool: Tool::Report(2) },
     Job { id: 282_195, name: "Costs mart", target: "margin-report", tool: Tool::Report(2) },
 ];
+
+/// Each job that the account at dbt has.
+pub(super) fn jobs() -> impl Iterator<Item = &'static Job> {
+    JOBS.iter().chain(&MARTS).chain(built::DASHBOARDS.iter().take(1))
+}
 
 /// Plays every scene. What was not as it must be, in words; nothing if all was.
 pub(super) async fn tour(stage: &Stage, story: &Story) -> anyhow::Result<Vec<String>> {
@@ -69,11 +78,24 @@ pub(super) async fn tour(stage: &Stage, story: &Story) -> anyhow::Result<Vec<Str
     let scene = story.scene(7, "Two jobs feed one report: it is refreshed when both are done")?;
     wrong.extend(gather::two_jobs(stage, &scene, &MARTS, 90_009).await?);
 
+    let scene =
+        story.scene(8, "No webhook gets through: dbt is asked, and the run is not missed")?;
+    wrong.extend(missed::told_late(stage, &scene, churn, 90_011).await?);
+
+    let scene = story
+        .scene(9, "A run builds one mart of two: only the dashboard that reads it is refreshed")?;
+    wrong.extend(built::one_of_two(stage, &scene, 90_012).await?);
+
+    let scene = story
+        .scene(10, "A model fails: the dashboard that reads it is left alone, the other is not")?;
+    wrong.extend(built::one_fails(stage, &scene, 90_013).await?);
+
+    wrong.extend(check::asked::found_alone(stage, 90_011).await?);
     crate::output::line("")?;
     if wrong.is_empty() {
         let told = format!(
-            "All of it really happened, by the database and by the tools: 10 runs, 14 deliveries, \
-             7 confirmed refreshes, {:.1} s.",
+            "All of it really happened, by the database and by the tools: 13 runs, 17 deliveries, \
+             10 confirmed refreshes, {:.1} s.",
             story.elapsed().as_secs_f64()
         );
         crate::output::line(story.paint.green(told))?;
@@ -90,7 +112,7 @@ async fn refreshes(
     expected: Expected,
 ) -> anyhow::Result<Vec<String>> {
     let before = check::Tools::now(stage, job.tool);
-    let event = ended(job, run, RunStatus::Success);
+    let event = ended(stage, job, run, RunStatus::Success);
     let body = dbt::completed(&event);
     scene.tell(
         Who::Dbt,
@@ -114,9 +136,9 @@ async fn refreshes(
     let mut wrong = check::answers(&first, &repeats);
     wrong.extend(check::refreshed(stage, job, &event, &watched, &before, expected));
     if let [row] = watched.rows.as_slice() {
-        scene.row(
+        scene.rows(
             "its row in the view delivery_history:",
-            &[
+            &[vec![
                 ("event_id", row.event_id.clone()),
                 ("run_id", run.to_string()),
                 ("deliveries", row.deliveries.to_string()),
@@ -126,7 +148,7 @@ async fn refreshes(
                 ("attempts", row.attempts.unwrap_or_default().to_string()),
                 ("remote_id", or_dash(&row.remote_id)),
                 ("latency_ms", row.latency_ms.unwrap_or_default().to_string()),
-            ],
+            ]],
         )?;
     }
     scene.checked(&wrong)?;
@@ -144,7 +166,7 @@ async fn refreshes_nothing(
     let mut wrong = Vec::new();
     scene.tell(Who::Dbt, format!("run {run} of \"{}\" failed", job.name))?;
     for kind in ["job.run.errored", "job.run.completed"] {
-        let event = ended(job, run, RunStatus::Errored);
+        let event = ended(stage, job, run, RunStatus::Errored);
         let early = kind == "job.run.errored";
         let body = if early { dbt::errored(&event) } else { dbt::completed(&event) };
         scene.tell(Who::Dbt, format!("posts {kind}"))?;
@@ -162,13 +184,32 @@ async fn refreshes_nothing(
     Ok(wrong)
 }
 
-/// The event of a run that ended a moment ago.
-pub(super) fn ended(job: &Job, run: u64, status: RunStatus) -> Event {
+/// A run ended a moment ago, and dbt knows it. Its event.
+pub(super) fn ended(stage: &Stage, job: &Job, run: u64, status: RunStatus) -> Event {
     let now = SimClock::real().now();
     let at = now - TimeDelta::seconds(1);
-    let mut run = Run::of(job.id, run, status, at - TimeDelta::minutes(4), at);
-    run.job_name = job.name.into();
-    Event::of(run, now)
+    let mut told = Run::of(job.id, run, status, at - TimeDelta::minutes(4), at);
+    told.job_name = job.name.into();
+    let event = Event::of(told, now);
+    stage.account.ran(job.id, run, &event);
+    event
+}
+
+/// What a row says of its event.
+fn of_event(row: &DeliveryRow) -> Vec<(&'static str, String)> {
+    let mut columns =
+        vec![("event_id", row.event_id.clone()), ("arrived_by", row.arrived_by.clone())];
+    columns.extend(row.run_error.as_deref().map(|error| ("run_error", clean(error))));
+    columns
+}
+
+/// What a row says of the refresh, or why there is none.
+fn of_refresh(row: &DeliveryRow) -> Vec<(&'static str, String)> {
+    let mut columns =
+        vec![("target", or_dash(&row.target)), ("refresh_state", or_dash(&row.refresh_state))];
+    columns.extend(row.reason.as_deref().map(|reason| ("reason", clean(reason))));
+    columns.extend(row.remote_id.clone().map(|id| ("remote_id", id)));
+    columns
 }
 
 /// `200 stored`.

@@ -1,6 +1,9 @@
 //! Everything the demo needs, on free ports of this machine: a Postgres, played dbt, Mode and
 //! Tableau servers, a configuration, and ingest and worker by that configuration.
 
+mod account;
+mod configuration;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,12 +13,15 @@ use afterrun_core::{Clock, Store, env, pool};
 use afterrun_postgres::{Options, Server};
 use afterrun_simulators::dbt::{Dbt, DbtOptions};
 use afterrun_simulators::mode::Report;
+use afterrun_simulators::network::Road;
 use afterrun_simulators::tableau::Item;
 use afterrun_simulators::{Mode, ModeOptions, Pace, Tableau, TableauOptions};
 use anyhow::Context as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
+use self::account::Account;
+use self::configuration::configuration;
 use super::story::Story;
 use crate::database::Note;
 use crate::service::{Listeners, close, listen, migrate_now, serve_both};
@@ -30,6 +36,10 @@ const RUNS: u64 = 1200;
 /// The demo's world.
 pub(super) struct Stage {
     pub(super) dbt: Dbt,
+    /// What else dbt knows, for whoever asks it.
+    pub(super) account: Account,
+    /// From dbt to ingest.
+    pub(super) road: Road,
     pub(super) mode: Mode,
     pub(super) tableau: Tableau,
     pub(super) store: Store,
@@ -66,8 +76,11 @@ impl Stage {
             public: listen(anywhere, "the demo")?,
             private: listen(anywhere, "the demo")?,
         };
-        let webhooks = format!("http://{}/webhooks/dbt/demo", listeners.public.local_addr()?);
+        let road = Road::to(listeners.public.local_addr()?).await?;
+        let webhooks = format!("http://{}/webhooks/dbt/demo", road.address());
         let private = listeners.private.local_addr()?;
+        let account =
+            Account::open(&webhooks).await.context("could not start the simulated dbt")?;
 
         let progress = |text: &str| drop(story.aside(text));
         let (server, folder, temporary) = match data_dir {
@@ -89,11 +102,11 @@ impl Stage {
         let looking = PgPoolOptions::new().max_connections(2).connect_lazy_with(database.clone());
 
         let config = folder.join("afterrun.yml");
-        fs::write(&config, configuration(&mode, &tableau, reports))
+        fs::write(&config, configuration(&account, &mode, &tableau, reports))
             .with_context(|| format!("could not write {}", config.display()))?;
 
         crate::output::line("")?;
-        story.prop("dbt", format!("posts to {webhooks}"))?;
+        story.prop("dbt", format!("posts to {webhooks}; its API is {}", account.url()))?;
         story.prop("Mode", format!("{} with the reports Sales, Churn and Margin", mode.url()))?;
         story.prop("Tableau", format!("{} with the workbook Sales", tableau.url()))?;
         story.prop("Postgres", format!("its own, in {}", server.data_dir().display()))?;
@@ -101,6 +114,8 @@ impl Stage {
 
         Ok(Self {
             dbt: Dbt::new(DbtOptions::new(webhooks.clone(), SECRET)),
+            account,
+            road,
             mode,
             tableau,
             store: Store::new(looking, Clock::Database),
@@ -131,7 +146,8 @@ impl Stage {
 
     /// Ends what is left, the database last.
     pub(super) async fn strike(self) {
-        let Self { mut mode, mut tableau, store, note, server, .. } = self;
+        let Self { mut account, mut mode, mut tableau, store, note, server, .. } = self;
+        account.stop().await;
         mode.stop().await;
         tableau.stop().await;
         close(&store).await;
@@ -142,52 +158,4 @@ impl Stage {
     pub(super) fn folder(&self) -> &Path {
         self.config.parent().unwrap_or(Path::new("."))
     }
-}
-
-/// What `afterrun.yml` would say for real tools, with the played ones' addresses.
-fn configuration(mode: &Mode, tableau: &Tableau, [sales, churn, margin]: [&str; 3]) -> String {
-    format!(
-        r#"# Written by `afterrun demo`: everything it points at is simulated on this machine.
-sources:
-  demo: {{ kind: dbt, secrets: ["{SECRET}"] }}
-
-connections:
-  mode:
-    kind: mode
-    workspace: {workspace}
-    token: {token}
-    secret: {secret}
-    base_url: {mode_url}
-  tableau:
-    kind: tableau
-    server: {tableau_url}
-    site: {site}
-    token_name: {token_name}
-    token_secret: {token_secret}
-
-targets:
-  sales-report: {{ connection: mode, report: {sales}, parameters: {{ region: EMEA }} }}
-  churn-report: {{ connection: mode, report: {churn} }}
-  margin-report: {{ connection: mode, report: {margin} }}
-  sales-workbook: {{ connection: tableau, workbook: Sales, project: Finance }}
-
-routes:
-  - {{ name: nightly-sales, on: success, jobs: [282191], refresh: [sales-report] }}
-  - {{ name: finance-mart, on: success, jobs: [282192], refresh: [sales-workbook] }}
-  - {{ name: churn-model, on: success, jobs: [282193], refresh: [churn-report] }}
-  - {{ name: both-marts, on: success, after_all: [282194, 282195], within: 6h, refresh: [margin-report] }}
-
-defaults:
-  retry: {{ initial: 500ms, multiplier: 2, max: 2s, give_up_after: 1m }}
-  confirm: {{ poll: 500ms, poll_max: 1s, deadline: 1m }}
-"#,
-        workspace = mode.workspace(),
-        token = mode.token(),
-        secret = mode.secret(),
-        mode_url = mode.url(),
-        tableau_url = tableau.url(),
-        site = tableau.site(),
-        token_name = tableau.token_name(),
-        token_secret = tableau.token_secret(),
-    )
 }

@@ -87,20 +87,38 @@ impl Scene {
         line(format!("  {}  {name} {what}", self.paint.dim(at)))
     }
 
-    /// The values of a row, as many to a line as fit.
-    pub(super) fn row(&self, title: &str, values: &[(&str, String)]) -> io::Result<()> {
+    /// The values of some rows, as many to a line as fit.
+    pub(super) fn rows(&self, title: &str, rows: &[Vec<(&str, String)>]) -> io::Result<()> {
+        line(format!("            {}", self.paint.dim(title)))?;
+        rows.iter().try_for_each(|values| self.row(values))
+    }
+
+    fn row(&self, values: &[(&str, String)]) -> io::Result<()> {
         const INDENT: usize = 22;
         const WIDTH: usize = 96;
-        let (mut said, mut column) = (format!("            {}", self.paint.dim(title)), WIDTH);
+        let (mut said, mut column) = (format!("{:INDENT$}", ""), INDENT);
         for (name, value) in values {
             let width = name.len() + value.chars().count() + 3;
-            if column + width > WIDTH {
+            if column + width > WIDTH && column > INDENT {
                 said.truncate(said.trim_end().len());
                 said += &format!("\n{:INDENT$}", "");
                 column = INDENT;
             }
-            said += &format!("{} {value}  ", self.paint.dim(name));
-            column += width;
+            said += &self.paint.dim(name);
+            column += name.len();
+            // A long one goes on below its first word.
+            let start = column;
+            for word in value.split(' ') {
+                let width = word.chars().count() + 1;
+                if column + width > WIDTH && column > start {
+                    said += &format!("\n{:start$}", "");
+                    column = start;
+                }
+                said += &format!(" {word}");
+                column += width;
+            }
+            said += "  ";
+            column += 2;
         }
         line(said.trim_end())
     }

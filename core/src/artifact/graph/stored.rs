@@ -38,6 +38,8 @@ pub(super) struct Packed {
     pub(super) source: Option<u32>,
     #[serde(rename = "v", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) versioned: bool,
+    #[serde(rename = "e", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) ephemeral: bool,
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub(super) targets: Vec<u32>,
     /// Places of the nodes that it depends on.
@@ -58,6 +60,7 @@ impl Packed {
             tags: words.numbers(&node.tags),
             source: node.source_name.as_ref().map(|name| words.number(name)),
             versioned: node.versioned,
+            ephemeral: node.ephemeral,
             targets: words.numbers(&node.targets),
             on,
         }

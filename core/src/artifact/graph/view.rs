@@ -67,6 +67,11 @@ impl<'a> View<'a> {
         self.packed.versioned
     }
 
+    /// Whether it is a part of what reads it, and never built by itself.
+    pub fn is_ephemeral(self) -> bool {
+        self.packed.ephemeral
+    }
+
     /// The targets that an exposure names.
     pub fn targets(self) -> impl Iterator<Item = &'a str> {
         self.words(&self.packed.targets)

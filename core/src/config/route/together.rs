@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{Outcome, Route, Source, SourceKind, Target, report::Report, trail::Trail};
+use super::circle;
 use crate::tool_event::{MODE_EVENTS, TABLEAU_EVENTS};
 
 /// The keys that only a dbt event can match, and what they ask for.
@@ -109,6 +110,7 @@ pub(super) fn warn(
         let what = format!("{of} no source of kind {kind}, so nobody ever tells {event}");
         report.warn(&trail.key("on"), &what);
     }
+    circle::warn(report, trail, route, &taken, targets);
     if !route.subjects.is_empty() {
         return;
     }

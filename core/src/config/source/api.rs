@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use super::super::{
     ApiSettings, Reconcile,
-    address::{check_address, is_loopback},
+    address::{check_address, host_address},
     file,
     policy::positive,
     report::Report,
     trail::Trail,
 };
 
-/// Without the account's id there is no address to ask.
+/// Nothing without the account's id: there is no address to ask.
 pub(super) fn api(
     report: &mut Report,
     trail: &Trail,
@@ -30,15 +28,15 @@ pub(super) fn api(
     };
     let at = trail.key("host");
     let shown = report.shown(&at);
-    let base = base(&host);
+    let base = host_address(&host);
     if base.is_none() {
         let what = format!("expected a bare host name such as ab123.us1.dbt.com, found {shown}");
         report.add(&at, what);
     } else if let Err(why) = check_address(&format!("https://{host}")) {
         report.add(&at, format!("{shown} {why}"));
     }
-    if !report.is_wrong(trail) {
-        account(report, trail, account_id);
+    if !report.is_wrong(trail) && !has_account(report, trail, account_id) {
+        return None;
     }
     Some(ApiSettings {
         base: base?,
@@ -48,29 +46,16 @@ pub(super) fn api(
     })
 }
 
-/// What else is wrong comes first: whoever has just written a host and a token is told of those.
-fn account(report: &mut Report, trail: &Trail, account_id: Option<&str>) {
-    match account_id {
-        None => {
-            let what =
-                "needs the source's `account_id`, which stands in every address of dbt's API";
-            report.add(trail, what);
-        }
-        Some(id) if !id.chars().all(|c| c.is_ascii_digit()) => {
-            report.add(trail, "needs an `account_id` that is a number, as dbt's addresses have it");
-        }
-        Some(_) => {}
+/// Without one dbt is not asked, which is no reason to take in nothing.
+fn has_account(report: &mut Report, trail: &Trail, account_id: Option<&str>) -> bool {
+    let is_number = |id: &str| id.chars().all(|c| c.is_ascii_digit());
+    if account_id.is_some_and(is_number) {
+        return true;
     }
-}
-
-/// By https, except on this machine, where nobody can listen in.
-fn base(host: &str) -> Option<Url> {
-    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    if host.is_empty() || host.len() > 253 || !host.chars().all(bare) {
-        return None;
-    }
-    let secure = Url::parse(&format!("https://{host}")).ok()?;
-    if is_loopback(&secure) { Url::parse(&format!("http://{host}")).ok() } else { Some(secure) }
+    let what = "is not used without the source's `account_id`, a number, which stands in every \
+                address of dbt's API";
+    report.warn(trail, what);
+    false
 }
 
 fn reconcile(report: &mut Report, trail: &Trail, file: Option<file::Reconcile>) -> Reconcile {

@@ -2,7 +2,7 @@
 
 use afterrun_simulators::Fault;
 
-use super::{contracts, http, start, target, texts};
+use super::{REFRESH, contracts, http, start, target, texts};
 use crate::connector::Polled;
 
 #[tokio::test]
@@ -29,10 +29,10 @@ async fn no_secret_of_the_settings_stands_in_any_error() {
             for path in [contract.paths()[0], ""] {
                 contract.faults().clear();
                 contract.faults().always("", path, fault.clone());
-                errors.push(target(&*contract).trigger().await.answer.unwrap_err());
+                errors.push(target(&*contract).trigger(REFRESH).await.answer.unwrap_err());
             }
         }
-        let closed = contract.target_at(&http(), "http://127.0.0.1:1").trigger().await;
+        let closed = contract.target_at(&http(), "http://127.0.0.1:1").trigger(REFRESH).await;
         errors.push(closed.answer.unwrap_err());
         contract.faults().clear();
         // A start whose answer was lost is under way still.
@@ -59,7 +59,7 @@ async fn a_tool_that_repeats_what_it_was_sent_is_quoted_without_it() {
             for status in [401, 422, 500] {
                 contract.faults().clear();
                 contract.faults().always("", path, Fault::Echo { status });
-                let error = target(&*contract).trigger().await.answer.unwrap_err();
+                let error = target(&*contract).trigger(REFRESH).await.answer.unwrap_err();
                 let text = texts(&error);
                 // A look at the version that fails has no words worth keeping.
                 assert!(text.contains("echo") || path.is_empty(), "{text}");

@@ -15,7 +15,7 @@ use super::Tool;
 use crate::connector::{
     ConnectorError, OpenConnection, OpenTarget, Opened, Polled, Started, Triggered,
 };
-use crate::connectors::contract::{Contract, a_moment_ago};
+use crate::connectors::contract::{Contract, REFRESH, a_moment_ago};
 use crate::http::{Http, Limits};
 
 const REPORT: &str = "5d1b2c3d4e5f";
@@ -77,7 +77,7 @@ impl Played {
     }
 
     async fn start(&self, target: &Arc<dyn OpenTarget>) -> Started {
-        match target.trigger().await.answer.unwrap() {
+        match target.trigger(REFRESH).await.answer.unwrap() {
             Triggered::Started(started) => started,
             other => panic!("{other:?}"),
         }
@@ -193,7 +193,7 @@ async fn what_cannot_be_run_is_refused_by_the_check_and_at_the_start() {
             });
             let error = target.check().await.answer.unwrap_err();
             assert!(matches!(&error, ConnectorError::NotAllowed(why) if why.contains(words)));
-            let error = target.trigger().await.answer.unwrap_err();
+            let error = target.trigger(REFRESH).await.answer.unwrap_err();
             assert!(matches!(error, ConnectorError::Refused { .. }), "{error:?}");
         }
     }
@@ -216,13 +216,13 @@ async fn whichever_call_is_told_to_slow_down_says_so_and_how_long() {
             };
             let mut errors = Vec::new();
             limit("POST", "/runs");
-            errors.push(target.trigger().await.answer.unwrap_err());
+            errors.push(target.trigger(REFRESH).await.answer.unwrap_err());
             limit("GET", &format!("/runs/{run}"));
             errors.push(target.poll(&run).await.answer.unwrap_err());
             limit("GET", "/query_runs");
             errors.push(target.poll(&run).await.answer.unwrap_err());
             limit("GET", "/runs?");
-            errors.push(target.find(a_moment_ago()).await.answer.unwrap_err());
+            errors.push(target.find(REFRESH, a_moment_ago()).await.answer.unwrap_err());
             for error in errors {
                 assert!(matches!(error, ConnectorError::RateLimited { .. }), "{error:?}");
                 assert_eq!(error.retry().unwrap().after, after, "{error:?}");
@@ -272,6 +272,6 @@ async fn a_token_that_is_no_token_is_not_put_into_an_address() {
     let played = by_hand().await;
     let fault = Fault::status(202).body(json!({ "token": "../../x" }).to_string());
     played.faults().on("POST", "/runs", 1, fault);
-    let error = played.target().trigger().await.answer.unwrap_err();
+    let error = played.target().trigger(REFRESH).await.answer.unwrap_err();
     assert!(error.outcome_unknown(), "{error:?}");
 }

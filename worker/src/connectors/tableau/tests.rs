@@ -23,7 +23,7 @@ use crate::connector::{
     Cancelled, ConnectorError, Looked, OpenConnection, OpenTarget, Opened, Polled, Started,
     Triggered,
 };
-use crate::connectors::contract::{Contract, a_moment_ago, found};
+use crate::connectors::contract::{Contract, REFRESH, a_moment_ago, found};
 use crate::http::{Http, Limits};
 
 struct Played {
@@ -107,14 +107,14 @@ fn open(connection: &Opened<Tool>, settings: Value) -> Arc<dyn OpenTarget> {
 }
 
 async fn start(target: &Arc<dyn OpenTarget>) -> Started {
-    match target.trigger().await.answer.unwrap() {
+    match target.trigger(REFRESH).await.answer.unwrap() {
         Triggered::Started(started) => started,
         other => panic!("{other:?}"),
     }
 }
 
 async fn refused(target: &Arc<dyn OpenTarget>) -> ConnectorError {
-    target.trigger().await.answer.unwrap_err()
+    target.trigger(REFRESH).await.answer.unwrap_err()
 }
 
 impl Contract for Played {

@@ -1,32 +1,19 @@
 //! Whether what the demo showed really happened: the history on one side, the played tools' own
 //! state on the other.
 
+pub(super) mod asked;
+mod tools;
+
 use afterrun_core::history::DeliveryRow;
 use afterrun_simulators::dbt::{Answer, Event};
-use chrono::{DateTime, Utc};
 
+use self::tools::Remote;
 use super::Job;
 use super::watch::Watched;
 use crate::command::demo::stage::Stage;
-use crate::command::demo::story::Who;
 
-/// Where a job's dashboard is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::command::demo) enum Tool {
-    /// The report of Mode in that place.
-    Report(usize),
-    /// The workbook of Tableau.
-    Workbook,
-}
-
-impl Tool {
-    pub(in crate::command::demo) fn who(self) -> Who {
-        match self {
-            Self::Report(_) => Who::Mode,
-            Self::Workbook => Who::Tableau,
-        }
-    }
-}
+pub(in crate::command::demo) use self::tools::Tool;
+pub(super) use self::tools::Tools;
 
 /// What a scene leads to.
 #[derive(Debug, Clone, Copy)]
@@ -41,50 +28,6 @@ pub(super) struct Expected {
 impl Default for Expected {
     fn default() -> Self {
         Self { deliveries: 1, lost_calls: 0, failed_there: 0 }
-    }
-}
-
-/// The refreshes that a tool knows of, as it stands.
-pub(super) struct Tools(Vec<Remote>);
-
-/// A refresh in the tool's own words.
-struct Remote {
-    id: String,
-    ended_well: bool,
-    created_at: DateTime<Utc>,
-}
-
-impl Tools {
-    pub(super) fn now(stage: &Stage, tool: Tool) -> Self {
-        Self(match tool {
-            Tool::Report(place) => {
-                let runs = stage.mode.runs(stage.reports[place]).into_iter();
-                runs.map(|run| Remote {
-                    ended_well: run.state == "succeeded",
-                    id: run.token,
-                    created_at: run.created_at,
-                })
-                .collect()
-            }
-            Tool::Workbook => {
-                let jobs = stage.tableau.jobs().into_iter();
-                jobs.filter(|job| job.item == stage.workbook)
-                    .map(|job| Remote {
-                        ended_well: job.finish_code == Some(0),
-                        id: job.id,
-                        created_at: job.created_at,
-                    })
-                    .collect()
-            }
-        })
-    }
-}
-
-impl Tools {
-    /// What the tool knows of now and did not before.
-    fn new_since(&self, stage: &Stage, tool: Tool) -> Vec<Remote> {
-        let known = |remote: &Remote| self.0.iter().any(|other| other.id == remote.id);
-        Self::now(stage, tool).0.into_iter().filter(|remote| !known(remote)).collect()
     }
 }
 
@@ -245,7 +188,7 @@ pub(super) fn left_alone(
     wrong.unless(row.refresh_id.is_none(), "the failed run led to a refresh");
     wrong.unless(row.reason.is_some(), "the failed run's row does not say why nothing followed");
     let after = Tools::now(stage, job.tool);
-    wrong.unless(after.0.len() == before.0.len(), "the failed run had the tool refresh something");
+    wrong.unless(after.len() == before.len(), "the failed run had the tool refresh something");
     wrong.0
 }
 

@@ -20,7 +20,7 @@ pub(super) async fn three_runs(
     let mut wrong = Vec::new();
     let mut events = Vec::new();
     for run in first_run..first_run + 3 {
-        let event = ended(job, run, RunStatus::Success);
+        let event = ended(stage, job, run, RunStatus::Success);
         scene.tell(Who::Dbt, format!("run {run} of \"{}\" succeeded", job.name))?;
         let answer = stage.dbt.post(&dbt::completed(&event)).await;
         scene.tell(Who::Ingest, format!("{}  {}", said(scene, &answer), event.event_id))?;

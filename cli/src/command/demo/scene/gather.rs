@@ -17,7 +17,7 @@ pub(super) async fn two_jobs(
     let mut wrong = Vec::new();
     let mut events = Vec::new();
     for (run, job) in (first_run..).zip(jobs) {
-        let event = ended(job, run, RunStatus::Success);
+        let event = ended(stage, job, run, RunStatus::Success);
         scene.tell(Who::Dbt, format!("run {run} of \"{}\" succeeded", job.name))?;
         let answer = stage.dbt.post(&dbt::completed(&event)).await;
         scene.tell(Who::Ingest, format!("{}  {}", said(scene, &answer), event.event_id))?;

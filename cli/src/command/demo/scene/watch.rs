@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use afterrun_core::history::{AttemptRow, DeliveryRow};
+use afterrun_core::history::{AttemptRow, DeliveryRow, EventFilter};
 use afterrun_core::refresh::RefreshId;
 
 use super::{Job, or_dash};
@@ -20,7 +20,7 @@ pub(super) struct Watched {
     pub(super) attempts: Vec<AttemptRow>,
 }
 
-/// Until the refresh of the event has ended, or patience has.
+/// Until the refresh of the job's target has ended that the event led to, or patience has.
 pub(super) async fn to_the_end(
     stage: &Stage,
     scene: &Scene,
@@ -32,7 +32,8 @@ pub(super) async fn to_the_end(
     let mut planned = false;
     loop {
         let rows = stage.store.deliveries(event_id).await?;
-        let row = rows.iter().find(|row| row.refresh_id.is_some());
+        let own = |row: &&DeliveryRow| row.target.as_deref() == Some(job.target);
+        let row = rows.iter().filter(own).find(|row| row.refresh_id.is_some());
         let Some((row, id)) = row.and_then(|row| Some((row, RefreshId(row.refresh_id?)))) else {
             if began.elapsed() > PATIENCE {
                 return Ok(Watched { rows, attempts: Vec::new() });
@@ -85,6 +86,21 @@ pub(super) async fn until(
         let state = row.as_ref().and_then(|row| row.refresh_state.as_deref());
         if state.is_some_and(|state| states.contains(&state)) || began.elapsed() > PATIENCE {
             return Ok(row);
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Until an event of the run is there, or patience has ended. The event's id.
+pub(super) async fn known(stage: &Stage, job: &Job, run: u64) -> anyhow::Result<Option<String>> {
+    let began = Instant::now();
+    let of_job = EventFilter { job: Some(job.id.to_string()), ..EventFilter::default() };
+    let run = run.to_string();
+    loop {
+        let events = stage.store.events(&of_job, 20).await?;
+        let event = events.into_iter().find(|event| event.run_id.as_ref() == Some(&run));
+        if event.is_some() || began.elapsed() > PATIENCE {
+            return Ok(event.map(|event| event.event_id));
         }
         tokio::time::sleep(EVERY).await;
     }

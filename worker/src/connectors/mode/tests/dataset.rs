@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{DATASET, Played, REPORT, a_dataset, by_hand};
 use crate::connector::{ConnectorError, Polled};
-use crate::connectors::contract::{Contract, a_moment_ago, found};
+use crate::connectors::contract::{Contract, REFRESH, a_moment_ago, found};
 
 #[tokio::test]
 async fn a_dataset_is_run_by_itself_and_linked_for_humans() {
@@ -24,9 +24,10 @@ async fn a_token_of_the_other_kind_is_not_found() {
     for target in [json!({ "report": DATASET }), json!({ "dataset": REPORT })] {
         let played = Played { target, ..by_hand().await };
         let target = played.target();
-        for error in
-            [target.check().await.answer.unwrap_err(), target.trigger().await.answer.unwrap_err()]
-        {
+        for error in [
+            target.check().await.answer.unwrap_err(),
+            target.trigger(REFRESH).await.answer.unwrap_err(),
+        ] {
             assert!(matches!(error, ConnectorError::NotFound { .. }), "{error:?}");
         }
     }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Played, REPORT, a_dataset, by_hand, played, with_parameters};
 use crate::connector::Looked;
-use crate::connectors::contract::{Contract, a_moment_ago, found};
+use crate::connectors::contract::{Contract, REFRESH, a_moment_ago, found};
 
 #[tokio::test]
 async fn a_run_with_other_parameters_is_not_taken_for_the_lost_one() {
@@ -13,7 +13,7 @@ async fn a_run_with_other_parameters_is_not_taken_for_the_lost_one() {
     let since = a_moment_ago();
     played.mode.start_run(REPORT);
     let target = played.target();
-    assert_eq!(target.find(since).await.answer.unwrap(), Looked::Nothing);
+    assert_eq!(target.find(REFRESH, since).await.answer.unwrap(), Looked::Nothing);
     let ours = played.start(&target).await;
     assert_eq!(found(&target, since).await.started, ours);
 }
@@ -50,12 +50,12 @@ async fn where_the_runs_cannot_be_seen_nobody_can_tell_whether_one_was_started()
         ] {
             played.faults().clear();
             played.faults().always("GET", "/runs?", fault.clone());
-            let looked = target.find(a_moment_ago()).await.answer.unwrap();
+            let looked = target.find(REFRESH, a_moment_ago()).await.answer.unwrap();
             assert_eq!(looked, Looked::CannotTell, "{fault:?}");
         }
         played.faults().clear();
         played.faults().always("GET", "/runs?", Fault::status(502));
-        let error = target.find(a_moment_ago()).await.answer.unwrap_err();
+        let error = target.find(REFRESH, a_moment_ago()).await.answer.unwrap_err();
         assert!(error.retry().is_some(), "it is asked again: {error:?}");
     }
 }

@@ -87,7 +87,7 @@ async fn a_flow_whose_start_lost_its_answer_is_found_by_its_run() {
     let since = a_moment_ago();
     played.faults().on("POST", "/run", 1, Fault::Cut);
     assert!(refused(&target).await.outcome_unknown());
-    assert_eq!(target.find(since).await.answer.unwrap(), Looked::Nothing);
+    assert_eq!(target.find(REFRESH, since).await.answer.unwrap(), Looked::Nothing);
 
     played.faults().on("POST", "/run", 1, Fault::LoseAnswer);
     assert!(refused(&target).await.outcome_unknown());
@@ -113,7 +113,7 @@ async fn a_flow_that_is_said_to_run_already_is_waited_for() {
     let body = "<tsResponse><error code='409093'/></tsResponse>";
     played.faults().on("POST", "/run", 1, Fault::status(409).body(body));
     let unknown = Triggered::AlreadyRunning { since: None, remote_id: None, url: None };
-    assert_eq!(target.trigger().await.answer.unwrap(), unknown);
+    assert_eq!(target.trigger(REFRESH).await.answer.unwrap(), unknown);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ async fn what_is_asked_for_is_what_is_started() {
         let job = start(&target).await.remote_id;
         assert_eq!(played.tableau.jobs()[0].incremental, wanted);
         assert_eq!(found(&target, since).await.started.remote_id, job);
-        let again = target.trigger().await.answer.unwrap();
+        let again = target.trigger(REFRESH).await.answer.unwrap();
         let adopted = matches!(
             &again,
             Triggered::AlreadyRunning { remote_id: Some(id), .. } if *id == job

@@ -77,7 +77,7 @@ async fn a_refresh_that_somebody_else_started_is_named_and_told_from_a_queued_on
         played.tableau.start_refresh(&twin);
         let theirs = played.tableau.start_refresh(&played.sales);
         let target = played.sales();
-        let under_way = async || match target.trigger().await.answer.unwrap() {
+        let under_way = async || match target.trigger(REFRESH).await.answer.unwrap() {
             Triggered::AlreadyRunning { since, remote_id, .. } => (since.is_some(), remote_id),
             other => panic!("{other:?}"),
         };
@@ -92,11 +92,11 @@ async fn a_token_that_may_not_list_jobs_waits_without_knowing_for_which() {
     let played = by_hand().await;
     played.tableau.start_refresh(&played.sales);
     played.faults().always("GET", "/jobs?", Fault::status(403));
-    let answer = played.sales().trigger().await.answer.unwrap();
+    let answer = played.sales().trigger(REFRESH).await.answer.unwrap();
     let unknown = Triggered::AlreadyRunning { since: None, remote_id: None, url: None };
     assert_eq!(answer, unknown);
     let since = a_moment_ago();
-    assert_eq!(played.sales().find(since).await.answer.unwrap(), Looked::CannotTell);
+    assert_eq!(played.sales().find(REFRESH, since).await.answer.unwrap(), Looked::CannotTell);
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn errors_in_xml_and_as_a_proxys_page_are_understood() {
     let target = played.sales();
     start(&target).await;
     played.tableau.with(|state| state.always_xml_errors = true);
-    let again = target.trigger().await.answer.unwrap();
+    let again = target.trigger(REFRESH).await.answer.unwrap();
     assert!(matches!(again, Triggered::AlreadyRunning { .. }), "{again:?}");
     played.tableau.with(|state| state.down = true);
     let error = refused(&target).await;

@@ -43,7 +43,7 @@ async fn a_task_whose_item_is_being_refreshed_is_adopted_by_that_job() {
     for incremental in [false, true] {
         let theirs = played.tableau.start_refresh(&played.sales);
         played.tableau.with(|state| state.job_mut(&theirs).unwrap().incremental = incremental);
-        match target.trigger().await.answer.unwrap() {
+        match target.trigger(REFRESH).await.answer.unwrap() {
             Triggered::AlreadyRunning { since: None, remote_id: Some(job), .. } => {
                 assert_eq!(job, theirs);
             }
