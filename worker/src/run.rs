@@ -128,6 +128,15 @@ impl Worker {
         Arc::clone(&self.targets.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Notes the names of the configuration, so that whoever pauses a target by its name finds it. The
+    /// work does that too, as soon as it can.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn note_names(&self) -> Result<(), StoreError> {
+        self.register(&self.targets()).await
+    }
+
     /// Takes what is due now and sees it through. Tests call this until it returns nothing.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use afterrun_core::config::{Config, ConfigError};
+use afterrun_core::telemetry::Chain;
 use afterrun_core::{Clock, Store, pool};
 use afterrun_worker::Worker;
 use afterrun_worker::http::{Http, Limits};
@@ -46,6 +47,9 @@ impl WorkerService {
     /// Waits for a migrated database, then works until told to stop and the calls under way ended.
     pub(crate) async fn run(self, stop: CancellationToken) {
         if wait_until_ready(&self.store, &stop).await {
+            if let Err(error) = self.worker.note_names().await {
+                tracing::debug!(error = %Chain(&error), "the names are noted later");
+            }
             tracing::info!("working");
             self.worker.run(stop).await;
             tracing::info!("no longer working");
