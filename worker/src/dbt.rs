@@ -1,6 +1,6 @@
 //! Asking dbt: what its Admin API knows and no event says.
 //!
-//! Invariant: every call of an account is made by [`Account`], by one token that no other host is
+//! Invariant: every call of an account is made by `Account`, by one token that no other host is
 //! given, and after a 429 nobody asks about the account until its pause is over.
 
 mod api;
