@@ -11,11 +11,12 @@ mod results;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::delay::Growth;
 use crate::event::interval;
-use crate::store::column;
+use crate::pool::Lent;
+use crate::store::{bounded, column};
 use crate::{Doing as _, Store, StoreError};
 
 pub use answer::{Answer, Built, RunError};
@@ -110,9 +111,10 @@ impl Store {
         worker: &str,
         sources: &[String],
     ) -> Result<Option<Inquiry>, StoreError> {
-        sqlx::query_as!(
-            Inquiry,
-            r#"
+        self.step("look for a run to ask dbt about", async |connection| {
+            sqlx::query_as!(
+                Inquiry,
+                r#"
             update dbt_run
             set worker = $1, lease_until = coalesce($3, now()) + $4::interval, asks = asks + 1
             where (source, run_id) = (
@@ -133,14 +135,15 @@ impl Store {
             )
             returning source, run_id, wants_built, asks
             "#,
-            worker,
-            sources,
-            self.now(),
-            interval(LEASE),
-        )
-        .fetch_optional(&self.pool)
+                worker,
+                sources,
+                self.now(),
+                interval(LEASE),
+            )
+            .fetch_optional(connection)
+            .await
+        })
         .await
-        .doing("look for a run to ask dbt about")
     }
 
     /// Gives the run back unanswered, to be asked about again later; `soon` if dbt has only not got
@@ -155,9 +158,11 @@ impl Store {
         const DOING: &str = "put off asking dbt about a run";
         let asks = u32::try_from(inquiry.asks).unwrap_or(1);
         let after = if soon { AGAIN.initial } else { AGAIN.delay(asks) };
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
-        let again = sqlx::query_scalar!(
-            r#"
+        bounded(DOING, async {
+            let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+            let mut transaction = lent.begin().await.doing(DOING)?;
+            let again = sqlx::query_scalar!(
+                r#"
             update dbt_run
             set
                 ask_due_at = case
@@ -168,23 +173,26 @@ impl Store {
             where source = $1 and run_id = $2 and worker = $3
             returning ask_due_at is not null as "again!"
             "#,
-            inquiry.source,
-            inquiry.run_id,
-            worker,
-            self.now(),
-            interval(after),
-            interval(GIVE_UP_AFTER),
-            why,
-            LEAST_ASKS,
-        )
-        .fetch_optional(&mut *transaction)
+                inquiry.source,
+                inquiry.run_id,
+                worker,
+                self.now(),
+                interval(after),
+                interval(GIVE_UP_AFTER),
+                why,
+                LEAST_ASKS,
+            )
+            .fetch_optional(&mut *transaction)
+            .await
+            .doing(DOING)?;
+            if again == Some(false) {
+                answer::plan_now(&mut transaction, inquiry, self.now()).await?;
+            }
+            transaction.commit().await.doing(DOING)?;
+            lent.give_back();
+            Ok(again.unwrap_or(true))
+        })
         .await
-        .doing(DOING)?;
-        if again == Some(false) {
-            answer::plan_now(&mut transaction, inquiry, self.now()).await?;
-        }
-        transaction.commit().await.doing(DOING)?;
-        Ok(again.unwrap_or(true))
     }
 
     /// Gives the run back as it was taken, by a worker that is stopped.
@@ -193,18 +201,20 @@ impl Store {
         worker: &str,
         inquiry: &Inquiry,
     ) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
+        self.step("hand back a run that dbt was to be asked about", async |connection| {
+            sqlx::query!(
+                r#"
             update dbt_run set worker = null, lease_until = null, asks = greatest(asks - 1, 0)
             where source = $1 and run_id = $2 and worker = $3
             "#,
-            inquiry.source,
-            inquiry.run_id,
-            worker,
-        )
-        .execute(&self.pool)
-        .await
-        .doing("hand back a run that dbt was to be asked about")?;
+                inquiry.source,
+                inquiry.run_id,
+                worker,
+            )
+            .execute(connection)
+            .await
+        })
+        .await?;
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use crate::config::Reconcile;
 use crate::dbt::run::{EndedRun, Names};
 use crate::event::{Delivery, Stored, interval};
 use crate::store::column;
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 pub use webhook::SilentJob;
 
@@ -99,8 +99,10 @@ impl Store {
         source: &str,
         settings: &Reconcile,
     ) -> Result<Option<Turn>, StoreError> {
-        let taken = sqlx::query!(
-            r#"
+        let taken = self
+            .step("look whether dbt is to be asked about runs", async |connection| {
+                sqlx::query!(
+                    r#"
             insert into dbt_source as known (source, reconcile_due_at, worker, lease_until)
             values ($1, coalesce($2, now()), $3, coalesce($2, now()) + $4::interval)
             on conflict (source) do update
@@ -114,14 +116,15 @@ impl Store {
                 and coalesce(known.paused_until <= excluded.reconcile_due_at, true)
             returning reconciled_until, looked_back_at, coalesce($2, now()) as "now!"
             "#,
-            source,
-            self.now(),
-            worker,
-            interval(LEASE),
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .doing("look whether dbt is to be asked about runs")?;
+                    source,
+                    self.now(),
+                    worker,
+                    interval(LEASE),
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
         Ok(taken.map(|row| {
             let known = Known {
                 reconciled_until: row.reconciled_until,
@@ -139,8 +142,10 @@ impl Store {
         runs: Vec<EndedRun>,
     ) -> Result<Vec<EndedRun>, StoreError> {
         // By the job, since the arrival of its events has an index.
-        let known = sqlx::query_scalar!(
-            r#"
+        let known = self
+            .step("look which runs are known", async |connection| {
+                sqlx::query_scalar!(
+                    r#"
             select exists (
                 select from event
                 where event.source = $1
@@ -153,35 +158,39 @@ impl Store {
                 with ordinality as run (run_id, job_id, finished_at, place)
             order by run.place
             "#,
-            source,
-            &column(&runs, |run| run.run_id.as_str()) as _,
-            &column(&runs, |run| run.job_id.as_deref()) as _,
-            &column(&runs, |run| run.finished_at),
-            interval(CLOCKS.to_std().unwrap_or_default()),
-        )
-        .fetch_all(&self.pool)
-        .await
-        .doing("look which runs are known")?;
+                    source,
+                    &column(&runs, |run| run.run_id.as_str()) as _,
+                    &column(&runs, |run| run.job_id.as_deref()) as _,
+                    &column(&runs, |run| run.finished_at),
+                    interval(CLOCKS.to_std().unwrap_or_default()),
+                )
+                .fetch_all(connection)
+                .await
+            })
+            .await?;
         Ok(runs.into_iter().zip(known).filter_map(|(run, known)| (!known).then_some(run)).collect())
     }
 
     /// What the last event of a job called it, its project and its environment.
     pub async fn names_of_job(&self, source: &str, job_id: &str) -> Result<Names, StoreError> {
-        let named = sqlx::query_as!(
-            Names,
-            r#"
+        let named = self
+            .step("look what a job is called", async |connection| {
+                sqlx::query_as!(
+                    Names,
+                    r#"
             select job_name as job, project_name as project, environment_name as environment
             from event
             where source = $1 and job_id = $2 and state <> 'quarantined'
             order by received_at desc
             limit 1
             "#,
-            source,
-            job_id,
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .doing("look what a job is called")?;
+                    source,
+                    job_id,
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
         Ok(named.unwrap_or_default())
     }
 
@@ -211,23 +220,25 @@ impl Store {
         source: &str,
         until: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
+        self.step("note how far runs are known", async |connection| {
+            sqlx::query!(
+                r#"
             update dbt_source
             set
                 reconciled_until = greatest(reconciled_until, $3),
                 lease_until = coalesce($4, now()) + $5::interval
             where source = $1 and worker = $2
             "#,
-            source,
-            worker,
-            until,
-            self.now(),
-            interval(LEASE),
-        )
-        .execute(&self.pool)
-        .await
-        .doing("note how far runs are known")?;
+                source,
+                worker,
+                until,
+                self.now(),
+                interval(LEASE),
+            )
+            .execute(connection)
+            .await
+        })
+        .await?;
         Ok(())
     }
 
@@ -239,8 +250,9 @@ impl Store {
         next: Duration,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
+        self.step("note that runs were looked through", async |connection| {
+            sqlx::query!(
+                r#"
             update dbt_source
             set
                 reconcile_due_at = coalesce($5, now()) + $4::interval,
@@ -248,39 +260,43 @@ impl Store {
                 worker = null, lease_until = null, last_error = $6
             where source = $1 and worker = $2
             "#,
-            turn.source,
-            worker,
-            turn.looks_back && error.is_none(),
-            interval(next),
-            self.now(),
-            error,
-        )
-        .execute(&self.pool)
-        .await
-        .doing("note that runs were looked through")?;
+                turn.source,
+                worker,
+                turn.looks_back && error.is_none(),
+                interval(next),
+                self.now(),
+                error,
+            )
+            .execute(connection)
+            .await
+        })
+        .await?;
         Ok(())
     }
 
     /// Until when dbt wants to be left alone with this source's account; `None` if it may be asked.
     pub async fn paused_by_dbt(&self, source: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
-        sqlx::query_scalar!(
-            r#"
+        self.step("look whether dbt may be asked", async |connection| {
+            sqlx::query_scalar!(
+                r#"
             select paused_until as "paused_until!" from dbt_source
             where source = $1 and paused_until > coalesce($2, now())
             "#,
-            source,
-            self.now(),
-        )
-        .fetch_optional(&self.pool)
+                source,
+                self.now(),
+            )
+            .fetch_optional(connection)
+            .await
+        })
         .await
-        .doing("look whether dbt may be asked")
     }
 
     /// dbt said 429 to one of these sources, which share an account: nobody asks about any of them
     /// for [`COOLDOWN`].
     pub async fn pause_account(&self, sources: &[String]) -> Result<(), StoreError> {
-        sqlx::query!(
-            r#"
+        self.step("note that dbt asked for a pause", async |connection| {
+            sqlx::query!(
+                r#"
             insert into dbt_source as known (source, reconcile_due_at, paused_until)
             select source, coalesce($2, now()), coalesce($2, now()) + $3::interval
             from unnest($1::text[]) as paused (source)
@@ -288,13 +304,14 @@ impl Store {
             on conflict (source) do update
             set paused_until = greatest(known.paused_until, excluded.paused_until)
             "#,
-            sources,
-            self.now(),
-            interval(COOLDOWN),
-        )
-        .execute(&self.pool)
-        .await
-        .doing("note that dbt asked for a pause")?;
+                sources,
+                self.now(),
+                interval(COOLDOWN),
+            )
+            .execute(connection)
+            .await
+        })
+        .await?;
         Ok(())
     }
 }

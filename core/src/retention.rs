@@ -152,7 +152,7 @@ impl Store {
             delete from dbt_run
             where (source, run_id) in (
                 select source, run_id from dbt_run
-                where asked_for_at < coalesce($1, now()) - $2::interval and ask_due_at is null
+                where asked_for_at < coalesce($1, now()) - $2::interval
                 order by asked_for_at
                 limit $3
                 for update skip locked

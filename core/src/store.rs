@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
 
 use crate::Clock;
+use crate::pool::Lent;
 
 /// The schema, embedded in the program; forward only.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
@@ -141,6 +142,21 @@ impl Store {
     /// The clock that tests may move.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// One statement of a worker, within the time that a step may take.
+    pub(crate) async fn step<T>(
+        &self,
+        doing: &'static str,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        bounded(doing, async {
+            let mut lent = Lent::from(&self.pool).await.doing(doing)?;
+            let done = statement(&mut lent).await.doing(doing)?;
+            lent.give_back();
+            Ok(done)
+        })
+        .await
     }
 
     /// What is bound to `coalesce($n, now())`: nothing, unless a test holds the clock.

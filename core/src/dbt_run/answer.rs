@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 
 use super::{Inquiry, results};
 use crate::artifact::{Graph, Judgement, Kind, Outcome, RunResults, judge};
-use crate::store::column;
+use crate::pool::Lent;
+use crate::store::{bounded, column};
 use crate::{Doing as _, Store, StoreError};
 
 const DOING: &str = "note what dbt said of a run";
@@ -49,9 +50,24 @@ impl Store {
         inquiry: &Inquiry,
         answer: &Answer<'_>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await.doing(DOING)?;
+        let noted = bounded(DOING, self.note_answer(worker, inquiry, answer)).await?;
+        if noted {
+            self.wake_after_commit().await;
+        }
+        Ok(())
+    }
+
+    /// Whether the run was still this worker's.
+    async fn note_answer(
+        &self,
+        worker: &str,
+        inquiry: &Inquiry,
+        answer: &Answer<'_>,
+    ) -> Result<bool, StoreError> {
         let built = answer.built.as_ref();
         let results = built.map(|built| results::packed(&built.results));
+        let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
+        let mut transaction = lent.begin().await.doing(DOING)?;
         let ours = sqlx::query!(
             r#"
             update dbt_run
@@ -78,7 +94,9 @@ impl Store {
         .doing(DOING)?
         .rows_affected();
         if ours == 0 {
-            return transaction.rollback().await.doing(DOING);
+            transaction.rollback().await.doing(DOING)?;
+            lent.give_back();
+            return Ok(false);
         }
         if let Some(error) = &answer.error {
             note_error(&mut transaction, inquiry, error).await?;
@@ -88,8 +106,8 @@ impl Store {
         }
         plan_now(&mut transaction, inquiry, self.now()).await?;
         transaction.commit().await.doing(DOING)?;
-        self.wake_after_commit().await;
-        Ok(())
+        lent.give_back();
+        Ok(true)
     }
 }
 

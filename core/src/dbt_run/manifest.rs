@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::artifact::{ArtifactError, Graph};
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// What a manifest is made of. `None` where dbt does not tell the commit: such a one is its run's
 /// alone.
@@ -38,14 +38,17 @@ impl Store {
         source: &str,
         key: &ManifestKey,
     ) -> Result<Option<KnownManifest>, StoreError> {
-        let row = sqlx::query!(
-            "select id, graph from dbt_manifest where source = $1 and key = $2",
-            source,
-            key.text(),
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .doing("look for a manifest that was read before")?;
+        let row = self
+            .step("look for a manifest that was read before", async |connection| {
+                sqlx::query!(
+                    "select id, graph from dbt_manifest where source = $1 and key = $2",
+                    source,
+                    key.text(),
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
         Ok(row.and_then(|row| {
             let graph = Graph::from_bytes(&row.graph).ok()?;
             Some(KnownManifest { id: row.id, graph })
@@ -64,23 +67,27 @@ impl Store {
             Ok(key) => key.text(),
             Err(run_id) => format!("run {run_id}"),
         };
-        Ok(sqlx::query_scalar!(
-            r#"
+        let bytes = graph.to_bytes()?;
+        Ok(self
+            .step("keep what a manifest says", async |connection| {
+                sqlx::query_scalar!(
+                    r#"
             insert into dbt_manifest (source, key, graph, notes, read_at)
             values ($1, $2, $3, $4, coalesce($5, now()))
             on conflict (source, key) do update
             set graph = excluded.graph, notes = excluded.notes, read_at = excluded.read_at
             returning id
             "#,
-            source,
-            key,
-            graph.to_bytes()?,
-            notes,
-            self.now(),
-        )
-        .fetch_one(&self.pool)
-        .await
-        .doing("keep what a manifest says")?)
+                    source,
+                    key,
+                    bytes,
+                    notes,
+                    self.now(),
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?)
     }
 }
 

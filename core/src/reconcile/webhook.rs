@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::event::interval;
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// A job that runs once a day has an hour or two to be late.
 const SILENT: Duration = Duration::from_secs(26 * 60 * 60);
@@ -25,27 +25,31 @@ pub struct SilentJob {
 impl Store {
     /// The webhook by which the last event of a source came, as dbt names it.
     pub async fn last_webhook_id(&self, source: &str) -> Result<Option<String>, StoreError> {
-        let body = sqlx::query_scalar!(
-            r#"
+        let body = self
+            .step("look by which webhook the last event came", async |connection| {
+                sqlx::query_scalar!(
+                    r#"
             select body as "body!" from event
             where source = $1 and body is not null
                 and arrived_by = 'webhook' and state <> 'quarantined'
             order by received_at desc, id desc
             limit 1
             "#,
-            source,
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .doing("look by which webhook the last event came")?;
+                    source,
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
         Ok(body.as_deref().and_then(webhook_id))
     }
 
     /// The jobs whose runs are known from asking alone, since more than 26 hours.
     pub async fn silent_jobs(&self, source: &str) -> Result<Vec<SilentJob>, StoreError> {
-        sqlx::query_as!(
-            SilentJob,
-            r#"
+        self.step("look which jobs have fallen silent", async |connection| {
+            sqlx::query_as!(
+                SilentJob,
+                r#"
             select
                 found.job_id as "job!",
                 coalesce(told.at, found.first_run) as "since!"
@@ -70,14 +74,15 @@ impl Store {
                 and coalesce(told.at, found.first_run) < clock.at - $3::interval
             order by found.job_id
             "#,
-            source,
-            self.now(),
-            interval(SILENT),
-            interval(SPOKEN_OF),
-        )
-        .fetch_all(&self.pool)
+                source,
+                self.now(),
+                interval(SILENT),
+                interval(SPOKEN_OF),
+            )
+            .fetch_all(connection)
+            .await
+        })
         .await
-        .doing("look which jobs have fallen silent")
     }
 
     /// Notes what keeps a source's events from coming; gives what was noted before.
@@ -86,8 +91,10 @@ impl Store {
         source: &str,
         findings: &[String],
     ) -> Result<Vec<String>, StoreError> {
-        let before = sqlx::query_scalar!(
-            r#"
+        let before = self
+            .step("note what keeps events from coming", async |connection| {
+                sqlx::query_scalar!(
+                    r#"
             with before as (
                 select findings from dbt_source where source = $1 for update
             ),
@@ -96,12 +103,13 @@ impl Store {
             )
             select findings as "findings!" from before
             "#,
-            source,
-            findings,
-        )
-        .fetch_optional(&self.pool)
-        .await
-        .doing("note what keeps events from coming")?;
+                    source,
+                    findings,
+                )
+                .fetch_optional(connection)
+                .await
+            })
+            .await?;
         Ok(before.unwrap_or_default())
     }
 }

@@ -76,7 +76,7 @@ impl Asker<'_> {
             let taken = self.store.take_inquiry(self.worker, &sources).await?;
             let Some(inquiry) = taken else { return Ok(()) };
             let Some(source) = self.config.sources.get(&inquiry.source) else { return Ok(()) };
-            let asking = timeout(ASKING, self.ask_about(source, &inquiry));
+            let asking = timeout(ASKING, Box::pin(self.ask_about(source, &inquiry)));
             match stop.run_until_cancelled(asking).await {
                 None => self.store.hand_back_inquiry(self.worker, &inquiry).await?,
                 Some(Ok(Ok(()))) => {}

@@ -51,7 +51,9 @@ impl Asker<'_> {
             let Some(settings) = source.api.as_ref().map(|api| &api.reconcile) else { continue };
             let taken = self.store.take_reconciliation(self.worker, name, settings).await?;
             let Some(turn) = taken else { continue };
-            let looked = stop.run_until_cancelled(self.look(source, &turn)).await;
+            // On the heap: a whole look in one future is more than a small stack has room for.
+            let look = Box::pin(self.look(source, &turn));
+            let looked = stop.run_until_cancelled(look).await;
             let (next, error) = match looked {
                 Some(Ok(())) => (settings.every, None),
                 None => (Duration::ZERO, Some("the worker was stopped while it looked".to_owned())),
