@@ -18,6 +18,7 @@ mod send;
 mod up;
 mod webhook;
 mod wishes;
+mod with_api;
 mod worker;
 
 use crate::args::{Args, Command};

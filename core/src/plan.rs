@@ -5,6 +5,7 @@
 //! after the other.
 
 mod built;
+mod expose;
 mod gather;
 mod join;
 mod lead;

@@ -6,6 +6,7 @@
 mod api;
 mod detail;
 mod failure;
+mod finding;
 mod inquire;
 mod reconcile;
 mod runs;

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::webhook;
+use super::with_api;
 use crate::args::{self, Output};
 use crate::output::{clean, json, line, progress, table};
 use crate::{database, service};
@@ -31,7 +31,7 @@ struct Looked {
 
 pub(crate) async fn run(path: &Path, args: args::Reconcile) -> anyhow::Result<()> {
     let config = service::configuration(path)?;
-    let names = webhook::sources(path, &config, &args.sources)?;
+    let names = with_api::sources(path, &config, &args.sources)?;
     let store = database::writer(&args.database.data_dir).await?;
     let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
     let now = store.time().await?;

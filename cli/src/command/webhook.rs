@@ -4,7 +4,7 @@ mod secret;
 
 use std::path::Path;
 
-use afterrun_core::config::{Config, choices};
+use afterrun_core::config::Config;
 use afterrun_worker::dbt::Api;
 use afterrun_worker::dbt::watch::{needed_events, watch};
 use afterrun_worker::dbt::webhooks::{NewSubscription, Subscription};
@@ -14,8 +14,8 @@ use serde::Serialize;
 use url::Url;
 
 use self::secret::Place;
+use super::with_api;
 use crate::args::{Output, Webhook, WebhookAction, WebhookCreate, WebhookList, WebhookRepair};
-use crate::exit::Wrong;
 use crate::output::{Paint, clean, json, line, table};
 use crate::service;
 
@@ -50,7 +50,7 @@ impl Asking<'_> {
     async fn list(&self, args: &WebhookList) -> anyhow::Result<()> {
         let mut listed: Vec<Listed> = Vec::new();
         let mut findings = Vec::new();
-        for name in sources(self.path, self.config, &args.sources)? {
+        for name in with_api::sources(self.path, self.config, &args.sources)? {
             let api = self.api(name)?;
             let watched = watch(&api, self.config, name, None).await?;
             for subscription in api.subscriptions().await? {
@@ -149,36 +149,10 @@ impl Asking<'_> {
 
     fn api(&self, name: &str) -> anyhow::Result<Api> {
         let asked = [name.to_owned()];
-        sources(self.path, self.config, &asked)?;
+        with_api::sources(self.path, self.config, &asked)?;
         let source = self.config.sources.get(name);
         source.and_then(|source| Api::of(self.http, source)).context("the source has no api")
     }
-}
-
-/// The sources that are meant, or all that dbt can be asked about.
-pub(super) fn sources<'a>(
-    path: &Path,
-    config: &'a Config,
-    asked: &'a [String],
-) -> Result<Vec<&'a str>, Wrong> {
-    let with_api = config.sources.iter().filter(|(_, source)| source.api.is_some());
-    let known: Vec<&str> = with_api.map(|(name, _)| name.as_str()).collect();
-    let path = path.display();
-    if known.is_empty() {
-        return Err(Wrong(format!(
-            "{path} has no source with an `api`: add `api: {{ host: …, token: … }}` to a source, and \
-             its `account_id`"
-        )));
-    }
-    if let Some(name) = asked.iter().find(|name| !known.contains(&name.as_str())) {
-        let what = match config.sources.contains_key(name) {
-            true => "has no `api` for source",
-            false => "has no source",
-        };
-        let choices = choices(name, &known, "sources");
-        return Err(Wrong(format!("{path} {what} {}{choices}", clean(name))));
-    }
-    Ok(if asked.is_empty() { known } else { asked.iter().map(String::as_str).collect() })
 }
 
 /// An address without a path gets the source's own.
