@@ -39,6 +39,12 @@ pub trait Connector: Send + Sync + 'static {
     /// The credentials in the settings, which no text of the tool may repeat.
     fn secrets(connection: &Self::Connection) -> Vec<&Secret>;
 
+    /// Whom the tool counts calls for, where others than this connection are counted there too: its
+    /// wish to slow down is then theirs as well.
+    fn account(_: &Self::Connection) -> Option<String> {
+        None
+    }
+
     /// Starts a refresh. What it gives is stored before anything else happens. A tool that keeps a
     /// word on why it was started is told of `refresh`, so that `find` knows it by that.
     ///

@@ -9,6 +9,7 @@ mod failure;
 mod finding;
 mod inquire;
 mod reconcile;
+mod rest;
 mod runs;
 mod timer;
 pub mod watch;
@@ -17,6 +18,8 @@ mod wire;
 
 pub use api::Api;
 pub(crate) use api::{Account, Envelope, Version, accepted};
-pub use reconcile::{NotReconciled, Reconciled, Told, keep_away, reconcile};
+pub use reconcile::{NotReconciled, Reconciled, Told, reconcile};
+pub(crate) use rest::heard;
+pub use rest::keep_away;
 pub(crate) use timer::{Asker, ask_now_and_then, inquire_now_and_then};
 pub(crate) use wire::time;

@@ -11,6 +11,7 @@ use afterrun_core::{Store, StoreError};
 use tokio::task::JoinError;
 use tokio::time::timeout;
 
+use crate::dbt;
 use crate::targets::Targets;
 
 /// Shorter than the time for which a probe is one worker's.
@@ -29,6 +30,7 @@ pub(crate) async fn probe(
             Signal::Outage { error: format!("no answer within {} s", PROBE.as_secs()) }
         }
     };
+    dbt::heard(&store, &targets, &name, &signal).await?;
     store.probed(&name, signal).await.map(|_held| ())
 }
 

@@ -147,7 +147,7 @@ impl Worker {
         self.sweep(&mut probes).await?;
         probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
         let targets = self.targets();
-        let asker = self.asker(targets.config());
+        let asker = self.asker(&targets);
         asker.ask(&self.stop).await?;
         self.plan(&targets, true).await?;
         asker.inquire(&self.stop).await?;
@@ -319,7 +319,7 @@ impl Worker {
             }
             _ => Came::uncalled(Verdict::NotConfigured),
         };
-        let hold = self.heard(&claimed, signal).await;
+        let hold = self.heard(targets, &claimed, signal).await;
         let mut next = transition::next(&claimed, verdict, &retry, &confirm);
         // A connection that is left alone holds it by itself, and lets it go as soon as it answers.
         if let (Next::Requeue(requeue), Some(Hold::Outage | Hold::Refused)) = (&mut next, hold) {
@@ -332,7 +332,7 @@ impl Worker {
 
     /// Notes what a call said of its connection, if that is news. It is a hint for the calls to
     /// come: the result at hand is recorded whether it could be noted or not.
-    async fn heard(&self, claimed: &Claimed, signal: Signal) -> Option<Hold> {
+    async fn heard(&self, targets: &Targets, claimed: &Claimed, signal: Signal) -> Option<Hold> {
         match signal {
             Signal::Nothing => return None,
             Signal::Answered if !claimed.troubled => return None,
@@ -341,8 +341,11 @@ impl Worker {
             | Signal::Refused { .. }
             | Signal::SlowDown { .. } => {}
         }
-        let heard = self.store.heard(&claimed.connection, signal).await;
-        heard.unwrap_or_else(|error| {
+        let heard = async {
+            dbt::heard(&self.store, targets, &claimed.connection, &signal).await?;
+            self.store.heard(&claimed.connection, signal).await
+        };
+        heard.await.unwrap_or_else(|error| {
             let connection = &claimed.connection;
             tracing::warn!(error = %Chain(&error), connection, "could not note how {connection} is doing");
             None
@@ -350,8 +353,8 @@ impl Worker {
     }
 
     /// Whoever asks dbt for this worker, by this configuration.
-    pub(crate) fn asker<'a>(&'a self, config: &'a Config) -> Asker<'a> {
-        Asker { store: &self.store, http: &self.http, worker: &self.name, config }
+    pub(crate) fn asker<'a>(&'a self, targets: &'a Targets) -> Asker<'a> {
+        Asker { store: &self.store, http: &self.http, worker: &self.name, targets }
     }
 
     async fn forget_now_and_then(self: Arc<Self>, stop: CancellationToken) {

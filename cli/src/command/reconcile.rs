@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use afterrun_core::Store;
 use afterrun_core::config::Config;
 use afterrun_core::reconcile::Window;
 use afterrun_core::telemetry::Chain;
+use afterrun_core::{Store, env};
+use afterrun_worker::Targets;
 use afterrun_worker::dbt::watch::watch;
 use afterrun_worker::dbt::{Api, NotReconciled, Reconciled, Told, keep_away, reconcile};
 use afterrun_worker::http::{Http, Limits};
@@ -15,8 +16,8 @@ use serde::Serialize;
 
 use super::with_api;
 use crate::args::{self, Output};
+use crate::database;
 use crate::output::{clean, json, line, progress, table};
-use crate::{database, service};
 
 /// What a look at one source came to.
 #[derive(Debug, Default, Serialize)]
@@ -30,16 +31,16 @@ struct Looked {
 }
 
 pub(crate) async fn run(path: &Path, args: args::Reconcile) -> anyhow::Result<()> {
-    let config = service::configuration(path)?;
-    let names = with_api::sources(path, &config, &args.sources)?;
-    let store = database::writer(&args.database.data_dir).await?;
     let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
+    let targets = Targets::load(path, &env::var, &http)?;
+    let names = with_api::sources(path, targets.config(), &args.sources)?;
+    let store = database::writer(&args.database.data_dir).await?;
     let now = store.time().await?;
     let since = TimeDelta::from_std(args.since).context("that is too long ago")?;
     let window = Window { from: now - since, to: now };
     let mut looked = Vec::new();
     for name in names {
-        looked.push(look(&store, &http, &config, name, window).await?);
+        looked.push(look(&store, &http, &targets, name, window).await?);
     }
     match args.output {
         Output::Json => json(&looked)?,
@@ -54,7 +55,7 @@ pub(crate) async fn run(path: &Path, args: args::Reconcile) -> anyhow::Result<()
 async fn look(
     store: &Store,
     http: &Http,
-    config: &Config,
+    targets: &Targets,
     name: &str,
     window: Window,
 ) -> anyhow::Result<Looked> {
@@ -66,6 +67,7 @@ async fn look(
         ));
         return Ok(looked);
     }
+    let config = targets.config();
     let Some(api) = config.sources.get(name).and_then(|source| Api::of(http, source)) else {
         return Ok(looked);
     };
@@ -73,7 +75,7 @@ async fn look(
         Ok(()) => {}
         Err(NotReconciled::Store(error)) => return Err(error.into()),
         Err(NotReconciled::Api(error)) => {
-            keep_away(store, config, name, &error).await?;
+            keep_away(store, targets, name, &error).await?;
             looked.error = Some(Chain(&error).to_string());
         }
     }

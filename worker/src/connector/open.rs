@@ -42,6 +42,9 @@ pub trait OpenConnection: Send + Sync {
     /// Parses the settings of the target of that name. Calls nobody.
     fn target(&self, config: &Config, name: &str) -> Result<Arc<dyn OpenTarget>, Vec<Mistake>>;
 
+    /// Whom the tool counts its calls for, if not for the connection alone.
+    fn account(&self) -> Option<String>;
+
     /// Signs in and says what it found. Also keeps alive what dies of disuse.
     fn check(&self) -> BoxFuture<'_, Called<String>>;
 }
@@ -137,6 +140,10 @@ impl<C: Connector> OpenConnection for Opened<C> {
     fn target(&self, config: &Config, name: &str) -> Result<Arc<dyn OpenTarget>, Vec<Mistake>> {
         let path = ["targets", name];
         Ok(self.with_target(config.parse::<C::Target>(&path)?))
+    }
+
+    fn account(&self) -> Option<String> {
+        C::account(&self.0.settings)
     }
 
     fn check(&self) -> BoxFuture<'_, Called<String>> {

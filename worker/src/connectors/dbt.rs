@@ -20,6 +20,7 @@ use crate::connector::{
     Answer, Cancelled, Connector, ConnectorError, Context, Found, Looked, Polled, Refresh, Secret,
     Started, Triggered,
 };
+use crate::dbt::Account;
 use api::Api;
 use cause::Cause;
 use settings::{Connection, Target};
@@ -35,6 +36,10 @@ impl Connector for Tool {
 
     fn secrets(connection: &Connection) -> Vec<&Secret> {
         vec![&connection.token]
+    }
+
+    fn account(connection: &Connection) -> Option<String> {
+        Some(Account::name(connection.host.url(), &connection.account_id.to_string()))
     }
 
     async fn trigger(

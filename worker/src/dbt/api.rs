@@ -116,6 +116,11 @@ impl Account {
         Self { base, id, token }
     }
 
+    /// What an account's calls are counted by: its number, and where that means this account.
+    pub(crate) fn name(base: &Url, id: &str) -> String {
+        format!("{base} {id}")
+    }
+
     /// The paths of v2 end in a slash, those of its files and of v3 do not.
     pub(crate) fn request(
         &self,
@@ -150,7 +155,7 @@ pub(crate) async fn accepted(caller: &Caller, request: RequestBuilder) -> Answer
     }
 }
 
-/// Runs and jobs are in the one, webhooks in the other.
+/// Runs and jobs are in the one, webhooks and projects in the other.
 #[derive(Clone, Copy)]
 pub(crate) enum Version {
     V2,

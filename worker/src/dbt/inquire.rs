@@ -62,7 +62,7 @@ impl Asker<'_> {
     /// # Errors
     /// The database's; dbt's are noted with the run.
     pub(crate) async fn inquire(self, stop: &CancellationToken) -> Result<(), StoreError> {
-        let sources = self.config.sources.iter();
+        let sources = self.config().sources.iter();
         let sources: Vec<String> =
             sources.filter(|(_, it)| it.api.is_some()).map(|(name, _)| name.clone()).collect();
         if sources.is_empty() {
@@ -75,7 +75,7 @@ impl Asker<'_> {
             }
             let taken = self.store.take_inquiry(self.worker, &sources).await?;
             let Some(inquiry) = taken else { return Ok(()) };
-            let Some(source) = self.config.sources.get(&inquiry.source) else { return Ok(()) };
+            let Some(source) = self.config().sources.get(&inquiry.source) else { return Ok(()) };
             let asking = timeout(ASKING, Box::pin(self.ask_about(source, &inquiry)));
             match stop.run_until_cancelled(asking).await {
                 None => self.store.hand_back_inquiry(self.worker, &inquiry).await?,
@@ -93,7 +93,7 @@ impl Asker<'_> {
             Unanswered::NotYet(_) => true,
             Unanswered::Kept(NotKept::Store(error)) if error.is_passing() => return Err(error),
             Unanswered::Artifact(NoArtifact::Api(ref error)) => {
-                keep_away(self.store, self.config, source, error).await?;
+                keep_away(self.store, self.targets, source, error).await?;
                 false
             }
             Unanswered::TooSlow | Unanswered::Artifact(_) | Unanswered::Kept(_) => false,

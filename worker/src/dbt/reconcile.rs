@@ -6,13 +6,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use afterrun_core::config::{Config, Source};
 use afterrun_core::dbt::run::{EndedRun, Names};
 use afterrun_core::reconcile::Window;
 use afterrun_core::{Store, StoreError};
 
 use super::Api;
-use crate::connector::ConnectorError;
+use crate::connector::{Answer, ConnectorError};
 
 /// What a look through a time came to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -66,28 +65,6 @@ pub async fn reconcile(
     Ok(Reconciled { ended, taken_in })
 }
 
-/// After a rate limit, which is the account's, nobody asks about any source of it for a while.
-///
-/// # Errors
-/// The database's.
-pub async fn keep_away(
-    store: &Store,
-    config: &Config,
-    source: &str,
-    error: &ConnectorError,
-) -> Result<(), StoreError> {
-    if !matches!(error, ConnectorError::RateLimited { .. }) {
-        return Ok(());
-    }
-    let account = |source: &Source| {
-        source.api.as_ref().map(|api| (api.base.clone(), source.account_id.clone()))
-    };
-    let theirs = config.sources.get(source).and_then(account);
-    let same = config.sources.iter().filter(|(_, other)| account(other) == theirs);
-    let names: Vec<_> = same.map(|(name, _)| name.clone()).collect();
-    store.pause_account(&names).await
-}
-
 /// Gives runs the names by which routes may know them: dbt's list has the job's alone, and the
 /// last event of the job told the others.
 async fn name(
@@ -102,12 +79,11 @@ async fn name(
         if !known.contains_key(job) {
             let mut names = store.names_of_job(source, job).await?;
             if names.environment.is_none() {
-                // A run without a name is better than none.
-                let told = match api.ended_run(&run.run_id).await {
-                    Err(error @ ConnectorError::RateLimited { .. }) => return Err(error.into()),
-                    told => told.ok().flatten(),
-                };
+                let told = unless_limited(api.ended_run(&run.run_id).await)?.flatten();
                 names.environment = told.and_then(|run| run.names.environment);
+            }
+            if let (None, Some(project)) = (&names.project, &run.project_id) {
+                names.project = unless_limited(api.project_name(project).await)?.flatten();
             }
             known.insert(job.clone(), names);
         }
@@ -117,4 +93,12 @@ async fn name(
         run.names.environment = run.names.environment.take().or(environment);
     }
     Ok(())
+}
+
+/// A run without a name is better than none; but whoever is to stop asking stops.
+fn unless_limited<T>(told: Answer<T>) -> Answer<Option<T>> {
+    match told {
+        Err(error @ ConnectorError::RateLimited { .. }) => Err(error),
+        told => Ok(told.ok()),
+    }
 }

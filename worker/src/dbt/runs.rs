@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 
 use super::api::{Api, Version};
-use super::wire::Run;
+use super::wire::{Named, Run};
 use crate::connector::Answer;
 
 /// dbt gives 100 at most; with what belongs to each, so many stay far below what an answer may hold.
@@ -49,6 +49,12 @@ impl Api {
         let query = [("include_related", json!(["trigger", "job", "environment"]).to_string())];
         let envelope = self.get::<Run>(Version::V2, &["runs", run], &query).await?;
         Ok(envelope.data.and_then(|run| run.ended(self.account())))
+    }
+
+    /// What people call a project, if dbt says.
+    pub(crate) async fn project_name(&self, project: &str) -> Answer<Option<String>> {
+        let envelope = self.get::<Named>(Version::V3, &["projects", project], &[]).await?;
+        Ok(envelope.data.and_then(|project| project.name))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::connector::ConnectorError;
 use crate::http::Http;
 use crate::outage::Outage;
 use crate::run::Worker;
+use crate::targets::Targets;
 
 /// A look that failed is made anew after this, or when the next one is due.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -38,16 +39,20 @@ pub(crate) struct Asker<'a> {
     pub(crate) store: &'a Store,
     pub(crate) http: &'a Http,
     pub(crate) worker: &'a str,
-    pub(crate) config: &'a Config,
+    pub(crate) targets: &'a Targets,
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    pub(super) fn config(self) -> &'a Config {
+        self.targets.config()
+    }
+
     /// Asks about each source whose turn it is. Told to stop, it gives the turn back.
     ///
     /// # Errors
     /// The database's; dbt's are noted with the source.
     pub(crate) async fn ask(self, stop: &CancellationToken) -> Result<(), StoreError> {
-        for (name, source) in &self.config.sources {
+        for (name, source) in &self.config().sources {
             let Some(settings) = source.api.as_ref().map(|api| &api.reconcile) else { continue };
             let taken = self.store.take_reconciliation(self.worker, name, settings).await?;
             let Some(turn) = taken else { continue };
@@ -60,7 +65,7 @@ impl Asker<'_> {
                 Some(Err(NotReconciled::Store(error))) => return Err(error),
                 Some(Err(NotReconciled::Api(error))) => {
                     tracing::warn!(error = %Chain(&error), source = name, "cannot ask dbt about runs");
-                    keep_away(self.store, self.config, name, &error).await?;
+                    keep_away(self.store, self.targets, name, &error).await?;
                     (settings.every.min(AGAIN), Some(Chain(&error).to_string()))
                 }
             };
@@ -83,7 +88,7 @@ impl Asker<'_> {
     /// Looks at the source's webhook, and switches it on again where that is wished.
     async fn watch(self, api: &Api, source: &Source, name: &str) -> Result<Watched, NotReconciled> {
         let last_id = self.store.last_webhook_id(name).await?;
-        let watched = watch(api, self.config, name, last_id.as_deref()).await?;
+        let watched = watch(api, self.config(), name, last_id.as_deref()).await?;
         let repairs = source.api.as_ref().is_some_and(|api| api.repair);
         let Some(off) = watched.own.as_ref().filter(|own| repairs && !own.active) else {
             return Ok(watched);
@@ -91,7 +96,7 @@ impl Asker<'_> {
         match api.update(&Subscription { active: true, ..off.clone() }).await {
             Ok(on) => {
                 tracing::warn!(source = name, "switched dbt's webhook {} on again", on.id);
-                Ok(watch(api, self.config, name, last_id.as_deref()).await?)
+                Ok(watch(api, self.config(), name, last_id.as_deref()).await?)
             }
             Err(error @ ConnectorError::RateLimited { .. }) => Err(error.into()),
             // That it is off is the very time to ask which runs ended.
@@ -109,7 +114,7 @@ impl Asker<'_> {
         turn: &Turn,
         jobs: Option<BTreeSet<String>>,
     ) -> Result<(), NotReconciled> {
-        let told = Told { jobs: jobs.as_ref(), keys_kept: self.config.retention.keys };
+        let told = Told { jobs: jobs.as_ref(), keys_kept: self.config().retention.keys };
         let source = turn.source.as_str();
         for slice in turn.window.slices() {
             let found = reconcile(self.store, api, source, slice, &told).await?;
@@ -143,7 +148,7 @@ pub(crate) async fn ask_now_and_then(worker: Arc<Worker>, stop: CancellationToke
     let mut outage = Outage::of("ask dbt which runs ended");
     while !stop.is_cancelled() {
         let targets = worker.targets();
-        outage.note(worker.asker(targets.config()).ask(&stop).await);
+        outage.note(worker.asker(&targets).ask(&stop).await);
         let every = targets.config().sources.values().filter_map(|source| source.api.as_ref());
         let every = every.map(|api| api.reconcile.every).min();
         let rest = every.map_or(LOOK.1, |every| (every / 10).clamp(LOOK.0, LOOK.1));
@@ -156,7 +161,7 @@ pub(crate) async fn inquire_now_and_then(worker: Arc<Worker>, stop: Cancellation
     let mut outage = Outage::of("ask dbt about runs");
     while !stop.is_cancelled() {
         let targets = worker.targets();
-        outage.note(worker.asker(targets.config()).inquire(&stop).await);
+        outage.note(worker.asker(&targets).inquire(&stop).await);
         // What other workers planned is found without being told of.
         let wanted = timeout(INQUIRE, worker.dbt_is_to_be_asked.notified());
         stop.run_until_cancelled(wanted).await;

@@ -31,9 +31,10 @@ struct Trigger {
     cause: Option<String>,
 }
 
+/// A job, an environment or a project, as far as it is read.
 #[derive(Deserialize)]
-struct Named {
-    name: Option<String>,
+pub(super) struct Named {
+    pub(super) name: Option<String>,
 }
 
 impl Run {

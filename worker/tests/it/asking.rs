@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use afterrun_core::config::Reconcile;
 use afterrun_simulators::Call;
+use afterrun_simulators::dbt::admin::Area;
 use afterrun_simulators::dbt::{AdminOptions, RunStatus, admin};
 use sqlx::PgPool;
 
@@ -178,6 +179,74 @@ async fn a_rate_limit_keeps_everybody_away_for_five_minutes(pool: PgPool) {
     }
     assert_eq!(stack.admin().calls().len(), refused, "the account is left alone");
     stack.advance(seconds(2 * MINUTE));
+    stack.settle().await;
+    assert_eq!(stack.row("recon:4711:100:10").await.state(), "succeeded");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn one_rate_limit_is_the_whole_accounts_for_sources_and_for_jobs_to_start(pool: PgPool) {
+    let scene = Scene {
+        connections: "\n  jobs: { kind: dbt, host: \"${DBT_HOST}\", account_id: 4711, token: \"${DBT_API_TOKEN}\" }".into(),
+        targets: "\n  marts: { connection: jobs, job: 2 }".into(),
+        routes: "\n  - { name: marts, on: success, jobs: [1], refresh: [marts] }".into(),
+        ..Scene::default()
+    };
+    let stack = Stack::with(pool, scene.asking("")).await;
+    let calls = || stack.admin().calls().len();
+    // Met while asking which runs ended.
+    stack.admin().exhaust();
+    stack.worker.run_once().await.unwrap();
+    assert_eq!(calls(), 1);
+    let event = stack.run_ended(1, 100).await;
+    for _ in 0..4 {
+        stack.advance(seconds(MINUTE));
+        stack.drain().await;
+    }
+    assert_eq!(stack.row(&event).await.reason(), "connection jobs asked us to slow down");
+    assert_eq!(calls(), 1, "no job is started meanwhile");
+    stack.advance(seconds(2 * MINUTE));
+    stack.settle().await;
+    assert_eq!(stack.row(&event).await.state(), "succeeded");
+    // Met while starting a job.
+    stack.admin().exhaust();
+    let event = stack.run_ended(1, 101).await;
+    let before = calls();
+    stack.drain().await;
+    assert_eq!(calls(), before + 1, "{:#?}", stack.admin().calls());
+    for _ in 0..4 {
+        stack.advance(seconds(MINUTE));
+        stack.drain().await;
+    }
+    assert_eq!(calls(), before + 1, "nor is dbt asked which runs ended");
+    stack.advance(seconds(2 * MINUTE));
+    stack.settle().await;
+    assert_eq!(stack.row(&event).await.state(), "succeeded");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_run_that_is_found_takes_routes_by_its_projects_name(pool: PgPool) {
+    let routes = "\n  - { name: r, on: success, projects: [Analytics], refresh: [sales-report] }";
+    let stack = Stack::with(pool, Scene::routes(routes).asking("")).await;
+    ended_ago(&stack, 1, 100, RunStatus::Success, seconds(HOUR));
+    stack.settle().await;
+    assert_eq!(stack.row("recon:4711:100:10").await.state(), "succeeded");
+    // The name is known from then on.
+    ended_ago(&stack, 1, 101, RunStatus::Success, seconds(HOUR / 2));
+    stack.advance(seconds(2 * HOUR));
+    stack.settle().await;
+    assert_eq!(stack.row("recon:4711:101:10").await.state(), "succeeded");
+    let named = stack.admin().calls().into_iter();
+    assert_eq!(named.filter(|call| call.path.contains("/projects/")).count(), 1);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_run_whose_names_the_token_may_not_see_is_taken_in_without_them(pool: PgPool) {
+    let stack = stack(pool).await;
+    stack.admin().with(|state| state.forbidden.push(Area::Projects));
+    ended_ago(&stack, 1, 100, RunStatus::Success, seconds(HOUR));
     stack.settle().await;
     assert_eq!(stack.row("recon:4711:100:10").await.state(), "succeeded");
     stack.finish().await;

@@ -65,6 +65,10 @@ impl Shared {
                 self.allow(&state, Area::Jobs)?;
                 self.jobs(&mut state, request, path)
             }
+            ("v3", ["projects", project]) => {
+                self.allow(&state, Area::Projects)?;
+                self.project(&state, request, project)
+            }
             ("v3", ["webhooks", path @ ..]) => {
                 self.allow(&state, Area::Webhooks)?;
                 webhooks::answer(self, &mut state, request, path)
@@ -163,6 +167,24 @@ impl Shared {
         let described = self.describe(state, &[]);
         let jobs: Vec<Value> = jobs.into_iter().map(|job| described.job(job)).collect();
         Ok(done(200, json!(jobs), extra))
+    }
+
+    /// A project is there as soon as a job of it is.
+    fn project(&self, state: &AdminState, request: &Request, project: &str) -> Answer {
+        if request.method != "GET" {
+            return Err(Refusal::wrong_method(&request.method));
+        }
+        Query::read(request, &[])?;
+        let id: Option<u64> = project.parse().ok();
+        let job = state.jobs.iter().find(|job| Some(job.project_id) == id);
+        let job = job.ok_or_else(Refusal::not_found)?;
+        let project = json!({
+            "id": job.project_id,
+            "account_id": self.options.account_id,
+            "name": job.project_name,
+            "state": 1,
+        });
+        Ok(done(200, project, json!({})))
     }
 
     /// What becomes of the wish to cancel a run that has ended is not documented; it is refused.

@@ -108,6 +108,7 @@ pub enum Area {
     /// To start a job, or to cancel a run.
     Trigger,
     Webhooks,
+    Projects,
 }
 
 /// How a call to a forbidden area is refused: dbt does both.

@@ -2,6 +2,7 @@
 
 use std::sync::PoisonError;
 
+use afterrun_simulators::dbt::RunStatus;
 use afterrun_simulators::{Call, Fate};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -117,16 +118,20 @@ impl Stack {
         .unwrap();
         let now = self.now();
         for (connector, remote_id, fresh_after) in succeeded {
-            let (well, began) = if connector == "mode" {
-                self.mode.with(|state| {
+            let (well, began) = match connector.as_str() {
+                "mode" => self.mode.with(|state| {
                     let run = state.run_mut(&remote_id).expect("a run of that id");
                     (["succeeded", "completed"].contains(&run.state(now)), Some(run.created_at))
-                })
-            } else {
-                self.tableau.with(|state| {
+                }),
+                "dbt" => self.admin().with(|state| {
+                    let run = remote_id.parse().ok().and_then(|id| state.run(id));
+                    let run = run.expect("a run of that id");
+                    (run.status(now) == RunStatus::Success.code(), run.started_at)
+                }),
+                _ => self.tableau.with(|state| {
                     let job = state.job_mut(&remote_id).expect("a job of that id");
                     (job.status(now) == "Success", job.started_at)
-                })
+                }),
             };
             assert!(well, "{connector} does not say that {remote_id} ended well");
             let began = began.expect("a success has a beginning");

@@ -23,6 +23,8 @@ pub(crate) const REPORT: &str = "5d1b2c3d4e5f";
 #[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) sources: String,
+    /// Beside those of Mode and Tableau, a line each.
+    pub(crate) connections: String,
     /// Of Mode's connection.
     pub(crate) max_concurrent: u32,
     pub(crate) targets: String,
@@ -39,6 +41,7 @@ impl Default for Scene {
     fn default() -> Self {
         Self {
             sources: r#"{ prod: { kind: dbt, secrets: ["${DBT_WEBHOOK_KEY}"] } }"#.to_owned(),
+            connections: String::new(),
             max_concurrent: 4,
             targets: "
   sales-report: { connection: mode, report: 5d1b2c3d4e5f, parameters: { user_id: 123, location: San Francisco } }
@@ -144,12 +147,13 @@ connections:
     server: ${{TABLEAU_URL}}
     site: ${{TABLEAU_SITE_NAME}}
     token_name: ${{TABLEAU_API_TOKEN_NAME}}
-    token_secret: ${{TABLEAU_API_TOKEN_SECRET}}
+    token_secret: ${{TABLEAU_API_TOKEN_SECRET}}{connections}
 targets: {targets}
 routes: {routes}
 defaults: {defaults}
 "#,
             sources = self.sources,
+            connections = self.connections,
             max = self.max_concurrent,
             targets = self.targets,
             routes = self.routes,

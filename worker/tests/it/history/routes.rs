@@ -60,6 +60,7 @@ pub(super) fn scene(whole: bool) -> Scene {
   mode-push: {{ kind: mode, connection: mode, path_token: {PUSH_TOKEN} }}
   tableau-push: {{ kind: tableau, connection: tableau, path_token: {PUSH_TOKEN} }}"#
         ),
+        connections: String::new(),
         max_concurrent: u32::try_from(MOST_AT_MODE).unwrap(),
         targets: format!(
             "{plain}
