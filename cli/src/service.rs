@@ -15,6 +15,7 @@ use afterrun_core::{Store, env};
 use afterrun_worker::Targets;
 use afterrun_worker::http::{Http, Limits};
 use anyhow::Context as _;
+use secrecy::SecretString;
 
 pub(crate) use self::both::{Listeners, serve_both};
 pub(crate) use self::ingest::IngestService;
@@ -22,6 +23,9 @@ pub(crate) use self::migrated::migrate_now;
 use self::migrated::{migrate_when_reachable, wait_until_ready};
 pub(crate) use self::worker::WorkerService;
 use crate::exit::Wrong;
+
+/// The program's, as its metrics tell it.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The configuration file, every mistake in it found at once, the connectors' parts included.
 pub(crate) fn configuration(path: &Path) -> anyhow::Result<Config> {
@@ -56,9 +60,12 @@ pub(crate) async fn close(store: &Store) {
 
 /// The private listener of `worker` and `up` shows the history and takes orders: beyond loopback
 /// it is not opened without a token.
-pub(crate) fn guard_private(address: SocketAddr) -> anyhow::Result<()> {
-    if address.ip().is_loopback() || env::secret("AFTERRUN_ADMIN_TOKEN")?.is_some() {
-        return Ok(());
+///
+/// Gives the token, if there is one.
+pub(crate) fn guard_private(address: SocketAddr) -> anyhow::Result<Option<SecretString>> {
+    let token = env::secret("AFTERRUN_ADMIN_TOKEN")?;
+    if address.ip().is_loopback() || token.is_some() {
+        return Ok(token);
     }
     Err(Wrong(format!(
         "the private listener would be open to the network on {address} without a token: set \

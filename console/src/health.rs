@@ -27,6 +27,12 @@ impl Health {
     }
 }
 
+impl Health {
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+}
+
 pub(crate) async fn live() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "ok" }))
 }

@@ -1,9 +1,10 @@
 //! The private listener: for operators and machines that watch, never for the world.
 //!
-//! Today it tells whether the process lives and whether it can work; `ingest` will never show more
-//! there, so that the process which faces the world needs no right but to insert.
+//! Today it tells whether the process lives, whether it can work, and what it counts; `ingest` will
+//! never show more there, so that the process which faces the world needs no right but to insert.
 
 mod health;
+mod scrape;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -18,6 +19,7 @@ use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer};
 
 pub use health::Health;
+pub use scrape::Scrape;
 
 /// A private listener that is set up; it serves while [`Serving::run`] does.
 pub struct Serving {
@@ -29,12 +31,13 @@ pub struct Serving {
 ///
 /// # Errors
 /// If the socket cannot be used.
-pub fn serve(listener: TcpListener, health: Health) -> io::Result<Serving> {
+pub fn serve(listener: TcpListener, health: Health, scrape: Scrape) -> io::Result<Serving> {
     let address = listener.local_addr()?;
-    let health = Data::new(health);
+    let (health, scrape) = (Data::new(health), Data::new(scrape));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(health.clone())
+            .app_data(scrape.clone())
             .wrap(
                 DefaultHeaders::new()
                     .add((CACHE_CONTROL, "no-store"))
@@ -45,6 +48,7 @@ pub fn serve(listener: TcpListener, health: Health) -> io::Result<Serving> {
             )
             .route("/healthz", web::get().to(health::live))
             .route("/readyz", web::get().to(health::ready))
+            .route("/metrics", web::get().to(scrape::scrape))
             .default_service(web::to(async || {
                 HttpResponse::NotFound().json(serde_json::json!({ "error": "not found" }))
             }))

@@ -1,7 +1,8 @@
 //! The private listener as those see it who watch the process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
-use afterrun_console::{Health, serve};
+use afterrun_console::{Health, Scrape, serve};
+use afterrun_core::metrics::Metrics;
 use afterrun_core::pool::worker_pool;
 use afterrun_core::{Clock, Store};
 use serde_json::Value;
@@ -12,11 +13,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+fn scrape(token: Option<&str>) -> Scrape {
+    Scrape::new(Metrics::of("0", &[], None), token.map(Into::into))
+}
+
 /// Asks a listener on this pool for each path; gives status line, head and body.
 async fn ask<const N: usize>(pool: PgPool, paths: [&str; N]) -> [(String, String, Value); N] {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let health = Health::new(Store::new(pool, Clock::Database), CancellationToken::new());
-    let serving = serve(listener, health).unwrap();
+    let serving = serve(listener, health, scrape(None)).unwrap();
     let (address, stop) = (serving.address(), CancellationToken::new());
     let mut served = JoinSet::new();
     served.spawn(serving.run(stop.clone()));
@@ -84,5 +89,36 @@ async fn without_a_database_the_process_is_not_ready_and_stays_up() {
     for answer in [first, again] {
         assert_eq!(answer.0, "503");
         assert!(answer.2["reason"].is_string(), "{}", answer.2);
+    }
+}
+
+#[tokio::test]
+async fn what_the_process_counts_is_shown_to_whoever_has_the_token() {
+    let away = PgConnectOptions::new().host("127.0.0.1").port(1).username("postgres");
+    for (token, given, wanted) in [
+        (None, None, "200"),
+        (Some("long-token"), None, "401"),
+        (Some("long-token"), Some("Bearer long-toke"), "401"),
+        (Some("long-token"), Some("Basic long-token"), "401"),
+        (Some("long-token"), Some("Bearer long-token"), "200"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let store = Store::new(worker_pool(away.clone(), 1), Clock::Database);
+        let health = Health::new(store, CancellationToken::new());
+        let serving = serve(listener, health, scrape(token)).unwrap();
+        let (address, stop) = (serving.address(), CancellationToken::new());
+        let mut served = JoinSet::new();
+        served.spawn(serving.run(stop.clone()));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let given = given.map_or(String::new(), |given| format!("Authorization: {given}\r\n"));
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: h\r\n{given}Connection: close\r\n\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(wanted), "{answer}");
+        assert_eq!(answer.contains("afterrun_build_info{version=\"0\"} 1"), wanted == "200");
+        stop.cancel();
+        served.join_next().await.unwrap().unwrap().unwrap();
     }
 }

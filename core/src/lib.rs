@@ -27,6 +27,7 @@ pub mod event;
 pub mod fan_in;
 pub mod history;
 pub mod listen;
+pub mod metrics;
 pub mod migration;
 pub mod operator;
 pub mod plan;

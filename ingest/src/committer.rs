@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::IngestError;
+use crate::counted::Counted;
 use crate::signature::Verified;
 
 /// While one group is being flushed, the next is on its way.
@@ -40,6 +41,7 @@ pub(crate) struct Committer {
     tasks: TaskTracker,
     /// That of the database's connections.
     runtime: Handle,
+    counted: Counted,
     turns: Arc<Mutex<Turns>>,
 }
 
@@ -84,8 +86,14 @@ impl Waiting {
 }
 
 impl Committer {
-    pub(crate) fn new(store: Store, limit: Duration, tasks: TaskTracker, runtime: Handle) -> Self {
-        Self { store, limit, tasks, runtime, turns: Arc::default() }
+    pub(crate) fn new(
+        store: Store,
+        limit: Duration,
+        tasks: TaskTracker,
+        runtime: Handle,
+        counted: Counted,
+    ) -> Self {
+        Self { store, limit, tasks, runtime, counted, turns: Arc::default() }
     }
 
     /// Stores what dbt signed. Once its turn has come, that goes on to its end even if the client
@@ -118,6 +126,7 @@ impl Committer {
     }
 
     async fn commit(&self, group: Vec<Waiting>) {
+        self.counted.committed(group.len());
         let deliveries: Vec<_> = group.iter().map(Waiting::delivery).collect();
         let stored = match timeout(self.limit, self.store.store_new(&deliveries)).await {
             Ok(Ok(stored)) => stored,

@@ -8,6 +8,7 @@
 mod body;
 mod committer;
 mod connection;
+mod counted;
 mod error;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -39,6 +40,7 @@ pub use port::share;
 pub use serve::{Serving, serve};
 
 use committer::Committer;
+use counted::Counted;
 use nudge::Nudge;
 use refusals::Refusals;
 use sources::{SharedSources, Sources};
@@ -53,6 +55,7 @@ pub struct Ingest {
     places: Arc<Semaphore>,
     wake: Wake,
     refusals: Refusals,
+    counted: Counted,
     tasks: TaskTracker,
     /// The service is about to stop: each answer is the last of its connection.
     closing: CancellationToken,
@@ -72,6 +75,8 @@ impl Ingest {
         limits: Limits,
     ) -> Self {
         let (tasks, runtime) = (TaskTracker::new(), Handle::current());
+        let counted = Counted::default();
+        counted.connects(&store);
         Self {
             store,
             sources: SharedSources::new(Sources::new(sources, retention)),
@@ -79,6 +84,7 @@ impl Ingest {
             limits,
             wake: Wake::default(),
             refusals: Refusals::default(),
+            counted,
             tasks,
             closing: CancellationToken::new(),
             runtime,
@@ -87,12 +93,10 @@ impl Ingest {
 
     /// For the thread that is running here: its deliveries are read, stored and answered on it.
     fn committer(&self) -> Committer {
-        Committer::new(
-            self.store.on_this_runtime(),
-            self.limits.store,
-            self.tasks.clone(),
-            Handle::current(),
-        )
+        let store = self.store.on_this_runtime();
+        self.counted.connects(&store);
+        let (tasks, counted) = (self.tasks.clone(), self.counted.clone());
+        Committer::new(store, self.limits.store, tasks, Handle::current(), counted)
     }
 
     /// Puts a new configuration in force, for every request that is verified from now on.

@@ -4,6 +4,8 @@
 //! is stored as text; the worker asks the tool itself before it acts on any of it. Every one of
 //! them, repeats included, makes the workers look for due work now and not within a second.
 
+use std::time::Instant;
+
 use actix_web::dev::Payload;
 use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
@@ -49,7 +51,9 @@ impl FromRequest for Nudge {
 /// Answers after the commit, whatever the body says: Mode tries its webhook out with an event of
 /// unknown shape, and takes no refusal.
 pub(crate) async fn nudge(nudge: Nudge, ingest: Data<Ingest>) -> Result<HttpResponse, IngestError> {
+    let began = Instant::now();
     let stored = ingest.store_nudge(&nudge).await?;
+    ingest.counted.taken(&nudge.source, Answer::from(&stored).status, began);
     log(&nudge, &stored);
     ingest.wake();
     Ok(HttpResponse::Ok().json(Answer::from(&stored)))

@@ -1,5 +1,7 @@
 //! The dbt endpoint: verify, store, answer.
 
+use std::time::Instant;
+
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 use afterrun_core::event::Stored;
@@ -15,7 +17,9 @@ pub(crate) async fn receive(
     ingest: Data<Ingest>,
     committer: Data<Committer>,
 ) -> Result<HttpResponse, IngestError> {
+    let began = Instant::now();
     let stored = committer.store(&delivery).await?;
+    ingest.counted.taken(&delivery.source, Answer::from(&stored).status, began);
     log(&delivery, &stored);
     if matches!(stored, Stored::New { .. }) {
         ingest.wake();

@@ -185,7 +185,9 @@ fn note_refusal<B>(ingest: &Ingest, answer: &ServiceResponse<B>) {
     let error = answer.response().error().and_then(|error| error.as_error::<IngestError>());
     if let Some(error) = error {
         let named = answer.request().match_info().get("source");
-        ingest.refusals.note(error, named.filter(|name| ingest.sources().knows(name)));
+        let source = named.filter(|name| ingest.sources().knows(name));
+        ingest.counted.refused(source, error);
+        ingest.refusals.note(error, source);
     }
 }
 

@@ -6,7 +6,7 @@
 mod api;
 mod detail;
 mod failure;
-mod finding;
+pub mod finding;
 mod inquire;
 mod reconcile;
 mod rest;

@@ -15,6 +15,7 @@ mod call;
 mod cancel;
 pub mod connector;
 pub mod connectors;
+mod counted;
 pub mod dbt;
 mod due;
 pub mod http;

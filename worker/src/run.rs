@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{Came, call};
+use crate::counted::Counted;
 use crate::dbt::{self, Asker};
 use crate::http::Http;
 use crate::outage::Outage;
@@ -91,6 +92,7 @@ pub struct Worker {
     /// The last ones whose names were noted in the database.
     registered: Mutex<Option<Arc<Targets>>>,
     stop: CancellationToken,
+    counted: Counted,
     /// Events wait for what dbt says of their runs.
     pub(crate) dbt_is_to_be_asked: Notify,
 }
@@ -102,6 +104,7 @@ impl Worker {
     /// Every mistake in the connectors' parts of the configuration, with its place.
     pub fn new(store: Store, http: Http, config: Config) -> Result<Self, ConfigError> {
         let targets = Targets::open(config, &http)?;
+        let counted = Counted::of(&store);
         Ok(Self {
             store,
             name: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
@@ -109,6 +112,7 @@ impl Worker {
             targets: RwLock::new(Arc::new(targets)),
             registered: Mutex::default(),
             stop: CancellationToken::new(),
+            counted,
             dbt_is_to_be_asked: Notify::new(),
         })
     }
@@ -142,7 +146,8 @@ impl Worker {
     /// # Errors
     /// The first of the database's, once all else is done.
     pub async fn run_once(self: &Arc<Self>) -> Result<Vec<(RefreshId, Recorded)>, StoreError> {
-        let (mut probes, mut under_way) = (Probes::new(), UnderWay::new(self.store.clone()));
+        let (mut probes, mut under_way) =
+            (Probes::new(), UnderWay::new(self.store.clone(), self.counted.clone()));
         self.register(&self.targets()).await?;
         self.sweep(&mut probes).await?;
         probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
@@ -166,7 +171,7 @@ impl Worker {
         services.spawn(dbt::ask_now_and_then(Arc::clone(&self), stop.clone()));
         services.spawn(dbt::inquire_now_and_then(Arc::clone(&self), stop.clone()));
         let (mut planning, mut probes) = (Planning::new(), Probes::new());
-        let mut under_way = UnderWay::new(self.store.clone());
+        let mut under_way = UnderWay::new(self.store.clone(), self.counted.clone());
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
         let (mut signs, mut looks) = (Signs::default(), Looks::default());
         let (mut no_plans, mut no_work) = (Outage::of("plan"), Outage::of("work"));
@@ -314,7 +319,9 @@ impl Worker {
                     // Today's file decides where it is started, and there it is asked for.
                     claimed.connection.clone_from(&settings.connection);
                     target.kind().clone_into(&mut claimed.connector);
-                    call(target, &claimed, deadline).await
+                    let came = call(target, &claimed, deadline).await;
+                    self.counted.called(&claimed, &came.call);
+                    came
                 }
             }
             _ => Came::uncalled(Verdict::NotConfigured),
@@ -352,9 +359,20 @@ impl Worker {
         })
     }
 
+    /// What it counts.
+    pub(crate) fn counted(&self) -> &Counted {
+        &self.counted
+    }
+
     /// Whoever asks dbt for this worker, by this configuration.
     pub(crate) fn asker<'a>(&'a self, targets: &'a Targets) -> Asker<'a> {
-        Asker { store: &self.store, http: &self.http, worker: &self.name, targets }
+        Asker {
+            store: &self.store,
+            http: &self.http,
+            worker: &self.name,
+            targets,
+            counted: &self.counted,
+        }
     }
 
     async fn forget_now_and_then(self: Arc<Self>, stop: CancellationToken) {

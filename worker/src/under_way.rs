@@ -10,6 +10,7 @@ use afterrun_core::refresh::{Claimed, Ended, Recorded, Records};
 use afterrun_core::telemetry::Chain;
 use tokio::task::{JoinError, JoinSet};
 
+use crate::counted::Counted;
 use crate::due::Due;
 
 /// How many calls a worker has under way at once.
@@ -29,6 +30,7 @@ pub(crate) enum Seen {
 /// Claims being seen through, and recorded.
 pub(crate) struct UnderWay {
     store: Store,
+    counted: Counted,
     calls: JoinSet<Seen>,
     ended: Vec<Ended>,
     records: JoinSet<Records>,
@@ -36,9 +38,9 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, counted: Counted) -> Self {
         let (calls, records) = (JoinSet::new(), JoinSet::new());
-        Self { store, calls, ended: Vec::new(), records, due: Due::default() }
+        Self { store, counted, calls, ended: Vec::new(), records, due: Due::default() }
     }
 
     /// How many more claims can be taken.
@@ -121,8 +123,13 @@ impl UnderWay {
     /// Begins to record what has ended, if it is its turn.
     fn record(&mut self) {
         if !self.ended.is_empty() && self.records.len() < RECORDS {
-            let (store, ended) = (self.store.clone(), mem::take(&mut self.ended));
-            self.records.spawn(async move { store.record(&ended).await });
+            let (store, counted) = (self.store.clone(), self.counted.clone());
+            let ended = mem::take(&mut self.ended);
+            self.records.spawn(async move {
+                let records = store.record(&ended).await;
+                counted.recorded(&ended, &records);
+                records
+            });
         }
     }
 

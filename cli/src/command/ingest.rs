@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use afterrun_console::Health;
+use afterrun_console::{Health, Scrape};
 use afterrun_core::config::Config;
+use afterrun_core::metrics::Metrics;
 use afterrun_core::{env, shutdown};
 use afterrun_ingest::Limits;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
-use crate::service::{IngestService, listen, listen_beside};
+use crate::service::{IngestService, VERSION, listen, listen_beside};
 use crate::{database, logs, reload};
 
 pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()> {
@@ -26,9 +27,12 @@ pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()>
 
     let limits = Limits { drain: args.drain, ..Limits::default() };
     let service = IngestService::new(database, &sources, &retention, public, limits)?;
-    let health =
-        afterrun_console::serve(private, Health::new(service.store().clone(), stop.clone()))
-            .context("could not serve the private listener")?;
+    let health = Health::new(service.store().clone(), stop.clone());
+    // Its role may read no table.
+    let metrics = Metrics::of(VERSION, &[&*service.handle()], None);
+    let scrape = Scrape::new(metrics, env::secret("AFTERRUN_ADMIN_TOKEN")?);
+    let health = afterrun_console::serve(private, health, scrape)
+        .context("could not serve the private listener")?;
     let ingest = service.handle();
     let reload = reload::on_hangup(hangups, &stop, config, || {
         let (sources, retention) = Config::load_sources(config, &env::var)?;

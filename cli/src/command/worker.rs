@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use afterrun_console::Health;
+use afterrun_console::{Health, Scrape};
 use afterrun_core::shutdown;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -16,13 +16,13 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     // First of all: until then a signal ends the process as if it had crashed.
     let stop = shutdown::on_signal().context("could not listen for signals")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;
-    guard_private(args.private.admin_listen)?;
+    let token = guard_private(args.private.admin_listen)?;
     let database = database::required()?;
     let service = WorkerService::new(database, configuration(config)?)?;
     let private = listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
-    let health =
-        afterrun_console::serve(private, Health::new(service.store().clone(), stop.clone()))
-            .context("could not serve the private listener")?;
+    let health = Health::new(service.store().clone(), stop.clone());
+    let health = afterrun_console::serve(private, health, Scrape::new(service.metrics(&[]), token))
+        .context("could not serve the private listener")?;
 
     let put_in_force = service.handle();
     let reload =

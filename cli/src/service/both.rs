@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use afterrun_console::Health;
+use afterrun_console::{Health, Scrape};
 use afterrun_core::config::Config;
 use afterrun_core::shutdown;
 use afterrun_ingest::Limits;
 use anyhow::Context as _;
+use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,8 @@ use crate::reload;
 pub(crate) struct Listeners {
     pub(crate) public: TcpListener,
     pub(crate) private: TcpListener,
+    /// Without which the private one tells of nothing but health.
+    pub(crate) token: Option<SecretString>,
 }
 
 /// Serves until told to stop: takes webhooks at once, works as soon as the database lets it.
@@ -43,6 +46,7 @@ pub(crate) async fn serve_both(
     let health = afterrun_console::serve(
         listeners.private,
         Health::new(worker.store().clone(), stop.clone()),
+        Scrape::new(worker.metrics(&[&*ingest.handle()]), listeners.token),
     )
     .context("could not serve the private listener")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;

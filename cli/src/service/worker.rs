@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use afterrun_core::config::{Config, ConfigError};
+use afterrun_core::metrics::{Measured, Metrics, Tables};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::{Clock, Store, pool};
 use afterrun_worker::Worker;
+use afterrun_worker::dbt::finding::kind;
 use afterrun_worker::http::{Http, Limits};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-use super::wait_until_ready;
+use super::{VERSION, wait_until_ready};
 
 /// Results of many calls at once are recorded over these.
 const CONNECTIONS: u32 = 16;
@@ -42,6 +44,13 @@ impl WorkerService {
     pub(crate) fn handle(&self) -> impl Fn(Config) -> Result<(), ConfigError> + use<> {
         let worker = Arc::clone(&self.worker);
         move |config| worker.reload(config)
+    }
+
+    /// What it counts, and what stands in the tables.
+    pub(crate) fn metrics(&self, beside: &[&dyn Measured]) -> Metrics {
+        let parts: Vec<&dyn Measured> =
+            beside.iter().copied().chain([&*self.worker as &dyn Measured]).collect();
+        Metrics::of(VERSION, &parts, Some(Tables::of(self.store.clone(), kind)))
     }
 
     /// Waits for a migrated database, then works until told to stop and the calls under way ended.

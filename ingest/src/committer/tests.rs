@@ -33,7 +33,8 @@ fn groups(bodies: impl IntoIterator<Item = usize>) -> Vec<usize> {
 fn committer() -> Committer {
     let pool = ingest_pool(PgConnectOptions::new().host("127.0.0.1").port(1), 1);
     let store = Store::new(pool, Clock::Database);
-    Committer::new(store, Duration::from_secs(1), TaskTracker::new(), Handle::current())
+    let (tasks, counted) = (TaskTracker::new(), Counted::default());
+    Committer::new(store, Duration::from_secs(1), tasks, Handle::current(), counted)
 }
 
 #[test]

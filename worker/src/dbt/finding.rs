@@ -43,6 +43,26 @@ pub enum Finding {
     Silent(SilentJob),
 }
 
+/// The kind of a finding that is given in its words: what metrics and alerts know it by.
+pub fn kind(words: &str) -> &'static str {
+    // In the words of `Display`, each of which holds one of these.
+    const KINDS: [(&str, &str); 8] = [
+        ("does not show its webhooks", "not_shown"),
+        ("has no webhook that posts to", "no_webhook"),
+        ("any more, by which the last event came", "gone"),
+        (" posts to ", "elsewhere"),
+        ("does not tell of job ", "lacks_job"),
+        ("does not tell of ", "lacks_event"),
+        ("could not be switched on", "not_repaired"),
+        ("nothing came from job ", "silent_job"),
+    ];
+    match KINDS.iter().find(|(part, _)| words.contains(part)) {
+        Some((_, kind)) => kind,
+        None if words.contains(" is off") => "off",
+        None => "other",
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -92,5 +112,46 @@ impl fmt::Display for Finding {
                  there"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn each_finding_is_known_by_its_kind() {
+        let id = || "wsu_1".to_owned();
+        let silent = SilentJob { job: "7".into(), since: DateTime::UNIX_EPOCH };
+        for (finding, wanted) in [
+            (Finding::NotShown, "not_shown"),
+            (Finding::NoWebhook { path: "/webhooks/dbt/prod".into() }, "no_webhook"),
+            (Finding::Gone { id: id() }, "gone"),
+            (Finding::Off { id: id(), reason: None, last_status: Some("503".into()) }, "off"),
+            (
+                Finding::Elsewhere {
+                    id: id(),
+                    host_and_path: "old.example/x".into(),
+                    path: "/webhooks/dbt/prod".into(),
+                },
+                "elsewhere",
+            ),
+            (
+                Finding::LacksEvent {
+                    id: id(),
+                    event_type: "job.run.started",
+                    why: "which route r waits for".into(),
+                },
+                "lacks_event",
+            ),
+            (Finding::LacksJob { id: id(), job: "7".into(), route: "r".into() }, "lacks_job"),
+            (Finding::NotRepaired("403".into()), "not_repaired"),
+            (Finding::Silent(silent), "silent_job"),
+        ] {
+            assert_eq!(kind(&finding.to_string()), wanted, "{finding}");
+        }
+        assert_eq!(kind("what an older version wrote"), "other");
     }
 }

@@ -19,6 +19,7 @@ use super::watch::{Finding, Watched, watch};
 use super::webhooks::Subscription;
 use super::{Api, NotReconciled, Told, keep_away, reconcile};
 use crate::connector::ConnectorError;
+use crate::counted::Counted;
 use crate::http::Http;
 use crate::outage::Outage;
 use crate::run::Worker;
@@ -40,6 +41,7 @@ pub(crate) struct Asker<'a> {
     pub(crate) http: &'a Http,
     pub(crate) worker: &'a str,
     pub(crate) targets: &'a Targets,
+    pub(crate) counted: &'a Counted,
 }
 
 impl<'a> Asker<'a> {
@@ -118,6 +120,7 @@ impl<'a> Asker<'a> {
         let source = turn.source.as_str();
         for slice in turn.window.slices() {
             let found = reconcile(self.store, api, source, slice, &told).await?;
+            self.counted.taken_in(source, found.taken_in.len());
             for event_id in found.taken_in {
                 tracing::info!(
                     event.id = event_id,

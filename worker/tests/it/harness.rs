@@ -9,16 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use afterrun_core::config::{Config, ConfigError};
+use afterrun_core::metrics::{Metrics, Tables};
+use afterrun_core::pool::worker_pool;
 use afterrun_core::refresh::{Claimed, Reach, Recorded};
 use afterrun_core::{Clock, Store};
 use afterrun_ingest::{Ingest, serve};
 use afterrun_simulators::dbt::{self, Admin, Dbt, DbtOptions, Event, Run, RunStatus};
 use afterrun_simulators::{Mode, Tableau, nudges};
 use afterrun_worker::Worker;
+use afterrun_worker::dbt::finding::kind;
 use afterrun_worker::http::{Http, Limits};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +44,7 @@ pub(crate) struct Stack {
     pub(crate) pool: PgPool,
     pub(crate) store: Store,
     pub(crate) worker: Arc<Worker>,
+    ingest: Arc<Ingest>,
     pub(crate) mode: Mode,
     pub(crate) tableau: Tableau,
     admin: Option<Admin>,
@@ -75,12 +80,14 @@ impl Stack {
         let limits = afterrun_ingest::Limits { workers: 1, ..afterrun_ingest::Limits::default() };
         let ingest = Ingest::new(store.clone(), &config.sources, &config.retention, limits);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let serving = serve(listener, Arc::new(ingest)).unwrap();
+        let ingest = Arc::new(ingest);
+        let serving = serve(listener, Arc::clone(&ingest)).unwrap();
         let (address, stop) = (serving.address().to_string(), CancellationToken::new());
         let mut served = JoinSet::new();
         served.spawn(serving.run(stop.clone()));
         Self {
             worker: worker(&store, config),
+            ingest,
             pool,
             store,
             mode,
@@ -103,6 +110,20 @@ impl Stack {
     /// A worker beside the first, with connections and logins of its own.
     pub(crate) fn another_worker(&self) -> Arc<Worker> {
         worker(&self.store, self.worker.targets().config().clone())
+    }
+
+    /// What a process that is both of them shows, looked up anew.
+    pub(crate) fn metrics(&self) -> Metrics {
+        self.metrics_on(self.store.clone())
+    }
+
+    pub(crate) fn metrics_without_a_database(&self) -> Metrics {
+        let nowhere = PgConnectOptions::new().host("127.0.0.1").port(1);
+        self.metrics_on(Store::new(worker_pool(nowhere, 1), Clock::Database))
+    }
+
+    fn metrics_on(&self, store: Store) -> Metrics {
+        Metrics::of("0", &[&*self.ingest, &*self.worker], Some(Tables::of(store, kind)))
     }
 
     // Time.

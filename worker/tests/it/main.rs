@@ -11,6 +11,7 @@ mod history;
 mod hold;
 mod lease;
 mod lost;
+mod metrics;
 mod operate;
 mod plan;
 mod reconciled;

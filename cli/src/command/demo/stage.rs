@@ -75,6 +75,7 @@ impl Stage {
         let listeners = Listeners {
             public: listen(anywhere, "the demo")?,
             private: listen(anywhere, "the demo")?,
+            token: None,
         };
         let road = Road::to(listeners.public.local_addr()?).await?;
         let webhooks = format!("http://{}/webhooks/dbt/demo", road.address());

@@ -1,0 +1,262 @@
+//! What the tables say, looked up for scrapes.
+//!
+//! Invariants: the database is asked once in [`EVERY`] at most, by one scrape, for all of them; it is
+//! asked for what is open and for the last of each target, never for the history.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use tokio::sync::Mutex as Turn;
+use tokio::time::{Instant, timeout};
+
+use super::known::{Connection, KindOf, Known, Open, Source, Target, Unplanned, gauge};
+use crate::telemetry::Chain;
+use crate::{Store, StoreError};
+
+/// How old what is shown may be.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// A scrape is given up after 10 s, as a rule; it shall have the process' own numbers by then.
+const LOOK: Duration = Duration::from_secs(4);
+
+/// The tables, as scrapes see them.
+#[derive(Debug)]
+pub struct Tables {
+    store: Store,
+    /// When they were looked at last, well or not. Who looks holds it.
+    looked: Turn<Option<Instant>>,
+    shown: Shown,
+}
+
+#[derive(Clone)]
+pub(super) struct Shown {
+    last: Arc<Mutex<Option<(Instant, Known)>>>,
+    kind: KindOf,
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shown").field(&self.last).finish()
+    }
+}
+
+impl Tables {
+    /// Of this database. `kind` gives the kind of a finding of a source, which stands there in words.
+    pub fn of(store: Store, kind: fn(&str) -> &'static str) -> Self {
+        let shown = Shown { last: Arc::default(), kind };
+        Self { store, looked: Turn::default(), shown }
+    }
+
+    pub(super) fn shown(&self) -> Shown {
+        self.shown.clone()
+    }
+
+    /// Looks, unless somebody has just looked. A database that is away is not asked more often.
+    pub(super) async fn look(&self) {
+        let mut looked = self.looked.lock().await;
+        if looked.is_some_and(|at| at.elapsed() < EVERY) {
+            return;
+        }
+        let found = match timeout(LOOK, self.store.known()).await {
+            Ok(Ok(known)) => Some((Instant::now(), known)),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %Chain(&error), "a scrape goes without what the tables say");
+                None
+            }
+            Err(_elapsed) => None,
+        };
+        *self.shown.last.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        *looked = Some(Instant::now());
+    }
+}
+
+impl Collector for Shown {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        gauge(
+            &mut encoder,
+            "afterrun_database_up",
+            "1 if the database answered when it was looked at last, else 0",
+            f64::from(u8::from(last.is_some())),
+        )?;
+        let Some((at, known)) = last.as_ref() else { return Ok(()) };
+        gauge(
+            &mut encoder,
+            "afterrun_database_snapshot_age_seconds",
+            "How old the numbers are that come from the database",
+            at.elapsed().as_secs_f64(),
+        )?;
+        known.encode(&mut encoder, self.kind)
+    }
+}
+
+impl Store {
+    async fn known(&self) -> Result<Known, StoreError> {
+        Ok(Known {
+            unplanned: self.unplanned().await?,
+            open: self.open().await?,
+            targets: self.freshness().await?,
+            connections: self.connections().await?,
+            sources: self.asked_sources().await?,
+        })
+    }
+
+    async fn unplanned(&self) -> Result<Unplanned, StoreError> {
+        self.step("count the events that are not planned", async |connection| {
+            sqlx::query_as!(
+                Unplanned,
+                r#"
+            select
+                count(*) as "events!",
+                extract(epoch from coalesce($1, now()) - min(received_at))::double precision as oldest
+            from (
+                select received_at from event where state = 'stored'
+                -- A larger backlog is as bad.
+                order by plan_due_at, id limit 100000
+            ) as unplanned
+            "#,
+                self.now(),
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
+
+    async fn open(&self) -> Result<Vec<Open>, StoreError> {
+        self.step("count the refreshes that are open", async |connection| {
+            sqlx::query_as!(
+                Open,
+                r#"
+            select
+                state::text as "state!",
+                count(*) as "count!",
+                extract(epoch from coalesce($1, now()) - min(created_at))::double precision as "oldest!",
+                extract(epoch from coalesce(
+                    coalesce($1, now())
+                        - min(due_at) filter (
+                            where state <> 'waiting'
+                                and coalesce(lease_until <= coalesce($1, now()), true)
+                        ),
+                    interval '0'
+                ))::double precision as "overdue!"
+            from refresh
+            where finished_at is null
+            group by state
+            "#,
+                self.now(),
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+    }
+
+    /// As `target_freshness`, but for runs that nobody has planned yet: with many of those that view
+    /// takes long, and how many they are is shown beside it.
+    async fn freshness(&self) -> Result<Vec<Target>, StoreError> {
+        self.step("look how fresh targets are", async |connection| {
+            sqlx::query_as!(
+                Target,
+                r#"
+            select
+                known.target,
+                known.connection,
+                case
+                    when known.paused or coalesce(held.paused, false) then 'paused'
+                    when known.last_run_finished_at is null then 'unknown'
+                    when known.fresh_as_of >= known.last_run_finished_at then 'fresh'
+                    when exists (
+                        select from refresh
+                        where refresh.target = known.target
+                            and refresh.finished_at is null and refresh.state in ('running', 'confirming')
+                    ) then 'refreshing'
+                    when latest.state = 'failed' then 'failed'
+                    else 'stale'
+                end as "state!",
+                case
+                    when known.last_run_finished_at is null then null
+                    when known.fresh_as_of >= known.last_run_finished_at then 0
+                    else greatest(0, extract(
+                        epoch from coalesce($1, now()) - coalesce(unseen.since, known.last_run_finished_at)
+                    ))
+                end::double precision as lag,
+                extract(epoch from known.last_success_at)::double precision as last_success
+            from target_state as known
+            left join connection_state as held on held.connection = known.connection
+            left join lateral (
+                select refresh.state
+                from refresh
+                where refresh.target = known.target and refresh.state <> 'skipped'
+                order by refresh.id desc
+                limit 1
+            ) as latest on true
+            left join lateral (
+                select refresh_cause.fresh_after as since
+                from refresh_cause
+                join refresh on refresh.id = refresh_cause.refresh_id
+                where refresh_cause.target = known.target
+                    and refresh.state <> 'skipped'
+                    and refresh_cause.fresh_after > coalesce(known.fresh_as_of, '-infinity')
+                order by refresh_cause.fresh_after
+                limit 1
+            ) as unseen on true
+            where known.configured
+            order by known.target collate "C"
+            "#,
+                self.now(),
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>, StoreError> {
+        self.step("look how connections are doing", async |connection| {
+            sqlx::query_as!(
+                Connection,
+                r#"
+            select
+                connection,
+                case when hold <> 'slow_down' or held_until > coalesce($1, now()) then hold::text end as hold,
+                paused
+            from connection_state
+            -- Of one that left the configuration nobody wants to hear.
+            where exists (
+                select from target_state
+                where target_state.configured and target_state.connection = connection_state.connection
+            )
+            order by connection collate "C"
+            "#,
+                self.now(),
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+    }
+
+    async fn asked_sources(&self) -> Result<Vec<Source>, StoreError> {
+        self.step("look how asking dbt is doing", async |connection| {
+            sqlx::query_as!(
+                Source,
+                r#"
+            select
+                source,
+                extract(epoch from reconciled_until)::double precision as reconciled_until,
+                last_error is null as "answers!",
+                findings
+            from dbt_source
+            order by source collate "C"
+            "#,
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+    }
+}
