@@ -1,5 +1,6 @@
 //! `afterrun webhook`: the subscription by which dbt tells of runs, seen to through dbt's API.
 
+mod lost;
 mod secret;
 
 use std::path::Path;
@@ -80,7 +81,11 @@ impl Asking<'_> {
         let source = &args.source;
         let api = self.api(source)?;
         let client_url = to_source(args.url, source);
-        // Opened first: a secret that cannot be kept is lost.
+        // Read first, to tell the new one from those there were, should dbt's answer be lost.
+        let before = api.subscriptions().await;
+        let before =
+            before.context("no webhook was made, since dbt did not list those there are")?;
+        // Opened before there is one: a secret that cannot be kept is lost.
         let place = Place::open(args.keep, &args.env_name)?;
         let new = NewSubscription {
             name: args.name,
@@ -92,7 +97,7 @@ impl Asking<'_> {
             Ok(made) => made,
             Err(error) => {
                 place.close_unused();
-                return Err(error.into());
+                return Err(lost::made(&api, &new, &before, error).await);
             }
         };
         let told = match place.keep(&secret) {
@@ -136,7 +141,10 @@ impl Asking<'_> {
             line(clean(&format!("webhook {} is on, and tells of all that is needed", own.id)))?;
             return Ok(());
         }
-        let now = api.update(&wanted).await?;
+        let now = match api.update(&wanted).await {
+            Ok(now) => now,
+            Err(error) => lost::changed(&api, &wanted, error).await?,
+        };
         anyhow::ensure!(now.active, "dbt did not switch webhook {} on", now.id);
         line(clean(&format!(
             "webhook {} is on, and posts {} to {}",

@@ -12,14 +12,14 @@ use crate::harness::Home;
 
 const TOKEN: &str = "CANARY-dbt-api-token";
 
-async fn played() -> Admin {
+pub(crate) async fn played() -> Admin {
     let options = AdminOptions { token: TOKEN.to_owned(), ..AdminOptions::default() };
     let admin = Admin::start(options).await.unwrap();
     admin.add_job(Job::new(7, "Nightly"));
     admin
 }
 
-fn configured(home: Home, admin: &Admin) -> Home {
+pub(crate) fn configured(home: Home, admin: &Admin) -> Home {
     home.configure(&format!(
         "sources:\n  prod:\n    kind: dbt\n    secrets: [a]\n    account_id: 4711\n    \
          api: {{ host: \"{}\", token: \"${{DBT_API_TOKEN}}\" }}\n",

@@ -8,6 +8,7 @@ mod corpus;
 mod demo;
 mod harness;
 mod history;
+mod lost_answer;
 mod migrate;
 mod migrate_killed;
 mod operate;

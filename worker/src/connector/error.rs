@@ -161,15 +161,14 @@ impl ConnectorError {
         matches!(self, Self::OutcomeUnknown { .. })
     }
 
-    /// For the call that starts a refresh: marks the failures after which it may have started.
-    #[must_use]
-    pub fn of_a_start(self) -> Self {
+    /// Whether a call that changes something may have changed it although this error came back.
+    pub fn may_have_worked(&self) -> bool {
         match self {
-            Self::AnswerLost { .. } | Self::Unavailable { .. } | Self::NotUnderstood { .. } => {
-                Self::OutcomeUnknown { source: Box::new(self) }
-            }
-            Self::OutcomeUnknown { .. }
-            | Self::Unreachable { .. }
+            Self::AnswerLost { .. }
+            | Self::Unavailable { .. }
+            | Self::NotUnderstood { .. }
+            | Self::OutcomeUnknown { .. } => true,
+            Self::Unreachable { .. }
             | Self::OutOfTime { .. }
             | Self::RateLimited { .. }
             | Self::Unauthorized { .. }
@@ -179,7 +178,17 @@ impl ConnectorError {
             | Self::NotFound { .. }
             | Self::NoSuch(_)
             | Self::Ambiguous { .. }
-            | Self::NotAllowed(_) => self,
+            | Self::NotAllowed(_) => false,
+        }
+    }
+
+    /// For the call that starts a refresh: marks the failures after which it may have started.
+    #[must_use]
+    pub fn of_a_start(self) -> Self {
+        match self {
+            Self::OutcomeUnknown { .. } => self,
+            error if error.may_have_worked() => Self::OutcomeUnknown { source: Box::new(error) },
+            error => error,
         }
     }
 

@@ -8,9 +8,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::api::{Api, Version};
+use super::api::{Api, Envelope, Version, accepted};
 use super::wire::Id;
-use crate::connector::{Answer, ConnectorError};
+use crate::connector::Answer;
 
 /// dbt gives 100 at most.
 const PAGE: usize = 100;
@@ -105,6 +105,7 @@ impl Api {
         self.send::<Value>(&caller, request).await.map(drop)
     }
 
+    /// An error of which `may_have_worked` is true leaves open whether dbt made the change.
     async fn change<T: serde::de::DeserializeOwned>(
         &self,
         method: Method,
@@ -113,11 +114,11 @@ impl Api {
     ) -> Answer<T> {
         let caller = self.caller();
         let request = self.request(&caller, method, Version::V3, path).json(body);
-        let place = path.join("/");
-        let envelope = self.send::<T>(&caller, request).await?;
-        envelope.data.ok_or_else(|| {
-            ConnectorError::NoSuch(format!("dbt answered the change of {place} with nothing"))
-        })
+        let answer = accepted(&caller, request).await.and_then(|reply| {
+            let envelope: Envelope<T> = reply.json()?;
+            envelope.data.ok_or_else(|| reply.not_understood("there is nothing in it"))
+        });
+        answer.map_err(|error| caller.shown(error))
     }
 }
 
