@@ -292,8 +292,12 @@ impl Store {
     }
 
     /// dbt said 429 to one of these sources, which share an account: nobody asks about any of them
-    /// for [`COOLDOWN`].
-    pub async fn pause_account(&self, sources: &[String]) -> Result<(), StoreError> {
+    /// for so long, [`COOLDOWN`] or more.
+    pub async fn pause_account(
+        &self,
+        sources: &[String],
+        rest: Duration,
+    ) -> Result<(), StoreError> {
         self.step("note that dbt asked for a pause", async |connection| {
             sqlx::query!(
                 r#"
@@ -306,7 +310,7 @@ impl Store {
             "#,
                 sources,
                 self.now(),
-                interval(COOLDOWN),
+                interval(rest),
             )
             .execute(connection)
             .await

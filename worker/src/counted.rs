@@ -6,6 +6,7 @@
 
 use afterrun_core::Store;
 use afterrun_core::attempt::Call;
+use afterrun_core::connection::circuit::Signal;
 use afterrun_core::metrics::{Counters, Histogram, Histograms, Measured, Pools, Registry};
 use afterrun_core::refresh::{Claimed, Ended, Recorded, Records, Work};
 
@@ -42,8 +43,11 @@ impl Counted {
         }
     }
 
-    /// A call was made.
-    pub(crate) fn called(&self, claimed: &Claimed, call: &Call) {
+    /// What a claim came to; nothing, if nobody was called.
+    pub(crate) fn called(&self, claimed: &Claimed, call: &Call, signal: &Signal) {
+        if call.http_status.is_none() && *signal == Signal::Nothing {
+            return;
+        }
         let kind = match claimed.work {
             Work::Trigger => "trigger",
             Work::Poll { .. } => "poll",

@@ -320,7 +320,7 @@ impl Worker {
                     claimed.connection.clone_from(&settings.connection);
                     target.kind().clone_into(&mut claimed.connector);
                     let came = call(target, &claimed, deadline).await;
-                    self.counted.called(&claimed, &came.call);
+                    self.counted.called(&claimed, &came.call, &came.signal);
                     came
                 }
             }

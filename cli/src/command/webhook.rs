@@ -127,7 +127,10 @@ impl Asking<'_> {
         let own = watched.own.filter(|own| args.id.as_ref().is_none_or(|id| own.id == *id));
         let Some(own) = own else {
             let found: Vec<_> = watched.findings.iter().map(ToString::to_string).collect();
-            anyhow::bail!("{}", found.join("; "));
+            let wanted =
+                args.id.map(|id| format!("dbt has no webhook {} of this account", clean(&id)));
+            let said: Vec<_> = wanted.into_iter().chain(found).collect();
+            anyhow::bail!("{}; `afterrun webhook list` shows those there are", said.join("; "));
         };
         let mut event_types = own.event_types.clone();
         let needed = needed_events(self.config, source);

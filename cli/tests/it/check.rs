@@ -86,6 +86,28 @@ routes:
 }
 
 #[test]
+fn a_target_that_only_an_exposure_may_name_is_not_warned_of() {
+    let home = Home::new();
+    home.configure(
+        "sources:
+  prod:
+    kind: dbt
+    secrets: [a-secret]
+    account_id: 4711
+    api: { host: ab123.us1.dbt.com, token: t }
+connections:
+  mode: { kind: mode, workspace: acme, token: t, secret: s }
+targets:
+  report: { connection: mode, report: 5d1b2c3d4e5f }
+routes:
+  - { name: r, on: success, refresh: { exposures: true } }
+",
+    );
+    let ended = home.run(&["check"]).exits(0);
+    assert!(!ended.err.contains("no route refreshes"), "{ended}");
+}
+
+#[test]
 fn a_right_configuration_is_said_to_be_right() {
     let home = Home::new();
     home.configure_source();

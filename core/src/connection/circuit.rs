@@ -17,7 +17,7 @@ const PROBE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs
 const SIGN_IN: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(60 * 60));
 
 /// No tool may put us off for longer than this.
-pub(crate) const LONGEST_PUT_OFF: Duration = Duration::from_secs(60 * 60);
+pub const LONGEST_PUT_OFF: Duration = Duration::from_secs(60 * 60);
 
 /// Where a tool that asks us to slow down does not say for how long.
 const SLOW_DOWN: Duration = Duration::from_secs(2);

@@ -113,7 +113,9 @@ impl Store {
                 count(*) as "events!",
                 extract(epoch from coalesce($1, now()) - min(received_at))::double precision as oldest
             from (
-                select received_at from event where state = 'stored'
+                select received_at from event
+                -- What waits for dbt to answer is planned but for that.
+                where state = 'stored' and waits_for is null
                 -- A larger backlog is as bad.
                 order by plan_due_at, id limit 100000
             ) as unplanned
@@ -140,6 +142,20 @@ impl Store {
                         - min(due_at) filter (
                             where state <> 'waiting'
                                 and coalesce(lease_until <= coalesce($1, now()), true)
+                                -- What is left alone, or may wait for room, is nobody's fault.
+                                and not exists (
+                                    select from connection_state as known
+                                    where known.connection = refresh.connection
+                                        and (known.hold is not null or known.paused)
+                                )
+                                and not (
+                                    state = 'queued' and exists (
+                                        select from refresh as other
+                                        where other.finished_at is null
+                                            and other.state in ('running', 'confirming')
+                                            and other.connection = refresh.connection
+                                    )
+                                )
                         ),
                     interval '0'
                 ))::double precision as "overdue!"
@@ -251,8 +267,11 @@ impl Store {
                 last_error is null as "answers!",
                 findings
             from dbt_source
+            -- One that nobody asks about any more has left the configuration.
+            where reconcile_due_at > coalesce($1, now()) - interval '1 day'
             order by source collate "C"
             "#,
+                self.now(),
             )
             .fetch_all(connection)
             .await

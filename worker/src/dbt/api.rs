@@ -121,7 +121,7 @@ impl Account {
         format!("{base} {id}")
     }
 
-    /// The paths of v2 end in a slash, those of its files and of v3 do not.
+    /// The paths of v2 end in a slash, those of its files and of webhooks do not.
     pub(crate) fn request(
         &self,
         caller: &Caller,

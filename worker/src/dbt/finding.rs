@@ -56,6 +56,10 @@ pub fn kind(words: &str) -> &'static str {
         ("could not be switched on", "not_repaired"),
         ("nothing came from job ", "silent_job"),
     ];
+    // Why one is off is dbt's own text.
+    if words.split('(').next().is_some_and(|words| words.trim_end().ends_with(" is off")) {
+        return "off";
+    }
     match KINDS.iter().find(|(part, _)| words.contains(part)) {
         Some((_, kind)) => kind,
         None if words.contains(" is off") => "off",
@@ -130,6 +134,14 @@ mod tests {
             (Finding::NoWebhook { path: "/webhooks/dbt/prod".into() }, "no_webhook"),
             (Finding::Gone { id: id() }, "gone"),
             (Finding::Off { id: id(), reason: None, last_status: Some("503".into()) }, "off"),
+            (
+                Finding::Off {
+                    id: id(),
+                    reason: Some("it does not tell of job 7".into()),
+                    last_status: None,
+                },
+                "off",
+            ),
             (
                 Finding::Elsewhere {
                     id: id(),

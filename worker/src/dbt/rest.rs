@@ -1,10 +1,12 @@
 //! Leaving an account of dbt alone: its limit counts everything that is asked of the account.
 //!
-//! Invariant: after a 429, whoever met it, nothing of the account is asked and no job of it started
-//! until the pause is over.
+//! Invariant: after a 429, whoever met it, no look at the account is begun and no job of it newly
+//! started until the pause is over.
+
+use std::time::Duration;
 
 use afterrun_core::config::Source;
-use afterrun_core::connection::circuit::Signal;
+use afterrun_core::connection::circuit::{LONGEST_PUT_OFF, Signal};
 use afterrun_core::reconcile::COOLDOWN;
 use afterrun_core::{Store, StoreError};
 
@@ -24,7 +26,9 @@ pub async fn keep_away(
 ) -> Result<(), StoreError> {
     let account = targets.config().sources.get(source).and_then(account);
     match (error, account) {
-        (ConnectorError::RateLimited { .. }, Some(account)) => rest(store, targets, &account).await,
+        (ConnectorError::RateLimited { retry_after, .. }, Some(account)) => {
+            rest(store, targets, &account, *retry_after).await
+        }
         _ => Ok(()),
     }
 }
@@ -41,19 +45,26 @@ pub(crate) async fn heard(
 ) -> Result<(), StoreError> {
     let account = targets.connection(connection).and_then(|connection| connection.account());
     match (signal, account) {
-        (Signal::SlowDown { .. }, Some(account)) => rest(store, targets, &account).await,
+        (Signal::SlowDown { after }, Some(account)) => rest(store, targets, &account, *after).await,
         _ => Ok(()),
     }
 }
 
-async fn rest(store: &Store, targets: &Targets, wanted: &str) -> Result<(), StoreError> {
+/// `after`: how long dbt asked for, if that is longer than what it documents.
+async fn rest(
+    store: &Store,
+    targets: &Targets,
+    wanted: &str,
+    after: Option<Duration>,
+) -> Result<(), StoreError> {
+    let after = after.unwrap_or_default().clamp(COOLDOWN, LONGEST_PUT_OFF);
     let sources = targets.config().sources.iter();
     let sources = sources.filter(|(_, source)| account(source).as_deref() == Some(wanted));
     let names: Vec<_> = sources.map(|(name, _)| name.clone()).collect();
-    store.pause_account(&names).await?;
+    store.pause_account(&names, after).await?;
     for (name, connection) in targets.connections() {
         if connection.account().as_deref() == Some(wanted) {
-            store.heard(name, Signal::SlowDown { after: Some(COOLDOWN) }).await?;
+            store.heard(name, Signal::SlowDown { after: Some(after) }).await?;
         }
     }
     Ok(())

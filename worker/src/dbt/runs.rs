@@ -51,9 +51,9 @@ impl Api {
         Ok(envelope.data.and_then(|run| run.ended(self.account())))
     }
 
-    /// What people call a project, if dbt says.
+    /// What people call a project, if dbt says. Its path ends in a slash, other than a webhook's.
     pub(crate) async fn project_name(&self, project: &str) -> Answer<Option<String>> {
-        let envelope = self.get::<Named>(Version::V3, &["projects", project], &[]).await?;
+        let envelope = self.get::<Named>(Version::V3, &["projects", project, ""], &[]).await?;
         Ok(envelope.data.and_then(|project| project.name))
     }
 }

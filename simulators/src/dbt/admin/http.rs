@@ -65,7 +65,7 @@ impl Shared {
                 self.allow(&state, Area::Jobs)?;
                 self.jobs(&mut state, request, path)
             }
-            ("v3", ["projects", project]) => {
+            ("v3", ["projects", project, ""]) => {
                 self.allow(&state, Area::Projects)?;
                 self.project(&state, request, project)
             }
