@@ -260,13 +260,24 @@ impl Stack {
 
     /// Waits until a session of this database waits for a lock; gives its process.
     pub(crate) async fn somebody_waits_for_a_lock(&self) -> i32 {
+        self.somebody_waits_for("%").await
+    }
+
+    /// Waits until a claim waits for its turn, and not a worker's other work for itself.
+    pub(crate) async fn a_claim_waits_for_its_turn(&self) {
+        self.somebody_waits_for("advisory").await;
+    }
+
+    /// Of what kind the lock is, as Postgres calls it.
+    async fn somebody_waits_for(&self, kind: &str) -> i32 {
         let began = Instant::now();
         while began.elapsed() < NEVER {
             let waiting = sqlx::query_scalar(
                 "select pid from pg_stat_activity
-                 where datname = current_database() and wait_event_type = 'Lock'",
+                 where datname = current_database()
+                     and wait_event_type = 'Lock' and wait_event like $1",
             );
-            if let Some(pid) = waiting.fetch_optional(&self.pool).await.unwrap() {
+            if let Some(pid) = waiting.bind(kind).fetch_optional(&self.pool).await.unwrap() {
                 return pid;
             }
         }

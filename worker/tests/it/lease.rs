@@ -304,7 +304,7 @@ async fn a_stopping_worker_hands_back_what_it_had_not_started(pool: PgPool) {
     let stop = CancellationToken::new();
     let mut running = JoinSet::new();
     running.spawn(stack.another_worker().run(stop.clone()));
-    stack.somebody_waits_for_a_lock().await;
+    stack.a_claim_waits_for_its_turn().await;
     stop.cancel();
     turn.rollback().await.unwrap();
     running.join_all().await;
