@@ -15,7 +15,7 @@ use crate::event::{Delivery, Stored, interval};
 use crate::store::column;
 use crate::{Store, StoreError};
 
-pub use webhook::SilentJob;
+pub use webhook::{Noted, SilentJob};
 
 /// How far a look goes back before the end of the one before: dbt lists some runs late.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);

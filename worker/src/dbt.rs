@@ -6,7 +6,7 @@
 mod api;
 mod detail;
 mod failure;
-pub mod finding;
+mod finding;
 mod inquire;
 mod reconcile;
 mod rest;

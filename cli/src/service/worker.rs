@@ -7,7 +7,6 @@ use afterrun_core::metrics::{Measured, Metrics, Tables};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::{Clock, Store, pool};
 use afterrun_worker::Worker;
-use afterrun_worker::dbt::finding::kind;
 use afterrun_worker::http::{Http, Limits};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
@@ -50,7 +49,7 @@ impl WorkerService {
     pub(crate) fn metrics(&self, beside: &[&dyn Measured]) -> Metrics {
         let parts: Vec<&dyn Measured> =
             beside.iter().copied().chain([&*self.worker as &dyn Measured]).collect();
-        Metrics::of(VERSION, &parts, Some(Tables::of(self.store.clone(), kind)))
+        Metrics::of(VERSION, &parts, Some(Tables::of(self.store.clone())))
     }
 
     /// Waits for a migrated database, then works until told to stop and the calls under way ended.

@@ -2,6 +2,7 @@
 //!
 //! Invariant: of what is not known nothing is shown, so that no old number passes for a new one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -68,19 +69,16 @@ pub(crate) struct Source {
     pub(crate) source: String,
     pub(crate) reconciled_until: Option<f64>,
     pub(crate) answers: bool,
-    /// In words.
-    pub(crate) findings: Vec<String>,
+    /// One for each finding.
+    pub(crate) finding_kinds: Vec<String>,
 }
 
-/// Words of a finding to its kind.
-pub(super) type KindOf = fn(&str) -> &'static str;
-
 impl Known {
-    pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>, kind: KindOf) -> fmt::Result {
+    pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_queue(encoder)?;
         self.encode_targets(encoder)?;
         self.encode_connections(encoder)?;
-        self.encode_sources(encoder, kind)
+        self.encode_sources(encoder)
     }
 
     fn encode_queue(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -171,16 +169,15 @@ impl Known {
         )
     }
 
-    fn encode_sources(&self, encoder: &mut DescriptorEncoder<'_>, kind: KindOf) -> fmt::Result {
+    fn encode_sources(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let named = |it: &Source| label("source", &it.source);
         gauges(
             encoder,
             "afterrun_source_findings",
             "Things that keep the source's events from coming, by their kind",
             self.sources.iter().flat_map(|it| {
-                let kinds = it.findings.iter().map(|finding| kind(finding));
-                let mut counted: std::collections::BTreeMap<&str, u32> = [("any", 0)].into();
-                for kind in kinds {
+                let mut counted = BTreeMap::from([("any", 0_u32)]);
+                for kind in &it.finding_kinds {
                     *counted.entry(kind).or_default() += 1;
                     *counted.entry("any").or_default() += 1;
                 }

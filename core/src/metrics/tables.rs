@@ -12,7 +12,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use tokio::sync::Mutex as Turn;
 use tokio::time::{Instant, timeout};
 
-use super::known::{Connection, KindOf, Known, Open, Source, Target, Unplanned, gauge};
+use super::known::{Connection, Known, Open, Source, Target, Unplanned, gauge};
 use crate::telemetry::Chain;
 use crate::{Store, StoreError};
 
@@ -31,23 +31,14 @@ pub struct Tables {
     shown: Shown,
 }
 
-#[derive(Clone)]
-pub(super) struct Shown {
-    last: Arc<Mutex<Option<(Instant, Known)>>>,
-    kind: KindOf,
-}
-
-impl fmt::Debug for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Shown").field(&self.last).finish()
-    }
-}
+/// What the last look found, and when; none if it failed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shown(Arc<Mutex<Option<(Instant, Known)>>>);
 
 impl Tables {
-    /// Of this database. `kind` gives the kind of a finding of a source, which stands there in words.
-    pub fn of(store: Store, kind: fn(&str) -> &'static str) -> Self {
-        let shown = Shown { last: Arc::default(), kind };
-        Self { store, looked: Turn::default(), shown }
+    /// Of this database.
+    pub fn of(store: Store) -> Self {
+        Self { store, looked: Turn::default(), shown: Shown::default() }
     }
 
     pub(super) fn shown(&self) -> Shown {
@@ -68,14 +59,14 @@ impl Tables {
             }
             Err(_elapsed) => None,
         };
-        *self.shown.last.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        *self.shown.0.lock().unwrap_or_else(PoisonError::into_inner) = found;
         *looked = Some(Instant::now());
     }
 }
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gauge(
             &mut encoder,
             "afterrun_database_up",
@@ -89,7 +80,7 @@ impl Collector for Shown {
             "How old the numbers are that come from the database",
             at.elapsed().as_secs_f64(),
         )?;
-        known.encode(&mut encoder, self.kind)
+        known.encode(&mut encoder)
     }
 }
 
@@ -171,59 +162,20 @@ impl Store {
         .await
     }
 
-    /// As `target_freshness`, but for runs that nobody has planned yet: with many of those that view
-    /// takes long, and how many they are is shown beside it.
     async fn freshness(&self) -> Result<Vec<Target>, StoreError> {
         self.step("look how fresh targets are", async |connection| {
             sqlx::query_as!(
                 Target,
                 r#"
             select
-                known.target,
-                known.connection,
-                case
-                    when known.paused or coalesce(held.paused, false) then 'paused'
-                    when known.last_run_finished_at is null then 'unknown'
-                    when known.fresh_as_of >= known.last_run_finished_at then 'fresh'
-                    when exists (
-                        select from refresh
-                        where refresh.target = known.target
-                            and refresh.finished_at is null and refresh.state in ('running', 'confirming')
-                    ) then 'refreshing'
-                    when latest.state = 'failed' then 'failed'
-                    else 'stale'
-                end as "state!",
-                case
-                    when known.last_run_finished_at is null then null
-                    when known.fresh_as_of >= known.last_run_finished_at then 0
-                    else greatest(0, extract(
-                        epoch from coalesce($1, now()) - coalesce(unseen.since, known.last_run_finished_at)
-                    ))
-                end::double precision as lag,
-                extract(epoch from known.last_success_at)::double precision as last_success
-            from target_state as known
-            left join connection_state as held on held.connection = known.connection
-            left join lateral (
-                select refresh.state
-                from refresh
-                where refresh.target = known.target and refresh.state <> 'skipped'
-                order by refresh.id desc
-                limit 1
-            ) as latest on true
-            left join lateral (
-                select refresh_cause.fresh_after as since
-                from refresh_cause
-                join refresh on refresh.id = refresh_cause.refresh_id
-                where refresh_cause.target = known.target
-                    and refresh.state <> 'skipped'
-                    and refresh_cause.fresh_after > coalesce(known.fresh_as_of, '-infinity')
-                order by refresh_cause.fresh_after
-                limit 1
-            ) as unseen on true
-            where known.configured
-            order by known.target collate "C"
+                target as "target!",
+                connection as "connection!",
+                state as "state!",
+                lag_seconds as lag,
+                extract(epoch from last_success_at)::double precision as last_success
+            from target_freshness
+            order by target collate "C"
             "#,
-                self.now(),
             )
             .fetch_all(connection)
             .await
@@ -265,7 +217,7 @@ impl Store {
                 source,
                 extract(epoch from reconciled_until)::double precision as reconciled_until,
                 last_error is null as "answers!",
-                findings
+                finding_kinds
             from dbt_source
             -- One that nobody asks about any more has left the configuration.
             where reconcile_due_at > coalesce($1, now()) - interval '1 day'

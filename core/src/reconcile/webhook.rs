@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use crate::event::interval;
+use crate::store::column;
 use crate::{Store, StoreError};
 
 /// A job that runs once a day has an hour or two to be late.
@@ -20,6 +21,14 @@ const SPOKEN_OF: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub struct SilentJob {
     pub job: String,
     pub since: DateTime<Utc>,
+}
+
+/// A thing that keeps a source's events from coming.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// One of a few words.
+    pub kind: &'static str,
+    pub words: String,
 }
 
 impl Store {
@@ -85,11 +94,11 @@ impl Store {
         .await
     }
 
-    /// Notes what keeps a source's events from coming; gives what was noted before.
+    /// Notes what keeps a source's events from coming; gives the words that were noted before.
     pub async fn note_findings(
         &self,
         source: &str,
-        findings: &[String],
+        findings: &[Noted],
     ) -> Result<Vec<String>, StoreError> {
         let before = self
             .step("note what keeps events from coming", async |connection| {
@@ -99,12 +108,13 @@ impl Store {
                 select findings from dbt_source where source = $1 for update
             ),
             noted as (
-                update dbt_source set findings = $2 where source = $1
+                update dbt_source set findings = $2, finding_kinds = $3 where source = $1
             )
             select findings as "findings!" from before
             "#,
                     source,
-                    findings,
+                    &column(findings, |finding| finding.words.as_str()) as _,
+                    &column(findings, |finding| finding.kind) as _,
                 )
                 .fetch_optional(connection)
                 .await

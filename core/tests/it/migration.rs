@@ -17,6 +17,7 @@ const DATA: &[(i64, &str)] = &[
     (8, ""),
     (9, ""),
     (10, ""),
+    (11, ""),
 ];
 
 #[sqlx::test(migrations = false)]

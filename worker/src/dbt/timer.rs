@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use afterrun_core::config::{Config, Source};
-use afterrun_core::reconcile::Turn;
+use afterrun_core::reconcile::{Noted, Turn};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::{Store, StoreError};
 use tokio::time::{sleep, timeout};
@@ -82,8 +82,9 @@ impl<'a> Asker<'a> {
         let looked = self.look_through(&api, turn, jobs).await;
         let silent = self.store.silent_jobs(&turn.source).await?;
         let silent = silent.into_iter().map(Finding::Silent);
-        let findings = findings.into_iter().chain(silent).map(|finding| finding.to_string());
-        self.note(&turn.source, &findings.collect::<Vec<_>>()).await?;
+        let findings = findings.into_iter().chain(silent);
+        let noted = findings.map(|it| Noted { kind: it.kind(), words: it.to_string() });
+        self.note(&turn.source, &noted.collect::<Vec<_>>()).await?;
         looked
     }
 
@@ -134,13 +135,13 @@ impl<'a> Asker<'a> {
     }
 
     /// Tells the log what is new, and what is over.
-    async fn note(self, source: &str, findings: &[String]) -> Result<(), StoreError> {
+    async fn note(self, source: &str, findings: &[Noted]) -> Result<(), StoreError> {
         let before = self.store.note_findings(source, findings).await?;
-        for finding in findings.iter().filter(|finding| !before.contains(finding)) {
-            tracing::warn!(source, "{finding}");
+        for Noted { words, .. } in findings.iter().filter(|it| !before.contains(&it.words)) {
+            tracing::warn!(source, "{words}");
         }
-        for finding in before.iter().filter(|finding| !findings.contains(finding)) {
-            tracing::info!(source, "no longer so: {finding}");
+        for words in before.iter().filter(|words| findings.iter().all(|it| it.words != **words)) {
+            tracing::info!(source, "no longer so: {words}");
         }
         Ok(())
     }

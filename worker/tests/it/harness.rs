@@ -17,7 +17,6 @@ use afterrun_ingest::{Ingest, serve};
 use afterrun_simulators::dbt::{self, Admin, Dbt, DbtOptions, Event, Run, RunStatus};
 use afterrun_simulators::{Mode, Tableau, nudges};
 use afterrun_worker::Worker;
-use afterrun_worker::dbt::finding::kind;
 use afterrun_worker::http::{Http, Limits};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -123,7 +122,7 @@ impl Stack {
     }
 
     fn metrics_on(&self, store: Store) -> Metrics {
-        Metrics::of("0", &[&*self.ingest, &*self.worker], Some(Tables::of(store, kind)))
+        Metrics::of("0", &[&*self.ingest, &*self.worker], Some(Tables::of(store)))
     }
 
     // Time.
