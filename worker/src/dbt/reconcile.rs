@@ -74,6 +74,7 @@ async fn name(
     runs: &mut [EndedRun],
 ) -> Result<(), NotReconciled> {
     let mut known: HashMap<String, Names> = HashMap::new();
+    let mut projects: HashMap<String, Option<String>> = HashMap::new();
     for run in runs {
         let Some(job) = &run.job_id else { continue };
         if !known.contains_key(job) {
@@ -83,7 +84,11 @@ async fn name(
                 names.environment = told.and_then(|run| run.names.environment);
             }
             if let (None, Some(project)) = (&names.project, &run.project_id) {
-                names.project = unless_limited(api.project_name(project).await)?.flatten();
+                if !projects.contains_key(project) {
+                    let told = unless_limited(api.project_name(project).await)?.flatten();
+                    projects.insert(project.clone(), told);
+                }
+                names.project = projects[project].clone();
             }
             known.insert(job.clone(), names);
         }
