@@ -18,10 +18,9 @@ use self::secret::Place;
 use super::with_api;
 use crate::args::{Output, Webhook, WebhookAction, WebhookCreate, WebhookList, WebhookRepair};
 use crate::output::{Paint, clean, json, line, table};
-use crate::service;
 
 pub(crate) async fn run(path: &Path, args: Webhook) -> anyhow::Result<()> {
-    let config = service::configuration(path)?;
+    let config = with_api::configuration(path)?;
     let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
     let asking = Asking { path, config: &config, http: &http };
     match args.action {

@@ -1,11 +1,33 @@
-//! Which sources a command asks dbt about: those with an `api`.
+//! Which sources a command asks dbt about: those with an `api`, and what of the configuration that takes.
 
 use std::path::Path;
 
-use afterrun_core::config::{Config, choices};
+use afterrun_core::config::{Config, ConfigError, choices};
+use afterrun_core::env;
+use secrecy::ExposeSecret as _;
 
 use crate::exit::Wrong;
 use crate::output::clean;
+
+/// Stands in for what is not set yet: an address, since most keys take one.
+const NOT_SET: &str = "https://not-set.invalid";
+
+/// The configuration for talking with dbt alone. Secrets and addresses of all else may still be unset,
+/// above all the secret that a new webhook is to bring.
+///
+/// # Errors
+/// All mistakes in the file; and what is unset, if the token of an `api` is.
+pub(super) fn configuration(path: &Path) -> Result<Config, ConfigError> {
+    let or_not_set = |name: &str| {
+        Some(env::var(name).filter(|value| !value.is_empty()).unwrap_or_else(|| NOT_SET.into()))
+    };
+    let config = Config::load(path, &or_not_set)?;
+    let mut tokens = config.sources.values().filter_map(|source| Some(&source.api.as_ref()?.token));
+    if tokens.any(|token| token.expose_secret() == NOT_SET) {
+        return Config::load(path, &env::var);
+    }
+    Ok(config)
+}
 
 /// The sources that are meant, or all that dbt can be asked about.
 pub(super) fn sources<'a>(

@@ -85,6 +85,41 @@ async fn a_new_webhooks_secret_goes_into_a_file_of_its_owner_alone_and_nowhere_e
 }
 
 #[tokio::test]
+async fn a_webhook_is_made_before_there_is_its_secret_or_anything_but_the_token() {
+    let admin = played().await;
+    let home = Home::new().with("DBT_API_TOKEN", admin.token());
+    home.configure(&format!(
+        "sources:
+  prod:
+    kind: dbt
+    secrets: [\"${{DBT_WEBHOOK_KEY}}\"]
+    account_id: 4711
+    api: {{ host: \"{}\", token: \"${{DBT_API_TOKEN}}\" }}
+connections:
+  tableau:
+    kind: tableau
+    server: ${{TABLEAU_SITE_URL}}
+    site: ${{TABLEAU_SITE_NAME}}
+    token_name: ${{TABLEAU_API_TOKEN_NAME}}
+    token_secret: ${{TABLEAU_API_TOKEN_SECRET}}
+",
+        admin.host()
+    ));
+    let env = home.path().join(".env");
+    std::fs::write(&env, "DBT_WEBHOOK_KEY=\n").unwrap();
+    let create =
+        ["webhook", "create", "prod", "--url", "https://hooks.example.com", "--env-file", ".env"];
+    home.run(&create).exits(0);
+    let secret = admin.with(|state| state.subscriptions[0].hmac_secret.clone());
+    let text = std::fs::read_to_string(&env).unwrap();
+    assert_eq!(text, format!("DBT_WEBHOOK_KEY=\nDBT_WEBHOOK_KEY={secret}\n"));
+    // Without the token nobody is asked, and all that is unset is named.
+    let none = home.with("DBT_API_TOKEN", "").run(&["webhook", "list"]).exits(2);
+    assert!(none.err.contains("sources.prod.api.token"), "{none}");
+    assert!(none.err.contains("DBT_WEBHOOK_KEY"), "{none}");
+}
+
+#[tokio::test]
 async fn a_new_webhooks_secret_is_added_to_a_file_of_variables() {
     let admin = played().await;
     let home = configured(Home::new(), &admin);

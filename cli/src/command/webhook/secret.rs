@@ -49,7 +49,9 @@ impl Place {
         file.read_to_string(&mut text).with_context(|| format!("could not read {shown}"))?;
         let sets = |line: &str| {
             let line = line.trim_start().trim_start_matches("export ");
-            line.split_once('=').is_some_and(|(key, _)| key.trim() == name)
+            let value = line.split_once('=').filter(|(key, _)| key.trim() == name);
+            // `NAME=` is as good as no line, and a later one counts.
+            value.is_some_and(|(_, value)| !matches!(value.trim(), "" | "''" | "\"\""))
         };
         anyhow::ensure!(
             !text.lines().any(sets),
