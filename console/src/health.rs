@@ -25,9 +25,7 @@ impl Health {
     pub fn new(store: Store, stop: CancellationToken) -> Self {
         Self { store, stop, runtime: Handle::current() }
     }
-}
 
-impl Health {
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }
