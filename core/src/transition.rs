@@ -169,10 +169,13 @@ pub fn next(
             // Our call was made after every event that it was made for had arrived, so what began
             // since covers them, whoever started it. All else is seen to its end, and must prove
             // its start: what began before the call, and ours where an event joined since. A tool
-            // may tell the start to the second only; both of ours are known exactly.
+            // may tell the start to the second only, and in the second of the call and of the run's
+            // end somebody else's may have begun before both: then one refresh more is made.
             let since = claimed.unsure_since.unwrap_or(DateTime::<Utc>::MAX_UTC);
             let covers = since >= claimed.fresh_after
-                && began.is_none_or(|began| began >= since.trunc_subsecs(0));
+                && began.is_none_or(|began| {
+                    began >= since.trunc_subsecs(0) && began >= claimed.fresh_after
+                });
             Next::Confirm(Confirm {
                 remote_id,
                 url,

@@ -160,7 +160,9 @@ fn what_began_before_a_run_ended_in_the_same_second_must_prove_its_start() {
     };
     let called = at(50) + TimeDelta::milliseconds(200);
     assert!(found(called, Some(called)), "an event of the same second joined since");
-    assert!(!found(ended, Some(at(50))), "a tool may tell the second alone");
+    assert!(found(ended, Some(at(50))), "a tool that tells the second alone may mean one before");
+    let later = at(51) + TimeDelta::milliseconds(300);
+    assert!(!found(later, Some(at(51))), "a second that began after the run had ended is enough");
 }
 
 #[test]
