@@ -143,7 +143,7 @@ async fn without_its_database_a_process_still_tells_its_own_numbers(pool: PgPool
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn the_documentation_and_its_alert_rules_name_what_a_scrape_has(pool: PgPool) {
+async fn the_documentation_its_alert_rules_and_its_dashboard_name_what_a_scrape_has(pool: PgPool) {
     let stack = Stack::with(pool, Scene::default().asking("")).await;
     stack.run_ended(1, 100).await;
     stack.settle().await;
@@ -161,6 +161,11 @@ async fn the_documentation_and_its_alert_rules_name_what_a_scrape_has(pool: PgPo
     let rules: BTreeSet<&str> =
         rules.filter(|line| !line.contains("alert:")).flat_map(words).collect();
     assert!(rules.len() > 8 && rules.is_subset(&shown), "{rules:#?} of {shown:#?}");
+    let dashboard = include_str!("../../../docs/grafana/afterrun.json").lines();
+    let dashboard = dashboard.filter(|line| line.contains("\"expr\":"));
+    let drawn: BTreeSet<&str> =
+        dashboard.flat_map(words).map(|word| word.trim_end_matches("_bucket")).collect();
+    assert!(drawn.len() > 15 && drawn.is_subset(&shown), "{drawn:#?} of {shown:#?}");
     for family in shown.iter().filter(|family| family.starts_with("afterrun_")) {
         let short = family.trim_end_matches("_oldest_seconds");
         assert!(documented.contains(family) || documented.contains(short), "{family}");
