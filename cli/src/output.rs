@@ -2,6 +2,8 @@
 //!
 //! Invariant: text that came from outside reaches a terminal without its control characters.
 
+pub(crate) mod columns;
+
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -87,10 +89,14 @@ pub(crate) fn clean_lines(text: &str) -> String {
     clean
 }
 
-/// Control characters, and those that turn the direction of what follows.
+/// Control characters, and those that turn the direction of what follows, end a line or hide.
 fn is_harmful(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// Says what takes a while, for as long as the value it gives is kept: moving on a terminal, as a
@@ -189,6 +195,11 @@ impl Paint {
         self.with("2", text)
     }
 
+    /// No colours, wherever it goes.
+    pub(crate) fn none() -> Self {
+        Self(false)
+    }
+
     /// Whether there is colour.
     pub(crate) fn is_on(self) -> bool {
         self.0
@@ -221,6 +232,7 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_steer_a_terminal() {
         assert_eq!(clean("a\u{1b}[31mb\nc\u{202e}d"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}d");
+        assert_eq!(clean("\u{feff}x\u{2028}y\u{61c}"), "\u{fffd}x\u{fffd}y\u{fffd}");
         assert_eq!(clean_lines("a\u{1b}\nb"), "a\\u{1b}\nb");
     }
 

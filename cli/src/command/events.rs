@@ -1,12 +1,13 @@
 //! `afterrun events`: what dbt and the BI tools sent, and what came of it.
 
-use afterrun_core::Store;
 use afterrun_core::event::ArrivedBy;
 use afterrun_core::history::{EventDetail, EventFilter, EventRow, LedTo};
+use afterrun_core::{Store, StoreError};
 
-use super::history::{self, Column, Listed, Shown, fact, spare, text, whole};
+use super::history::{self, Listed, fact};
 use crate::args::{self, EventAction, EventList, Output};
 use crate::database;
+use crate::output::columns::{Column, Shown, text, whole};
 use crate::output::{Paint, Tone, clean, clean_lines, json, line, short_time, time, time_or_dash};
 
 pub(crate) async fn run(args: args::Events) -> anyhow::Result<()> {
@@ -46,17 +47,17 @@ impl Listed for Events {
     type Row = EventRow;
     const COLUMNS: &'static [Column] = &[
         whole("RECEIVED (UTC)"),
-        whole("EVENT"),
-        spare("TYPE", false),
-        text("JOB OR SUBJECT"),
-        spare("RUN", false),
-        whole("STATUS"),
-        spare("SENT", false),
-        text("LED TO"),
+        text("EVENT", 31),
+        whole("TYPE").spare(4),
+        text("JOB OR SUBJECT", 12).spare(1),
+        whole("RUN").spare(3),
+        whole("STATUS").spare(2),
+        whole("SENT").spare(5),
+        text("LED TO", 11),
     ];
 
-    async fn rows(&self, limit: u32) -> anyhow::Result<Vec<EventRow>> {
-        Ok(self.store.events(&self.filter, limit).await?)
+    async fn rows(&self, limit: u32) -> Result<Vec<EventRow>, StoreError> {
+        self.store.events(&self.filter, limit).await
     }
 
     fn key(row: &EventRow) -> i64 {

@@ -5,7 +5,7 @@ mod list;
 use afterrun_core::history::{AttemptRow, RefreshRow};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint};
 
-pub(super) use self::list::{Column, Listed, Shown, list, spare, text, whole};
+pub(super) use self::list::{Listed, list};
 use crate::output::{Paint, Tone, clean, line, milliseconds, table, time, time_or_dash};
 
 /// One line of what is known of something.

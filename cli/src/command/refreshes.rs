@@ -1,11 +1,12 @@
 //! `afterrun refreshes`: what was refreshed, why, and with which calls.
 
-use afterrun_core::Store;
 use afterrun_core::history::{Cause, RefreshDetail, RefreshFilter, RefreshRow};
+use afterrun_core::{Store, StoreError};
 
-use super::history::{self, Column, Listed, Shown, spare, text, whole};
+use super::history::{self, Listed};
 use crate::args::{self, Output, RefreshAction, RefreshList};
 use crate::database;
+use crate::output::columns::{Column, Shown, text, whole};
 use crate::output::{Tone, clean, json, line, milliseconds, short_time};
 
 pub(crate) async fn run(args: args::Refreshes) -> anyhow::Result<()> {
@@ -47,17 +48,17 @@ impl Listed for Refreshes {
     const COLUMNS: &'static [Column] = &[
         whole("ID"),
         whole("PLANNED (UTC)"),
-        text("TARGET"),
+        text("TARGET", 14),
         whole("STATE"),
-        spare("JOB", true),
-        spare("TRIES", false),
-        whole("LATENCY"),
-        spare("REMOTE ID", false),
-        text("NOTE"),
+        text("JOB", 12).spare(2),
+        whole("TRIES").spare(3),
+        whole("LATENCY").spare(1),
+        text("REMOTE ID", 12).spare(4),
+        text("NOTE", 11),
     ];
 
-    async fn rows(&self, limit: u32) -> anyhow::Result<Vec<RefreshRow>> {
-        Ok(self.store.refreshes(&self.filter, limit).await?)
+    async fn rows(&self, limit: u32) -> Result<Vec<RefreshRow>, StoreError> {
+        self.store.refreshes(&self.filter, limit).await
     }
 
     fn key(row: &RefreshRow) -> i64 {

@@ -16,7 +16,8 @@ use super::history;
 use super::wishes::Wishes;
 use crate::args::{self, Output};
 use crate::exit::Wrong;
-use crate::output::{clean, json, line, short_time, table};
+use crate::output::columns::{Column, Shown, listed, text, whole};
+use crate::output::{Paint, clean, json, line, short_time};
 use crate::{database, service};
 
 /// With more than so many, somebody at a terminal is asked first.
@@ -97,7 +98,8 @@ fn list(found: &Replayable, args: &args::Replay) -> anyhow::Result<()> {
         Output::Table => {
             line(count)?;
             if !found.events.is_empty() {
-                line(tabulated(&found.events))?;
+                let rows: Vec<_> = found.events.iter().map(cells).collect();
+                line(listed(COLUMNS, &rows, Paint::stdout()))?;
             }
         }
     }
@@ -125,28 +127,33 @@ fn many(events: usize) -> String {
     format!("{events} {}", if events == 1 { "event" } else { "events" })
 }
 
-fn tabulated(events: &[Replay]) -> comfy_table::Table {
-    let mut table = table(&["RECEIVED (UTC)", "EVENT", "TYPE", "JOB", "RUN", "WOULD LEAD TO"]);
-    for event in events {
-        let about = [&event.job_name, &event.job_id, &event.subject_name, &event.subject];
-        let about = about.into_iter().flatten().next();
-        let routes = event.routes.iter();
-        let routes =
-            routes.map(|taken| format!("{} (route {})", taken.targets.join(", "), taken.route));
-        let leads_to = match event.refused.as_ref().or(event.nothing.as_ref()) {
-            Some(why) => format!("nothing: {why}"),
-            None => routes.collect::<Vec<_>>().join(", "),
-        };
-        table.add_row([
-            short_time(event.received_at),
-            clean(&event.event_id),
-            clean(history::kind(event.event_type.as_deref())),
-            clean(about.map_or("-", String::as_str)),
-            clean(event.run_id.as_deref().unwrap_or("-")),
-            clean(&leads_to),
-        ]);
-    }
-    table
+const COLUMNS: &[Column] = &[
+    whole("RECEIVED (UTC)"),
+    text("EVENT", 31),
+    whole("TYPE").spare(3),
+    text("JOB", 12).spare(1),
+    whole("RUN").spare(2),
+    text("WOULD LEAD TO", 11),
+];
+
+fn cells(event: &Replay) -> Vec<Shown> {
+    let about = [&event.job_name, &event.job_id, &event.subject_name, &event.subject];
+    let about = about.into_iter().flatten().next();
+    let routes = event.routes.iter();
+    let routes =
+        routes.map(|taken| format!("{} (route {})", taken.targets.join(", "), taken.route));
+    let leads_to = match event.refused.as_ref().or(event.nothing.as_ref()) {
+        Some(why) => format!("nothing: {why}"),
+        None => routes.collect::<Vec<_>>().join(", "),
+    };
+    vec![
+        Shown::text(&short_time(event.received_at)),
+        Shown::text(&event.event_id),
+        Shown::text(history::kind(event.event_type.as_deref())),
+        Shown::text(about.map_or("-", String::as_str)),
+        Shown::text(event.run_id.as_deref().unwrap_or("-")),
+        Shown::text(&leads_to),
+    ]
 }
 
 /// Asks whoever sits there. Where nobody does, as in a script, the command was the answer.

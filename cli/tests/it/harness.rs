@@ -44,6 +44,11 @@ impl Home {
         self
     }
 
+    /// What commands find in their environment beside what this machine needs.
+    pub(crate) fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -11,10 +11,10 @@ use sqlx::PgPool;
 
 use crate::harness::Home;
 
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Three events: of two jobs with a route each, and one that is not understood.
-async fn history(pool: &PgPool) -> Home {
+pub(crate) async fn history(pool: &PgPool) -> Home {
     let store = Store::new(pool.clone(), Clock::Database);
     let bodies = [
         run("wev_one", 1, "Nightly build"),
@@ -30,7 +30,7 @@ async fn history(pool: &PgPool) -> Home {
     Home::with_database(pool)
 }
 
-fn configuration() -> Config {
+pub(crate) fn configuration() -> Config {
     Config::from_text(
         Path::new("afterrun.yml"),
         "sources:
@@ -48,7 +48,7 @@ routes:
     .unwrap()
 }
 
-fn run(event_id: &str, job: u32, name: &str) -> Vec<u8> {
+pub(crate) fn run(event_id: &str, job: u32, name: &str) -> Vec<u8> {
     let body = json!({
         "eventId": event_id,
         "eventType": "job.run.completed",
