@@ -6,7 +6,9 @@
 mod attempts;
 mod deliveries;
 mod events;
+mod freshness;
 mod refreshes;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +21,9 @@ pub use self::deliveries::DeliveryRow;
 pub use self::events::{
     EventCursor, EventDetail, EventFilter, EventRow, EventState, LedTo, RefreshWithAttempts,
 };
+pub use self::freshness::{Freshness, OpenRefresh, TargetCounts, TargetRow, TargetState};
 pub use self::refreshes::{Cause, RefreshDetail, RefreshFilter, RefreshRow};
+pub use self::target::{BecameFresh, Run, TargetDetail};
 use crate::event::interval;
 
 /// The longest page of any list.

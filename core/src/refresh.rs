@@ -36,7 +36,17 @@ pub const MOST_LOST_LEASES: i32 = 5;
 
 /// The id of a refresh.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, serde::Serialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    sqlx::Type,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 #[sqlx(transparent)]
 #[serde(transparent)]
@@ -49,7 +59,7 @@ impl std::fmt::Display for RefreshId {
 }
 
 /// Where a refresh stands; the picture is in the crate's documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, serde::Deserialize)]
 #[sqlx(type_name = "refresh_state", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum State {

@@ -89,8 +89,8 @@ impl Store {
         Ok(Known {
             unplanned: self.unplanned().await?,
             open: self.open().await?,
-            targets: self.freshness().await?,
-            connections: self.connections().await?,
+            targets: self.measured_targets().await?,
+            connections: self.measured_connections().await?,
             sources: self.asked_sources().await?,
         })
     }
@@ -162,7 +162,7 @@ impl Store {
         .await
     }
 
-    async fn freshness(&self) -> Result<Vec<Target>, StoreError> {
+    async fn measured_targets(&self) -> Result<Vec<Target>, StoreError> {
         self.step("look how fresh targets are", async |connection| {
             sqlx::query_as!(
                 Target,
@@ -183,7 +183,7 @@ impl Store {
         .await
     }
 
-    async fn connections(&self) -> Result<Vec<Connection>, StoreError> {
+    async fn measured_connections(&self) -> Result<Vec<Connection>, StoreError> {
         self.step("look how connections are doing", async |connection| {
             sqlx::query_as!(
                 Connection,

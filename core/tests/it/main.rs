@@ -6,6 +6,7 @@ mod audit;
 mod claim;
 mod doubt;
 mod fence;
+mod freshness;
 mod group;
 mod lease;
 mod looks;
