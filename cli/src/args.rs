@@ -175,6 +175,24 @@ What arrives meanwhile is kept, and what is under way goes on.")]
     #[command(after_help = "Example:\n  afterrun schema > afterrun.schema.json")]
     #[command(arg(no_config()))]
     Schema,
+    /// Prints the script by which a shell completes commands, options and names
+    #[command(after_help = "\
+Examples:
+  source <(afterrun completions bash)                       # in ~/.bashrc
+  source <(afterrun completions zsh)                        # in ~/.zshrc, after compinit
+  afterrun completions fish > ~/.config/fish/completions/afterrun.fish
+
+Names of targets and connections, and the newest events and refreshes, come from the database that
+DATABASE_URL names, or else from an up that runs here.")]
+    #[command(arg(no_config()))]
+    Completions(Completions),
+    /// Prints the manual page, or writes one for each command
+    #[command(after_help = "\
+Examples:
+  afterrun man | man -l -
+  afterrun man --dir /usr/local/share/man/man1")]
+    #[command(arg(no_config()))]
+    Man(Man),
     /// Asks a running ingest or worker whether it is well, for container health checks
     #[command(after_help = "\
 Examples:
@@ -213,6 +231,43 @@ pub(crate) struct Health {
     /// AFTERRUN_ADMIN_LISTEN names, or 127.0.0.1:8081
     #[arg(long, value_parser = url)]
     pub(crate) url: Option<Url>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completions {
+    /// The shell that is to complete
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+/// A shell that can be taught.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+impl Shell {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Elvish => "elvish",
+            Self::Fish => "fish",
+            Self::Powershell => "powershell",
+            Self::Zsh => "zsh",
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Man {
+    /// Writes a page for each command into this folder, which is made if it is not there; otherwise
+    /// the main page is printed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// The form of what a command lists.

@@ -2,11 +2,13 @@
 
 mod cancel;
 mod check;
+mod completions;
 mod demo;
 mod events;
 mod health;
 mod history;
 mod ingest;
+mod man;
 mod migrate;
 mod pause;
 mod reconcile;
@@ -44,6 +46,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Pause(args) => pause::run(args, true).await,
         Command::Resume(args) => pause::run(args, false).await,
         Command::Schema => schema::run(),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         Command::Health(args) => health::run(args).await,
     }
 }

@@ -9,6 +9,7 @@ use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 
 use super::{DATA_DIR, Output, duration};
+use crate::complete;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -28,6 +29,7 @@ pub(crate) enum EventAction {
     /// Shows one event: its body, the refreshes it led to, and every call made for them
     Show {
         /// dbt's id of the event, as `events list` shows it
+        #[arg(add = complete::events())]
         event_id: String,
         /// The form of what is shown
         #[arg(long, default_value = "table", value_name = "FORM")]
@@ -62,7 +64,7 @@ pub(crate) enum RefreshAction {
     /// Shows one refresh: the events that caused it, and every call made for it
     Show {
         /// The number of the refresh, as `refreshes list` shows it
-        #[arg(value_parser = refresh_id)]
+        #[arg(value_parser = refresh_id, add = complete::refreshes())]
         refresh_id: RefreshId,
         /// The form of what is shown
         #[arg(long, default_value = "table", value_name = "FORM")]
@@ -94,7 +96,7 @@ pub(crate) struct Filter {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) since: Option<Duration>,
     /// Only those of this target
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::targets())]
     pub(crate) target: Option<String>,
     /// Only those of this job, by its id or its name
     #[arg(long, value_name = "JOB")]

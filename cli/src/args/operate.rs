@@ -7,11 +7,13 @@ use afterrun_core::refresh::RefreshId;
 
 use super::history::{Database, Refresh, refresh_id};
 use super::{Output, duration};
+use crate::complete;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Replay {
     /// dbt's ids of the events, as `events list` shows them
-    #[arg(value_name = "EVENT_ID", required_unless_present_any = ["since", "state", "route"])]
+    #[arg(value_name = "EVENT_ID", add = complete::events())]
+    #[arg(required_unless_present_any = ["since", "state", "route"])]
     pub(crate) event_ids: Vec<String>,
     /// All events of this last while: 30m, 2h, 7d
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "event_ids")]
@@ -71,6 +73,7 @@ pub(crate) struct Cancel {
 pub(crate) struct Chosen {
     /// The numbers of the refreshes, as `refreshes list` shows them
     #[arg(value_name = "REFRESH_ID", required = true, value_parser = refresh_id)]
+    #[arg(add = complete::refreshes())]
     pub(crate) ids: Vec<RefreshId>,
     /// The form of what is said; json is an array
     #[arg(long, default_value = "table", value_name = "FORM")]
@@ -82,7 +85,7 @@ pub(crate) struct Chosen {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Pause {
     /// Targets or connections of the configuration
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, add = complete::pausable())]
     pub(crate) names: Vec<String>,
     /// The names are those of targets
     #[arg(long, conflicts_with = "connection")]

@@ -4,6 +4,7 @@
 mod asking;
 mod canary;
 mod check;
+mod completions;
 mod corpus;
 mod demo;
 mod harness;

@@ -2,7 +2,7 @@
 
 use crate::harness::Home;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "up",
     "demo",
     "ingest",
@@ -19,6 +19,8 @@ const COMMANDS: [&str; 16] = [
     "resume",
     "schema",
     "health",
+    "completions",
+    "man",
 ];
 
 #[test]
