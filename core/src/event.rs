@@ -6,6 +6,7 @@
 
 mod insert;
 mod repeat;
+mod seen;
 mod tool;
 
 use std::slice;
@@ -18,6 +19,8 @@ use crate::dbt::{self, Fields};
 use crate::pool::Lent;
 use crate::telemetry::Chain;
 use crate::{Doing as _, Store, StoreError};
+
+pub use self::seen::Seen;
 
 /// The channel on which workers are told that there may be something to plan.
 pub const WAKE_CHANNEL: &str = "afterrun_wake";

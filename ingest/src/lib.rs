@@ -18,6 +18,7 @@ mod nudge;
 mod port;
 mod receive;
 mod refusals;
+mod seen;
 mod serve;
 mod signature;
 mod sources;
@@ -43,6 +44,7 @@ use committer::Committer;
 use counted::Counted;
 use nudge::Nudge;
 use refusals::Refusals;
+use seen::Noting;
 use sources::{SharedSources, Sources};
 use wake::Wake;
 
@@ -55,6 +57,7 @@ pub struct Ingest {
     places: Arc<Semaphore>,
     wake: Wake,
     refusals: Refusals,
+    noting: Noting,
     counted: Counted,
     tasks: TaskTracker,
     /// The service is about to stop: each answer is the last of its connection.
@@ -84,6 +87,7 @@ impl Ingest {
             limits,
             wake: Wake::default(),
             refusals: Refusals::default(),
+            noting: Noting::default(),
             counted,
             tasks,
             closing: CancellationToken::new(),

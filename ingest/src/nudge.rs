@@ -54,6 +54,7 @@ pub(crate) async fn nudge(nudge: Nudge, ingest: Data<Ingest>) -> Result<HttpResp
     let began = Instant::now();
     let stored = ingest.store_nudge(&nudge).await?;
     ingest.counted.taken(&nudge.source, Answer::from(&stored).status, began);
+    ingest.noting.proved(&nudge.source, 0);
     log(&nudge, &stored);
     ingest.wake();
     Ok(HttpResponse::Ok().json(Answer::from(&stored)))

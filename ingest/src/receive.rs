@@ -20,6 +20,7 @@ pub(crate) async fn receive(
     let began = Instant::now();
     let stored = committer.store(&delivery).await?;
     ingest.counted.taken(&delivery.source, Answer::from(&stored).status, began);
+    ingest.noting.proved(&delivery.source, delivery.secret);
     log(&delivery, &stored);
     if matches!(stored, Stored::New { .. }) {
         ingest.wake();

@@ -125,8 +125,10 @@ impl Serving {
         tracing::info!(%address, "taking webhooks on {address}");
         let served = CancellationToken::new();
         let wake = ingest.wake.clone().run(ingest.store.clone());
-        let waking = served.clone();
+        let noting = ingest.noting.clone().run(ingest.store.clone());
+        let (waking, noted) = (served.clone(), served.clone());
         ingest.tasks.spawn(async move { waking.run_until_cancelled(wake).await });
+        ingest.tasks.spawn(async move { noted.run_until_cancelled(noting).await });
         let (store, looking) = (ingest.store.clone(), served.clone());
         ingest.tasks.spawn(async move { store.watch_readiness(LOOK_EVERY, looking).await });
 
@@ -188,6 +190,15 @@ fn note_refusal<B>(ingest: &Ingest, answer: &ServiceResponse<B>) {
         let source = named.filter(|name| ingest.sources().knows(name));
         ingest.counted.refused(source, error);
         ingest.refusals.note(error, source);
+        if matches!(error, IngestError::Unauthorized) {
+            let sources = ingest.sources();
+            // Where there is one source, the path need not name it.
+            let only =
+                || Some(sources.dbt(None).0).filter(|only| named.is_none() && !only.is_empty());
+            if let Some(source) = source.or_else(only) {
+                ingest.noting.refused(source);
+            }
+        }
     }
 }
 

@@ -23,8 +23,9 @@ pub const LONGEST_PUT_OFF: Duration = Duration::from_secs(60 * 60);
 const SLOW_DOWN: Duration = Duration::from_secs(2);
 
 /// Why nothing is started on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
 #[sqlx(type_name = "connection_hold", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Hold {
     /// It does not answer, or says that it is not up to it.
     Outage,

@@ -4,11 +4,12 @@
 //! an analyst and a metric never say different things of one target.
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::{MOST_ROWS, limit};
 use crate::refresh::{RefreshId, State};
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// Whether a target shows the newest run that it should show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
@@ -114,10 +115,24 @@ impl Store {
     /// How fresh all targets are: failed ones first, then stale ones, those that are refreshed, that
     /// are paused, of which nothing is known, and fresh ones; the longest lag first.
     pub async fn freshness(&self) -> Result<Freshness, StoreError> {
-        let targets = self.select_targets(None, limit(MOST_ROWS)).await?;
-        let counts = sqlx::query_as!(
-            TargetCounts,
-            r#"
+        self.reading("look how fresh the targets are", async |connection| {
+            let targets = select_targets(connection, self.now(), None, limit(MOST_ROWS)).await?;
+            // Those that are cut off count too.
+            let counts = if targets.len() < MOST_ROWS as usize {
+                count(&targets)
+            } else {
+                count_all(connection).await?
+            };
+            Ok(Freshness { counts, targets })
+        })
+        .await
+    }
+}
+
+async fn count_all(connection: &mut PgConnection) -> Result<TargetCounts, sqlx::Error> {
+    sqlx::query_as!(
+        TargetCounts,
+        r#"
             select
                 count(*) filter (where state = 'failed') as "failed!",
                 count(*) filter (where state = 'stale') as "stale!",
@@ -127,22 +142,18 @@ impl Store {
                 count(*) filter (where state = 'fresh') as "fresh!"
             from target_freshness
             "#,
-        );
-        // Counted in SQL only where the list is cut off; else the two could differ.
-        let counts = if targets.len() < MOST_ROWS as usize {
-            count(&targets)
-        } else {
-            counts.fetch_one(&self.pool).await.doing("count the targets by state")?
-        };
-        Ok(Freshness { counts, targets })
-    }
+    )
+    .fetch_one(connection)
+    .await
+}
 
-    pub(super) async fn select_targets(
-        &self,
-        target: Option<&str>,
-        limit: i64,
-    ) -> Result<Vec<TargetRow>, StoreError> {
-        sqlx::query_as!(
+pub(super) async fn select_targets(
+    connection: &mut PgConnection,
+    now: Option<DateTime<Utc>>,
+    target: Option<&str>,
+    limit: i64,
+) -> Result<Vec<TargetRow>, sqlx::Error> {
+    sqlx::query_as!(
             TargetRow,
             r#"
             with shown as materialized (
@@ -202,14 +213,12 @@ impl Store {
                 shown.lag_seconds desc nulls last,
                 shown.target
             "#,
-            self.now(),
+            now,
             target,
             limit,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(connection)
         .await
-        .doing("look how fresh the targets are")
-    }
 }
 
 fn count(targets: &[TargetRow]) -> TargetCounts {

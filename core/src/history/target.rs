@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::freshness::select_targets;
 use super::{RefreshFilter, RefreshRow, TargetRow};
 use crate::event::interval;
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// How many of its refreshes are shown with a target.
 const LATEST: u32 = 20;
@@ -61,20 +63,28 @@ impl Store {
         name: &str,
         lag_over: Duration,
     ) -> Result<Option<TargetDetail>, StoreError> {
-        let Some(target) = self.select_targets(Some(name), 1).await?.pop() else {
-            return Ok(None);
-        };
+        let now = self.now();
         let latest = RefreshFilter { target: Some(name.to_owned()), ..RefreshFilter::default() };
-        Ok(Some(TargetDetail {
-            target,
-            newest_run: self.newest_run_of(name).await?,
-            refreshes: self.refreshes(&latest, LATEST).await?,
-            lag: self.became_fresh(name, lag_over).await?,
-        }))
+        let known = self
+            .reading("read how fresh a target is", async |connection| {
+                let target = select_targets(connection, now, Some(name), 1).await?.pop();
+                let Some(target) = target else { return Ok(None) };
+                let newest_run = newest_run_of(connection, name).await?;
+                let lag = became_fresh(connection, now, name, lag_over).await?;
+                Ok(Some((target, newest_run, lag)))
+            })
+            .await?;
+        let Some((target, newest_run, lag)) = known else { return Ok(None) };
+        let refreshes = self.refreshes(&latest, LATEST).await?;
+        Ok(Some(TargetDetail { target, newest_run, refreshes, lag }))
     }
+}
 
-    async fn newest_run_of(&self, target: &str) -> Result<Option<Run>, StoreError> {
-        sqlx::query_as!(
+async fn newest_run_of(
+    connection: &mut PgConnection,
+    target: &str,
+) -> Result<Option<Run>, sqlx::Error> {
+    sqlx::query_as!(
             Run,
             r#"
             select event.event_key as event_id, event.source, event.run_id, event.job_id, event.job_name
@@ -86,17 +96,17 @@ impl Store {
             "#,
             target,
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(connection)
         .await
-        .doing("read which run a target should show")
-    }
+}
 
-    async fn became_fresh(
-        &self,
-        target: &str,
-        over: Duration,
-    ) -> Result<Vec<BecameFresh>, StoreError> {
-        sqlx::query_as!(
+async fn became_fresh(
+    connection: &mut PgConnection,
+    now: Option<DateTime<Utc>>,
+    target: &str,
+    over: Duration,
+) -> Result<Vec<BecameFresh>, sqlx::Error> {
+    sqlx::query_as!(
             BecameFresh,
             r#"
             with succeeded as (
@@ -157,13 +167,11 @@ impl Store {
             ) as newest on true
             order by shown.finished_at, shown.id
             "#,
-            self.now(),
+            now,
             target,
             interval(over),
             MOST_TEETH,
         )
-        .fetch_all(&self.pool)
+        .fetch_all(connection)
         .await
-        .doing("read how fresh a target was")
-    }
 }

@@ -13,6 +13,7 @@ begin
         grant select (id, source, event_key, state, body_sha256, received_at, last_delivery_at, deliveries, conflicts, xmax)
             on event to afterrun_ingest;
         grant update (last_delivery_at, deliveries, conflicts) on event to afterrun_ingest;
+        grant select, insert, update on source_seen, source_refused to afterrun_ingest;
     end if;
 
     -- Plans, refreshes, forgets, and makes an event of what dbt says when it is asked; operators'
@@ -33,6 +34,7 @@ begin
         grant select, insert, update, delete on fan_in, fan_in_job, dbt_source,
             dbt_run, dbt_manifest, run_error, model_build to afterrun_worker;
         grant select, insert on attempt, operator_action to afterrun_worker;
+        grant select on source_seen, source_refused to afterrun_worker;
         -- Whole weeks of refreshes and calls are made and forgotten by the owner of the tables, for it.
         grant execute on function history_partitions to afterrun_worker;
     end if;

@@ -18,6 +18,7 @@ const DATA: &[(i64, &str)] = &[
     (9, ""),
     (10, ""),
     (11, ""),
+    (12, ""),
 ];
 
 #[sqlx::test(migrations = false)]

@@ -10,5 +10,6 @@ mod nudge;
 mod nudge_repeat;
 mod outage;
 mod refuse;
+mod seen;
 mod slow;
 mod wire;
