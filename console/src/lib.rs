@@ -1,9 +1,12 @@
 //! The private listener: for operators and machines that watch, never for the world.
 //!
-//! Today it tells whether the process lives, whether it can work, and what it counts; `ingest` will
-//! never show more there, so that the process which faces the world needs no right but to insert.
+//! It tells whether the process lives, whether it can work, and what it counts. `ingest` shows no
+//! more there, so that the process which faces the world needs no right but to insert; where a worker
+//! runs the console is served beside it.
 
+mod console;
 mod health;
+mod pages;
 mod scrape;
 
 use std::io;
@@ -14,10 +17,11 @@ use actix_web::dev::Server;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::middleware::DefaultHeaders;
-use actix_web::web::{self, Data};
+use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 
+pub use console::Console;
 pub use health::Health;
 pub use scrape::Scrape;
 
@@ -27,11 +31,46 @@ pub struct Serving {
     server: Server,
 }
 
-/// Takes over a listening socket.
+/// Pages may use what this listener serves, and nothing else.
+const PAGES_MAY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+    base-uri 'none'";
+
+/// Takes over a listening socket, for health and metrics alone.
 ///
 /// # Errors
 /// If the socket cannot be used.
 pub fn serve(listener: TcpListener, health: Health, scrape: Scrape) -> io::Result<Serving> {
+    serve_also(listener, health, scrape, |_| {})
+}
+
+/// The same with the console beside them.
+///
+/// # Errors
+/// If the socket cannot be used.
+pub fn serve_console(
+    listener: TcpListener,
+    health: Health,
+    scrape: Scrape,
+    console: Console,
+) -> io::Result<Serving> {
+    let console = Data::new(console);
+    serve_also(listener, health, scrape, move |config| {
+        let pages = web::scope("")
+            .app_data(console.clone())
+            .wrap(DefaultHeaders::new().add((CONTENT_SECURITY_POLICY, PAGES_MAY)))
+            .wrap(from_fn(scrape::guarded))
+            .configure(pages::routes);
+        config.service(pages);
+    })
+}
+
+fn serve_also(
+    listener: TcpListener,
+    health: Health,
+    scrape: Scrape,
+    also: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Serving> {
     let address = listener.local_addr()?;
     let (health, scrape) = (Data::new(health), Data::new(scrape));
     let server = HttpServer::new(move || {
@@ -43,12 +82,13 @@ pub fn serve(listener: TcpListener, health: Health, scrape: Scrape) -> io::Resul
                     .add((CACHE_CONTROL, "no-store"))
                     .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
                     .add((REFERRER_POLICY, "no-referrer"))
-                    // There are no pages here: whatever is shown may load and embed nothing.
+                    // Outside the console are no pages: what is shown may load and embed nothing.
                     .add((CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'")),
             )
             .route("/healthz", web::get().to(health::live))
             .route("/readyz", web::get().to(health::ready))
             .route("/metrics", web::get().to(scrape::scrape))
+            .configure(also.clone())
             .default_service(web::to(async || {
                 HttpResponse::NotFound().json(serde_json::json!({ "error": "not found" }))
             }))

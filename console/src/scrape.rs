@@ -1,9 +1,12 @@
 //! `/metrics`: what the process counts, for Prometheus, and for nobody without the token if there is
 //! one.
 
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 use afterrun_core::metrics::{CONTENT_TYPE, Metrics};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -33,15 +36,32 @@ impl Scrape {
     }
 }
 
+/// Lets nobody past without the token, if there is one.
+pub(crate) async fn guarded(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse, Error> {
+    let scrape = request.app_data::<Data<Scrape>>();
+    if scrape.is_some_and(|scrape| scrape.may(request.request())) {
+        next.call(request).await
+    } else {
+        Ok(request.into_response(unauthorized()))
+    }
+}
+
+fn unauthorized() -> HttpResponse {
+    HttpResponse::Unauthorized()
+        .insert_header((WWW_AUTHENTICATE, "Bearer realm=\"afterrun\""))
+        .json(json!({ "error": "the admin token is needed: Authorization: Bearer …" }))
+}
+
 pub(crate) async fn scrape(
     request: HttpRequest,
     scrape: Data<Scrape>,
     health: Data<Health>,
 ) -> HttpResponse {
     if !scrape.may(&request) {
-        return HttpResponse::Unauthorized()
-            .insert_header((WWW_AUTHENTICATE, "Bearer realm=\"afterrun\""))
-            .json(json!({ "error": "the admin token is needed: Authorization: Bearer …" }));
+        return unauthorized();
     }
     let scrape = scrape.into_inner();
     match health.runtime().spawn(async move { scrape.metrics.text().await }).await {

@@ -96,6 +96,13 @@ pub fn worker_pool(options: PgConnectOptions, connections: u32) -> PgPool {
     resilient(connections).connect_lazy_with(options)
 }
 
+/// The pool of the console: its pages read, and the changes made there are by hand.
+pub fn console_pool(options: PgConnectOptions, connections: u32) -> PgPool {
+    let options = settings(options, "afterrun console")
+        .options([("statement_timeout", "5000"), ("afterrun.operator", "console")]);
+    resilient(connections).connect_lazy_with(options)
+}
+
 /// A pool of one connection to the same database, for what keeps it: LISTEN.
 pub(crate) fn one_beside(pool: &PgPool) -> PgPool {
     // Its last statement says little of what it is there for.

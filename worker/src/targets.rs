@@ -18,7 +18,7 @@ use crate::http::Http;
 
 /// The configuration, opened.
 pub struct Targets {
-    config: Config,
+    config: Arc<Config>,
     connections: BTreeMap<String, Arc<dyn OpenConnection>>,
     targets: BTreeMap<String, Arc<dyn OpenTarget>>,
     limits: Vec<Limit>,
@@ -76,17 +76,22 @@ impl Targets {
             })
             .collect();
         let gates = gates(&config, None);
-        Ok(Self { config, connections, targets, limits, gates })
+        Ok(Self { config: Arc::new(config), connections, targets, limits, gates })
     }
 
     /// The configuration alone.
     pub fn into_config(self) -> Config {
-        self.config
+        Arc::unwrap_or_clone(self.config)
     }
 
     /// The configuration that this was made of.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The same, to keep.
+    pub fn shared_config(&self) -> Arc<Config> {
+        Arc::clone(&self.config)
     }
 
     /// How many refreshes each connection takes at once.

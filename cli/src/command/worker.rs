@@ -21,7 +21,8 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     let service = WorkerService::new(database, configuration(config)?)?;
     let private = listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
     let health = Health::new(service.store().clone(), stop.clone());
-    let health = afterrun_console::serve(private, health, Scrape::new(service.metrics(&[]), token))
+    let scrape = Scrape::new(service.metrics(&[]), token);
+    let health = afterrun_console::serve_console(private, health, scrape, service.console())
         .context("could not serve the private listener")?;
 
     let put_in_force = service.handle();

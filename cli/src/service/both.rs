@@ -43,10 +43,11 @@ pub(crate) async fn serve_both(
         Limits::default(),
     )?;
     let worker = WorkerService::new(database.clone(), config)?;
-    let health = afterrun_console::serve(
+    let health = afterrun_console::serve_console(
         listeners.private,
         Health::new(worker.store().clone(), stop.clone()),
         Scrape::new(worker.metrics(&[&*ingest.handle()]), listeners.token),
+        worker.console(),
     )
     .context("could not serve the private listener")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;

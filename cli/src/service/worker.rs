@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use afterrun_console::Console;
 use afterrun_core::config::{Config, ConfigError};
 use afterrun_core::metrics::{Measured, Metrics, Tables};
 use afterrun_core::telemetry::Chain;
@@ -17,9 +18,13 @@ use super::{VERSION, wait_until_ready};
 /// Results of many calls at once are recorded over these.
 const CONNECTIONS: u32 = 16;
 
+/// Pages are few, and a look is short.
+const CONSOLE_CONNECTIONS: u32 = 4;
+
 /// A worker with its configuration understood.
 pub(crate) struct WorkerService {
     store: Store,
+    console: Store,
     worker: Arc<Worker>,
 }
 
@@ -29,10 +34,12 @@ impl WorkerService {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
+        let console = pool::console_pool(database.clone(), CONSOLE_CONNECTIONS);
+        let console = Store::new(console, Clock::Database);
         let store = Store::new(pool::worker_pool(database, CONNECTIONS), Clock::Database);
         let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
         let worker = Arc::new(Worker::new(store.clone(), http, config)?);
-        Ok(Self { store, worker })
+        Ok(Self { store, console, worker })
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -43,6 +50,12 @@ impl WorkerService {
     pub(crate) fn handle(&self) -> impl Fn(Config) -> Result<(), ConfigError> + use<> {
         let worker = Arc::clone(&self.worker);
         move |config| worker.reload(config)
+    }
+
+    /// Its pages, by the configuration in force.
+    pub(crate) fn console(&self) -> Console {
+        let worker = Arc::clone(&self.worker);
+        Console::new(self.console.clone(), move || worker.targets().shared_config())
     }
 
     /// What it counts, and what stands in the tables.

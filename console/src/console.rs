@@ -1,0 +1,48 @@
+//! What pages read and act by: the database, and the configuration in force.
+//!
+//! Invariant: the database is talked to on the runtime that outlives actix' workers, so a worker that
+//! ends takes no connection with it.
+
+use std::sync::Arc;
+
+use afterrun_core::config::Config;
+use afterrun_core::{Store, StoreError};
+use tokio::runtime::Handle;
+
+type InForce = dyn Fn() -> Arc<Config> + Send + Sync;
+
+/// The operators' side of a process.
+pub struct Console {
+    store: Store,
+    config: Box<InForce>,
+    runtime: Handle,
+}
+
+impl Console {
+    /// Of a process that works on this database by the configuration that is in force when asked.
+    /// The store's pool should be [`afterrun_core::pool::console_pool`].
+    ///
+    /// # Panics
+    /// Outside a tokio runtime: the database is talked to on the one that is running here.
+    pub fn new(store: Store, config: impl Fn() -> Arc<Config> + Send + Sync + 'static) -> Self {
+        Self { store, config: Box::new(config), runtime: Handle::current() }
+    }
+
+    /// The configuration in force.
+    #[expect(dead_code, reason = "the pages of connections and sources read by it")]
+    pub(crate) fn config(&self) -> Arc<Config> {
+        (self.config)()
+    }
+
+    /// Does `work` where the database's connections live.
+    pub(crate) async fn ask<T, F>(&self, work: impl FnOnce(Store) -> F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        match self.runtime.spawn(work(self.store.clone())).await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    }
+}
