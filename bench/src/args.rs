@@ -31,14 +31,15 @@ pub(crate) struct Args {
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// Also what takes long: histories of 100,000, 1,000,000 and 10,000,000 refreshes, each used for
-    /// ten minutes, and a snapshot that is held for ten minutes. Draws the chart.
+    /// ten minutes, the console's pages with 1,000,000 of them, and a snapshot that is held for ten
+    /// minutes. Draws the chart.
     #[arg(long)]
     full: bool,
     /// Finished refreshes in the database, with an event, a cause and two attempts each, beside
     /// none; several numbers one after the other. A million takes 2.5 GB of disk while it is measured.
     #[arg(long, value_delimiter = ',', value_name = "ROWS",
         value_parser = clap::value_parser!(u64).range(1..=20_000_000))]
-    history: Vec<u64>,
+    pub(crate) history: Vec<u64>,
     /// Seconds for which a history is used, under autovacuum alone, before it is measured.
     #[arg(long, value_name = "SECONDS")]
     churn: Option<u64>,
@@ -75,6 +76,7 @@ pub(crate) enum Part {
     Sustained,
     Peers,
     History,
+    Pages,
     Snapshot,
 }
 
@@ -101,6 +103,7 @@ impl Args {
         match part {
             Part::Peers => self.peers,
             Part::History => self.full || !self.history.is_empty(),
+            Part::Pages => self.full,
             Part::Snapshot => self.full || self.snapshot_seconds.is_some(),
             _ => true,
         }

@@ -22,6 +22,7 @@ mod ingest;
 mod load;
 mod machine;
 mod pace;
+mod pages;
 mod peers;
 mod pgbench;
 mod queue;

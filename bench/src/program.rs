@@ -24,6 +24,8 @@ pub struct Service {
     pub pid: u32,
     /// Where `ingest` takes webhooks.
     pub address: SocketAddr,
+    /// Where it tells of itself, and a worker serves its console.
+    pub private: SocketAddr,
     log: PathBuf,
     pub started: Instant,
 }
@@ -70,7 +72,7 @@ impl Program {
         database: &str,
         configuration: &Path,
     ) -> anyhow::Result<Service> {
-        let address = free_address()?;
+        let (address, private) = (free_address()?, free_address()?);
         let log = self.folder.path().join(format!("{command}.log"));
         let started = Instant::now();
         let child = Command::new(&self.path)
@@ -80,7 +82,7 @@ impl Program {
             .env("DATABASE_URL", database)
             .env("AFTERRUN_CONFIG", configuration)
             .env("AFTERRUN_LISTEN", address.to_string())
-            .env("AFTERRUN_ADMIN_LISTEN", free_address()?.to_string())
+            .env("AFTERRUN_ADMIN_LISTEN", private.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log)?)
@@ -88,7 +90,7 @@ impl Program {
             .spawn()
             .with_context(|| format!("starting {}", self.path.display()))?;
         let pid = child.id().ok_or_else(|| anyhow!("afterrun {command} ended at once"))?;
-        Ok(Service { child, pid, address, log, started })
+        Ok(Service { child, pid, address, private, log, started })
     }
 }
 

@@ -11,8 +11,8 @@ use crate::pgbench::Pgbench;
 use crate::program::Program;
 use crate::report::{self, Figure, Series, whole};
 use crate::{
-    backlog, burst, called, chart, figures, footprint, history, ingest, machine, peers, queue,
-    snapshot, sustained, waking, worker,
+    backlog, burst, called, chart, figures, footprint, history, ingest, machine, pages, peers,
+    queue, snapshot, sustained, waking, worker,
 };
 
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
@@ -149,6 +149,11 @@ impl Found {
                     .with_context(|| format!("writing {}", path.display()))?;
                 eprintln!("Drew {}", path.display());
             }
+        }
+        if ground.args.wants(Part::Pages) {
+            let (figures, lines) = pages::measure(ground, cluster).await?;
+            self.figures.extend(figures);
+            self.lines.extend(lines);
         }
         if ground.args.wants(Part::Snapshot) {
             self.series.extend(snapshot::measure(ground, cluster).await?);

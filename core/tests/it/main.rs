@@ -15,6 +15,7 @@ mod migration;
 mod order;
 mod overview;
 mod plan;
+mod plans;
 mod readiness;
 mod records;
 mod retention;
