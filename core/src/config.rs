@@ -1,4 +1,4 @@
-//! `afterrun.yml`: sources, connections, targets, routes and defaults.
+//! `afterrun.yml`: sources, connections, targets, routes, channels, alerts and defaults.
 //!
 //! A [`Config`] in hand is a configuration without a mistake in core's part of it: every name that
 //! is used exists, every value is in range, every `${NAME}` is resolved. What belongs to a connector
@@ -6,6 +6,8 @@
 //! error texts. All mistakes are found in one go, each with file, line, column and key.
 
 mod address;
+mod alert;
+mod channel;
 mod check;
 pub mod duration;
 mod file;
@@ -35,11 +37,13 @@ use crate::artifact::Selector;
 
 pub use self::{
     address::{check_address, host_address, is_loopback},
+    alert::{Alert, AlertKind},
+    channel::Channel,
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
     quiet::{QuietHours, QuietHoursError},
     report::choices,
-    schema::{ConnectorSchema, schema},
+    schema::{ChannelSchema, ConnectorSchema, schema},
 };
 
 /// The whole configuration, checked.
@@ -50,6 +54,9 @@ pub struct Config {
     pub targets: BTreeMap<String, Target>,
     /// In the order of the file.
     pub routes: Vec<Route>,
+    pub channels: BTreeMap<String, Channel>,
+    /// In the order of the file.
+    pub alerts: Vec<Alert>,
     pub retention: Retention,
     tree: Arc<report::Tree>,
     warnings: Vec<Warning>,
@@ -94,8 +101,8 @@ impl Config {
         &self.warnings
     }
 
-    /// Reads the connector's part of `["connections", name]` or `["targets", name]` into its own
-    /// type, which has `deny_unknown_fields`; core's keys (`kind`, `connection`, `retry`, …) are left
+    /// Reads the connector's part of `["connections", name]` or `["targets", name]`, or the
+    /// notifier's of `["channels", name]`, into its own type, which has `deny_unknown_fields`; core's keys (`kind`, `connection`, `retry`, …) are left
     /// out. Every mistake is found. A field that wants text takes a number as it is written, so a
     /// `String` is right for an id; for texts about a value use `serde::de::Error::invalid_value`,
     /// which quotes a value where it may be quoted; the text of a `custom` is given up
@@ -105,6 +112,7 @@ impl Config {
         let own: &[&str] = match path {
             ["connections", _] => &file::CONNECTION_KEYS,
             ["targets", _] => &file::TARGET_KEYS,
+            ["channels", _] => &file::CHANNEL_KEYS,
             _ => &[],
         };
         let Some(node) = trail.find(&self.tree.root) else {
@@ -134,8 +142,10 @@ impl Config {
 /// A variable may stand anywhere, in a `kind` or a name too, so what came from one is taken out.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Config { sources, connections, targets, routes, retention, tree, .. } = self;
-        let parts = (sources, connections, targets, routes, retention);
+        let Config {
+            sources, connections, targets, routes, channels, alerts, retention, tree, ..
+        } = self;
+        let parts = (sources, connections, targets, routes, channels, alerts, retention);
         write!(f, "Config{}", tree.hidden.cleaned(&format!("{parts:?}")))
     }
 }
@@ -150,6 +160,8 @@ pub struct Source {
     pub account_id: Option<String>,
     /// Of a dbt source.
     pub api: Option<ApiSettings>,
+    /// Silent for longer, it is one that alerts tell of.
+    pub expect_every: Option<Duration>,
     /// Of a Mode or Tableau source, and always there: a connection of that kind.
     pub connection: Option<String>,
     /// Of a Mode or Tableau source, and always there: 20 characters or more.
@@ -230,6 +242,8 @@ pub struct Target {
     pub per_day: Option<u32>,
     /// When no refresh may start.
     pub not_between: Vec<QuietHours>,
+    /// Not fresh for longer, it is one that alerts tell of.
+    pub stale_after: Option<Duration>,
     /// The connector's part. Typed by [`Config::parse`].
     pub settings: serde_json::Value,
 }
@@ -328,10 +342,12 @@ pub struct Route {
     pub reasons: Vec<String>,
     /// What the run must have built: any of what one of these picks.
     pub models: Vec<Selector>,
-    /// Names of targets, without repeats; empty only beside `exposures`.
+    /// Names of targets, without repeats; empty only beside `exposures` or `notify`.
     pub refresh: Vec<String>,
     /// Beside, or instead: the targets that exposures name.
     pub exposures: Option<Exposures>,
+    /// Names of channels that are told how the run ended, without repeats.
+    pub notify: Vec<String>,
     /// Beside `exposures`: how far apart the builds of what a target reads may be, by whichever
     /// jobs; until all of it is built the target waits.
     pub after_all_upstream: Option<Duration>,

@@ -29,6 +29,7 @@ pub mod history;
 pub mod listen;
 pub mod metrics;
 pub mod migration;
+pub mod notice;
 pub mod operator;
 pub mod plan;
 pub mod pool;

@@ -191,6 +191,7 @@ mod tests {
             accounts: vec![],
             reasons: vec![],
             refresh: vec![],
+            notify: vec![],
             after_all: vec![],
             within: None,
             models: vec![],

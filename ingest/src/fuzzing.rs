@@ -18,6 +18,7 @@ pub fn verified_by(secrets: &[&str], authorization: &[&[u8]], body: &[u8]) -> Op
         headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).ok()?);
     }
     let source = Source {
+        expect_every: None,
         kind: SourceKind::Dbt,
         secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
         account_id: None,

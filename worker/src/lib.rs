@@ -20,6 +20,7 @@ pub mod dbt;
 mod due;
 pub mod http;
 pub mod login;
+pub mod notify;
 mod outage;
 mod probe;
 mod run;

@@ -1,5 +1,5 @@
-//! Connections and targets as today's `afterrun.yml` has them, each parsed by its connector's own
-//! types.
+//! Connections, targets and channels as today's `afterrun.yml` has them, each parsed by its connector's or
+//! notifier's own types.
 //!
 //! Invariant: what is held here can be called; a configuration with a mistake makes none of it.
 
@@ -15,12 +15,14 @@ use chrono::{DateTime, Utc};
 use crate::connector::{OpenConnection, OpenTarget};
 use crate::connectors;
 use crate::http::Http;
+use crate::notify::{self, OpenChannel};
 
 /// The configuration, opened.
 pub struct Targets {
     config: Arc<Config>,
     connections: BTreeMap<String, Arc<dyn OpenConnection>>,
     targets: BTreeMap<String, Arc<dyn OpenTarget>>,
+    channels: BTreeMap<String, Arc<dyn OpenChannel>>,
     limits: Vec<Limit>,
     /// Without quiet hours.
     gates: Gates,
@@ -64,6 +66,10 @@ impl Targets {
                 keep(name, connection.target(&config, name), &mut targets, &mut mistakes);
             }
         }
+        let mut channels = BTreeMap::new();
+        for name in config.channels.keys() {
+            keep(name, notify::open(http, &config, name), &mut channels, &mut mistakes);
+        }
         if !mistakes.is_empty() {
             return Err(ConfigError::from(mistakes));
         }
@@ -76,7 +82,8 @@ impl Targets {
             })
             .collect();
         let gates = gates(&config, None);
-        Ok(Self { config: Arc::new(config), connections, targets, limits, gates })
+        let config = Arc::new(config);
+        Ok(Self { config, connections, targets, channels, limits, gates })
     }
 
     /// The configuration alone.
@@ -126,6 +133,16 @@ impl Targets {
     /// The target of that name, if there still is one.
     pub fn get(&self, name: &str) -> Option<&dyn OpenTarget> {
         self.targets.get(name).map(AsRef::as_ref)
+    }
+
+    /// The channel of that name, if there still is one.
+    pub fn channel(&self, name: &str) -> Option<&Arc<dyn OpenChannel>> {
+        self.channels.get(name)
+    }
+
+    /// All channels, by name.
+    pub fn channels(&self) -> impl Iterator<Item = (&str, &dyn OpenChannel)> {
+        self.channels.iter().map(|(name, channel)| (name.as_str(), channel.as_ref()))
     }
 
     /// All connections, by name.

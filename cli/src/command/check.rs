@@ -1,5 +1,6 @@
 //! `afterrun check`: is the configuration right, and with `--live`, does it work?
 
+mod channel;
 mod source;
 
 use std::collections::HashSet;
@@ -51,6 +52,8 @@ pub(crate) async fn run(path: &Path, args: args::Check) -> anyhow::Result<()> {
                 "connections": config.connections.keys().collect::<Vec<_>>(),
                 "targets": config.targets.keys().collect::<Vec<_>>(),
                 "routes": config.routes.iter().map(|route| &route.name).collect::<Vec<_>>(),
+                "channels": config.channels.keys().collect::<Vec<_>>(),
+                "alerts": config.alerts.len(),
             })),
             Output::Table => Ok(line(format!("{} is right: {}", path.display(), counts(config)))?),
         };
@@ -62,6 +65,7 @@ pub(crate) async fn run(path: &Path, args: args::Check) -> anyhow::Result<()> {
     ));
     let mut found = source::look(config, &http).await;
     found.extend(look(&targets).await);
+    found.extend(channel::look(&targets).await);
     asking.finish_and_clear();
     match args.output {
         Output::Json => json(&found)?,
@@ -168,6 +172,10 @@ fn counts(config: &Config) -> String {
         count(config.targets.len(), "target"),
         count(config.routes.len(), "route"),
     ]
+    .into_iter()
+    .chain((!config.channels.is_empty()).then(|| count(config.channels.len(), "channel")))
+    .chain((!config.alerts.is_empty()).then(|| count(config.alerts.len(), "alert")))
+    .collect::<Vec<_>>()
     .join(", ")
 }
 

@@ -1,8 +1,10 @@
-//! `afterrun schema`: the configuration file's JSON Schema, every connector's part included.
+//! `afterrun schema`: the configuration file's JSON Schema, every connector's and notifier's part
+//! included.
 
-use afterrun_core::config::{ConnectorSchema, schema};
+use afterrun_core::config::{ChannelSchema, ConnectorSchema, schema};
 use afterrun_worker::connector::Kind;
 use afterrun_worker::connectors::registry;
+use afterrun_worker::notify;
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -11,7 +13,8 @@ use crate::output::json;
 
 pub(crate) fn run() -> anyhow::Result<()> {
     let connectors: Vec<_> = registry().iter().map(|kind| of(kind.as_ref())).collect();
-    json(&schema(&connectors))
+    let notifiers: Vec<_> = notify::registry().iter().map(|kind| channel(kind.as_ref())).collect();
+    json(&schema(&connectors, &notifiers))
 }
 
 fn of(kind: &dyn Kind) -> ConnectorSchema {
@@ -23,6 +26,13 @@ fn of(kind: &dyn Kind) -> ConnectorSchema {
         connection: whole(schemas.connection, &definitions),
         target: whole(schemas.target, &definitions),
     }
+}
+
+fn channel(kind: &dyn notify::Kind) -> ChannelSchema {
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let schema = kind.schema(&mut generator);
+    let definitions = generator.take_definitions(true);
+    ChannelSchema { kind: kind.name(), channel: whole(schema, &definitions) }
 }
 
 /// The schema itself in place of a reference to it, with the definitions that it refers to.

@@ -9,6 +9,15 @@ use url::{Host, Url};
 /// where the traffic would cross a network unprotected. Neither text repeats the address, which may
 /// have come from a substitution; each continues "this value …".
 pub fn check_address(address: &str) -> Result<Option<String>, String> {
+    check(address, false)
+}
+
+/// The same for one that is called as it is: a query may hold what proves who calls.
+pub(super) fn check_whole_address(address: &str) -> Result<Option<String>, String> {
+    check(address, true)
+}
+
+fn check(address: &str, with_query: bool) -> Result<Option<String>, String> {
     if address.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err("holds a blank or a control character".to_owned());
     }
@@ -23,7 +32,7 @@ pub fn check_address(address: &str) -> Result<Option<String>, String> {
         return Err("holds user info (`user@`); remove it, credentials have their own keys".into());
     }
     let url = Url::parse(address).map_err(|_| "is not an address that can be read".to_owned())?;
-    if url.query().is_some() || url.fragment().is_some() {
+    if url.fragment().is_some() || (url.query().is_some() && !with_query) {
         return Err("holds a `?` or `#` part; remove it".to_owned());
     }
     let host = url.host().ok_or("names no host")?;

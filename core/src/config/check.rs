@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Connection, Target, address,
+    Alert, Channel, Connection, Target, address, alert, channel,
     file::{self, CONNECTION_KEYS, TARGET_KEYS},
     node::{Node, Value},
     policy,
@@ -14,11 +14,14 @@ use super::{
 };
 
 /// The sections of the file, in the order in which people write them.
-pub(super) const SECTIONS: [&str; 5] = ["sources", "connections", "targets", "routes", "defaults"];
+pub(super) const SECTIONS: [&str; 7] =
+    ["sources", "connections", "targets", "routes", "defaults", "channels", "alerts"];
 
 /// Where the rest of the checks wants names: letters, digits, `_`, `.` and `-` go into paths,
 /// metric labels and shells as they are.
 const NAME: &str = "a name has 1 to 100 characters out of A-Z a-z 0-9 _ . -";
+/// The same for editors.
+pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9_.-]{1,100}$";
 
 /// Everything, however much of it is wrong.
 #[derive(Default)]
@@ -27,6 +30,8 @@ pub(super) struct Checked {
     pub(super) connections: BTreeMap<String, Connection>,
     pub(super) targets: BTreeMap<String, Target>,
     pub(super) routes: Vec<super::Route>,
+    pub(super) channels: BTreeMap<String, Channel>,
+    pub(super) alerts: Vec<Alert>,
     pub(super) retention: super::Retention,
 }
 
@@ -51,7 +56,11 @@ pub(super) fn check(report: &mut Report) -> Checked {
     let connections = connections(report);
     let targets = targets(report, &defaults);
     let routes = route::all(report, &sources, &targets);
-    Checked { sources, connections, targets, routes, retention: defaults.retention }
+    let channels = channel::all(report);
+    let alerts = alert::all(report, &sources, &targets);
+    channel::warn(report, &channels, &routes, &alerts);
+    let retention = defaults.retention;
+    Checked { sources, connections, targets, routes, channels, alerts, retention }
 }
 
 fn list(keys: &[&str]) -> String {
@@ -120,6 +129,7 @@ fn defaults(report: &mut Report) -> policy::Defaults {
         debounce: policy::debounce(report, &trail, debounce, Default::default()),
         per_day: policy::per_day(report, &trail, file.per_day, None),
         not_between: policy::not_between(report, &trail, file.not_between, &[]),
+        stale_after: policy::stale_after(report, &trail, file.stale_after, None),
         retry: policy::retry(report, &trail, file.retry.as_ref(), Default::default()),
         confirm: policy::confirm(report, &trail, file.confirm.as_ref(), Default::default()),
         retention: policy::retention(report, &trail, file.retention.as_ref()),
@@ -177,6 +187,8 @@ fn targets(report: &mut Report, defaults: &policy::Defaults) -> BTreeMap<String,
         let per_day = policy::per_day(report, &trail, file.per_day, defaults.per_day);
         let not_between =
             policy::not_between(report, &trail, file.not_between, &defaults.not_between);
+        let stale_after =
+            policy::stale_after(report, &trail, file.stale_after, defaults.stale_after);
         let retry = policy::retry(report, &trail, file.retry.as_ref(), defaults.retry);
         let confirm = policy::confirm(report, &trail, file.confirm.as_ref(), defaults.confirm);
         let Some(connection) = file.connection else {
@@ -185,8 +197,16 @@ fn targets(report: &mut Report, defaults: &policy::Defaults) -> BTreeMap<String,
         };
         connection_exists(report, &trail.key("connection"), &connection);
         let settings = node.filtered(|key| !TARGET_KEYS.contains(&key)).to_json();
-        let target =
-            Target { connection, retry, confirm, debounce, per_day, not_between, settings };
+        let target = Target {
+            connection,
+            retry,
+            confirm,
+            debounce,
+            per_day,
+            not_between,
+            stale_after,
+            settings,
+        };
         targets.insert(name, target);
     }
     targets

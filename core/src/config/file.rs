@@ -1,6 +1,7 @@
 //! The shape of the file: what serde reads and what the JSON Schema says of core's part of it.
 //! Nearly everything is optional here, so that `check` can say what is missing in its own words.
 
+mod alert;
 mod refresh;
 
 use std::{fmt, marker::PhantomData};
@@ -9,14 +10,27 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, de, de::DeserializeOwned};
 
-pub(super) use self::refresh::{Mapped, Refresh};
+pub(super) use self::{
+    alert::{Alert, Channel},
+    refresh::{Mapped, Refresh},
+};
 use super::{SourceKind, duration::Written, quiet, trigger::Trigger};
 
 /// The keys of a connection that are core's; all others are the connector's.
 pub(super) const CONNECTION_KEYS: [&str; 3] = ["kind", "max_concurrent", "requests_per_second"];
 /// The keys of a target that are core's; all others are the connector's.
-pub(super) const TARGET_KEYS: [&str; 7] =
-    ["connection", "retry", "confirm", "debounce", "debounce_max", "per_day", "not_between"];
+pub(super) const TARGET_KEYS: [&str; 8] = [
+    "connection",
+    "retry",
+    "confirm",
+    "debounce",
+    "debounce_max",
+    "per_day",
+    "not_between",
+    "stale_after",
+];
+/// The keys of a channel that are core's; all others are the notifier's.
+pub(super) const CHANNEL_KEYS: [&str; 1] = ["kind"];
 
 /// Text that is never shown.
 pub(super) struct Secret(pub(super) SecretString);
@@ -43,6 +57,8 @@ pub(super) struct Source {
     pub(super) account_id: Option<String>,
     /// dbt: its own API, by which runs are found whose event never came.
     pub(super) api: Option<Api>,
+    /// How often it is heard of at least; an alert can tell of longer silence.
+    pub(super) expect_every: Option<Written>,
     /// mode, tableau: the connection by which a nudge is looked into.
     pub(super) connection: Option<String>,
     /// mode, tableau: the unguessable end of the webhook's path, 20 characters or more.
@@ -119,12 +135,18 @@ pub(super) struct Target {
     pub(super) per_day: Option<u32>,
     /// In place of defaults.not_between: when no refresh may start; [] is never.
     pub(super) not_between: Option<OneOrMany<Hours>>,
+    /// In place of defaults.stale_after: an alert can tell of a target that does not show the newest
+    /// run for longer.
+    pub(super) stale_after: Option<Written>,
 }
 
 /// Which events lead to which refreshes; all keys that are given must match.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("dependentRequired" = { "within": ["after_all"] }))]
+#[schemars(extend(
+    "dependentRequired" = { "within": ["after_all"] },
+    "anyOf" = [{ "required": ["refresh"] }, { "required": ["notify"] }]
+))]
 pub(super) struct Route {
     /// Unique among the routes.
     #[schemars(required)]
@@ -162,8 +184,10 @@ pub(super) struct Route {
     #[schemars(length(min = 1))]
     pub(super) models: Option<Vec<String>>,
     /// Names of targets; or exposures, for those that the exposures of the dbt project name.
-    #[schemars(required)]
     pub(super) refresh: Option<Refresh>,
+    /// Names of channels that are told how the run ended; beside refresh, or instead.
+    #[schemars(length(min = 1))]
+    pub(super) notify: Option<Vec<String>>,
     /// Beside exposures: a target waits until all models that it reads were built no further apart
     /// than this, by whichever jobs.
     pub(super) after_all_upstream: Option<Written>,
@@ -190,6 +214,8 @@ pub(super) struct Defaults {
     pub(super) per_day: Option<u32>,
     /// Hours of every day in which no refresh may start; what arrives meanwhile waits.
     pub(super) not_between: Option<OneOrMany<Hours>>,
+    /// An alert can tell of a target that does not show the newest run for longer.
+    pub(super) stale_after: Option<Written>,
     pub(super) retry: Option<Retry>,
     pub(super) confirm: Option<Confirm>,
     pub(super) retention: Option<Retention>,

@@ -32,11 +32,22 @@ pub(super) fn partly(
 ) -> Result<(Config, Vec<Mistake>), ConfigError> {
     let root = node::parse(text).map_err(|error| syntax(file, &error))?;
     let mut report = resolved(file, root, env);
-    let Checked { sources, connections, targets, routes, retention } = check::check(&mut report);
+    let Checked { sources, connections, targets, routes, channels, alerts, retention } =
+        check::check(&mut report);
     let tree = Arc::clone(&report.tree);
     let mut warnings = std::mem::take(&mut report.warnings);
     warnings.sort_by_key(|warning| (warning.place.line, warning.place.column));
-    let config = Config { sources, connections, targets, routes, retention, tree, warnings };
+    let config = Config {
+        sources,
+        connections,
+        targets,
+        routes,
+        channels,
+        alerts,
+        retention,
+        tree,
+        warnings,
+    };
     Ok((config, report.into_mistakes()))
 }
 

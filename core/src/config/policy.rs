@@ -19,6 +19,7 @@ pub(super) struct Defaults {
     pub(super) debounce: Debounce,
     pub(super) per_day: Option<u32>,
     pub(super) not_between: Vec<QuietHours>,
+    pub(super) stale_after: Option<Duration>,
     pub(super) retention: Retention,
 }
 
@@ -136,6 +137,16 @@ pub(super) fn per_day(
         report.add(&trail.key("per_day"), "expected a whole number from 1 to 10000");
     }
     given.or(base)
+}
+
+pub(super) fn stale_after(
+    report: &mut Report,
+    trail: &Trail,
+    given: Option<Written>,
+    base: Option<Duration>,
+) -> Option<Duration> {
+    positive(report, trail, "stale_after", given);
+    given.map(|given| given.0).or(base)
 }
 
 /// An empty list is a list as well: it lifts what the defaults say.

@@ -66,8 +66,9 @@ fn one(
         ),
         (
             "refresh",
-            file.refresh.is_none(),
-            "is missing; list the targets that this route refreshes",
+            file.refresh.is_none() && file.notify.is_none(),
+            "is missing; list the targets that this route refreshes, or in `notify` the channels \
+             that it tells",
         ),
     ] {
         if is_missing {
@@ -76,6 +77,8 @@ fn one(
     }
     let (on, on_events) = on(report, &trail.key("on"), file.on);
     let (refresh, exposures) = built::refresh(report, &trail.key("refresh"), file.refresh);
+    let notify = values(report, &trail.key("notify"), file.notify);
+    exist(report, &trail.key("notify"), &notify, "channel");
     let sources = values(report, &trail.key("sources"), file.sources);
     exist(report, &trail.key("sources"), &sources, "source");
     policy::positive(report, trail, "within", file.within);
@@ -98,6 +101,7 @@ fn one(
         models: built::models(report, &trail.key("models"), file.models),
         refresh,
         exposures,
+        notify,
         after_all_upstream: file.after_all_upstream.map(|given| given.0),
         after_all: ids(report, &trail.key("after_all"), file.after_all, ""),
         within: file.within.map(|given| given.0),
@@ -139,8 +143,8 @@ fn route_name(report: &mut Report, trail: &Trail, name: &str) {
     }
 }
 
-/// Names of targets or of sources.
-fn exist(report: &mut Report, trail: &Trail, given: &[String], what: &str) {
+/// Names of targets, sources or channels.
+pub(super) fn exist(report: &mut Report, trail: &Trail, given: &[String], what: &str) {
     let tree = report.tree.clone();
     let known = names(&tree.root, &format!("{what}s"));
     for (index, name) in given.iter().enumerate() {
@@ -154,7 +158,7 @@ fn exist(report: &mut Report, trail: &Trail, given: &[String], what: &str) {
 }
 
 /// An empty list reads as if it could match anything or nothing.
-fn not_empty(report: &mut Report, trail: &Trail) {
+pub(super) fn not_empty(report: &mut Report, trail: &Trail) {
     let tree = report.tree.clone();
     if let Some(Node { value: Value::List(items), .. }) = trail.find(&tree.root)
         && items.is_empty()
@@ -164,14 +168,18 @@ fn not_empty(report: &mut Report, trail: &Trail) {
             Some(Step::Index(_)) | None => "",
         };
         let what = match key {
-            "on" | "refresh" => "is empty; list at least one",
+            "on" | "refresh" | "notify" => "is empty; list at least one",
             _ => "is empty and would match nothing; list at least one, or remove the key",
         };
         report.add(trail, what);
     }
 }
 
-fn values(report: &mut Report, trail: &Trail, values: Option<Vec<String>>) -> Vec<String> {
+pub(super) fn values(
+    report: &mut Report,
+    trail: &Trail,
+    values: Option<Vec<String>>,
+) -> Vec<String> {
     not_empty(report, trail);
     let values = values.unwrap_or_default();
     for (index, _) in values.iter().enumerate().filter(|(_, value)| value.trim().is_empty()) {

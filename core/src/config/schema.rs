@@ -4,7 +4,7 @@
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::file;
+use super::{check::NAME_PATTERN, file};
 
 /// What a connector adds: the schemas of its connection's and its target's own keys, as
 /// `schemars::schema_for!` gives them, or as a reference into `$defs` beside it.
@@ -15,13 +15,22 @@ pub struct ConnectorSchema {
     pub target: Value,
 }
 
-/// The schema of `afterrun.yml` as these connectors take it (JSON Schema 2020-12).
-pub fn schema(connectors: &[ConnectorSchema]) -> Value {
+/// What a notifier adds: the schema of its channels' own keys.
+#[derive(Clone, Debug)]
+pub struct ChannelSchema {
+    pub kind: &'static str,
+    pub channel: Value,
+}
+
+/// The schema of `afterrun.yml` as these connectors and notifiers take it (JSON Schema 2020-12).
+pub fn schema(connectors: &[ConnectorSchema], notifiers: &[ChannelSchema]) -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let connection = shape::<file::Connection>(&mut generator);
     let target = shape::<file::Target>(&mut generator);
     let source = shape::<file::Source>(&mut generator);
     let route = shape::<file::Route>(&mut generator);
+    let channel = shape::<file::Channel>(&mut generator);
+    let alert = shape::<file::Alert>(&mut generator);
     let defaults = shape::<file::Defaults>(&mut generator);
     let mut definitions = generator.take_definitions(true);
 
@@ -38,6 +47,14 @@ pub fn schema(connectors: &[ConnectorSchema]) -> Value {
         let mut merged = self::merged(&target, own);
         merged["title"] = json!(format!("A target at a connection of kind {kind}"));
         targets.push(merged);
+    }
+    let mut channels = Vec::new();
+    for ChannelSchema { kind, channel: own } in notifiers {
+        let own = hoisted(own, &format!("{kind}-channel"), &mut definitions);
+        let mut merged = merged(&channel, own);
+        merged["title"] = json!(format!("A channel of kind {kind}"));
+        merged["properties"]["kind"]["const"] = json!(kind);
+        channels.push(merged);
     }
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,6 +74,12 @@ pub fn schema(connectors: &[ConnectorSchema]) -> Value {
                 "items": route,
             },
             "defaults": defaults,
+            "channels": named("Where people are told, by name", any_of("oneOf", channels, channel)),
+            "alerts": {
+                "description": "What people are told of, and where",
+                "type": ["array", "null"],
+                "items": alert,
+            },
         },
         "$defs": definitions,
     });
@@ -72,7 +95,7 @@ fn named(description: &str, of: Value) -> Value {
     json!({
         "description": description,
         "type": ["object", "null"],
-        "propertyNames": { "pattern": "^[A-Za-z0-9_.-]{1,100}$" },
+        "propertyNames": { "pattern": NAME_PATTERN },
         "additionalProperties": of,
     })
 }

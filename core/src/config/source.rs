@@ -11,6 +11,7 @@ use super::{
     check::{connection_exists, named},
     file,
     node::Node,
+    policy,
     report::Report,
     trail::Trail,
 };
@@ -66,6 +67,7 @@ fn one(report: &mut Report, trail: &Trail, node: &Node, with_connections: bool) 
     if let Some(name) = file.connection.as_ref().filter(|_| with_connections) {
         connection(report, &trail.key("connection"), name, kind);
     }
+    policy::positive(report, trail, "expect_every", file.expect_every);
     let account_id = file.account_id.as_deref();
     let api = file.api.and_then(|file| api::api(report, &trail.key("api"), file, account_id));
     Some(Source {
@@ -73,6 +75,7 @@ fn one(report: &mut Report, trail: &Trail, node: &Node, with_connections: bool) 
         secrets: file.secrets.into_iter().flatten().map(|secret| secret.0).collect(),
         account_id: file.account_id,
         api,
+        expect_every: file.expect_every.map(|given| given.0),
         connection: file.connection,
         path_token: file.path_token.map(|token| token.0),
     })

@@ -11,9 +11,8 @@ use super::{
 /// Beyond this a file is not a secret but a mistake.
 const LONGEST_FILE: u64 = 64 * 1024;
 
-/// The sections in which a key can say that its value is a secret. A target has none: a report's
-/// parameter may be called `key` and be empty.
-const WITH_SECRETS: [&str; 2] = ["sources", "connections"];
+/// Whether a key says that its value is a secret.
+type Names = fn(&str) -> bool;
 
 pub(super) struct Substitution<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
@@ -40,24 +39,30 @@ impl<'a> Substitution<'a> {
     pub(super) fn resolve(&mut self, root: &mut Node) {
         let Value::Map(entries) = &mut root.value else { return };
         for entry in entries {
-            let secrets = WITH_SECRETS.contains(&entry.key.as_str());
+            // A target has none: a report's parameter may be called `key` and be empty.
+            let names: Names = match entry.key.as_str() {
+                "sources" | "connections" => names_a_secret,
+                // Who knows the address can post to it.
+                "channels" => |key| key == "url" || names_a_secret(key),
+                _ => |_| false,
+            };
             let trail = Trail::of(&[&entry.key]);
-            self.walk(&mut entry.value, &trail, false, secrets);
+            self.walk(&mut entry.value, &trail, false, names);
         }
     }
 
-    fn walk(&mut self, node: &mut Node, trail: &Trail, secret: bool, in_secrets: bool) {
+    fn walk(&mut self, node: &mut Node, trail: &Trail, secret: bool, names: Names) {
         match &mut node.value {
             Value::Map(entries) => {
                 for entry in entries {
-                    let secret = in_secrets && names_a_secret(&entry.key);
+                    let secret = names(&entry.key);
                     let trail = trail.key(&entry.key);
-                    self.walk(&mut entry.value, &trail, secret, in_secrets);
+                    self.walk(&mut entry.value, &trail, secret, names);
                 }
             }
             Value::List(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.walk(item, &trail.index(index), secret, in_secrets);
+                    self.walk(item, &trail.index(index), secret, names);
                 }
             }
             Value::Scalar(scalar) => {

@@ -73,10 +73,21 @@ fn what_the_example_leaves_to_be_uncommented_is_accepted_as_well() {
     let names: Vec<&str> = config.routes.iter().map(|route| route.name.as_str()).collect();
     assert_eq!(
         names,
-        ["nightly-sales", "orders", "both-marts", "dashboards", "orders-mart", "after-the-import"]
+        [
+            "nightly-sales",
+            "orders",
+            "both-marts",
+            "dashboards",
+            "orders-mart",
+            "tell-of-failures",
+            "after-the-import"
+        ]
     );
+    assert_eq!(config.routes[5].notify, ["data-slack"]);
+    assert_eq!(config.alerts.len(), 2);
+    assert_eq!(config.channels["mail"].kind, "email");
     assert_eq!(config.routes[2].after_all, ["282191", "282192"]);
     assert!(config.routes[3].exposures.is_some());
     assert_eq!(config.routes[4].models.len(), 1);
-    assert_eq!(config.routes[5].on_events, ["report_run_completed"]);
+    assert_eq!(config.routes[6].on_events, ["report_run_completed"]);
 }

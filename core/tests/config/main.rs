@@ -11,6 +11,7 @@ macro_rules! expected_one_of {
     };
 }
 
+mod alerts;
 mod built;
 mod connectors;
 mod example;
@@ -41,6 +42,9 @@ fn env(name: &str) -> Option<String> {
         ("TABLEAU_SITE_NAME", ""),
         ("TABLEAU_API_TOKEN_NAME", "afterrun"),
         ("TABLEAU_API_TOKEN_SECRET", "tableau-secret"),
+        ("SLACK_WEBHOOK_URL", "https://hooks.slack.com/services/T0/B0/abcdef"),
+        ("PAGERDUTY_ROUTING_KEY", "0123456789abcdef0123456789abcdef"),
+        ("SMTP_PASSWORD", "smtp-password"),
         ("CANARY", CANARY),
         ("EMPTY", ""),
         ("NUMBER", "7"),

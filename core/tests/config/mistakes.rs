@@ -14,7 +14,7 @@ fn every_mistake_names_its_line_its_key_and_what_to_do() {
             "",
             "conections: {}\n",
             &[
-                "6:1: conections: there is no such key; did you mean `connections`? (keys: sources, connections, targets, routes, defaults)",
+                "6:1: conections: there is no such key; did you mean `connections`? (keys: sources, connections, targets, routes, defaults, channels, alerts)",
             ],
         ),
         ("sources", "sources: [a]\n", &["5:1: sources: expected a map of names, found a list"]),
@@ -53,7 +53,7 @@ fn every_mistake_names_its_line_its_key_and_what_to_do() {
             "sources:\n  prod:\n    kind: dbt\n    secret: hush\n",
             &[
                 "6:3: sources.prod.secrets: is missing; a source of kind dbt needs it",
-                "8:5: sources.prod.secret: there is no such key; did you mean `secrets`? (keys: kind, secrets, account_id, api, connection, path_token)",
+                "8:5: sources.prod.secret: there is no such key; did you mean `secrets`? (keys: kind, secrets, account_id, api, expect_every, connection, path_token)",
             ],
         ),
         (
@@ -194,7 +194,7 @@ fn every_mistake_names_its_line_its_key_and_what_to_do() {
             "routes:\n  - name: a\n",
             &[
                 "6:5: routes[0].on: is missing; write one or several of success, error, cancelled, started",
-                "6:5: routes[0].refresh: is missing; list the targets that this route refreshes",
+                "6:5: routes[0].refresh: is missing; list the targets that this route refreshes, or in `notify` the channels that it tells",
             ],
         ),
         (
@@ -271,7 +271,7 @@ fn every_mistake_names_its_line_its_key_and_what_to_do() {
     assert_eq!(
         mistakes("just text"),
         [
-            "1:1: expected a map of sources, connections, targets, routes, defaults, found `just text`"
+            "1:1: expected a map of sources, connections, targets, routes, defaults, channels, alerts, found `just text`"
         ]
     );
     assert_eq!(mistakes(""), [" sources: is missing; without a source no event is ever taken in"]);
@@ -284,7 +284,7 @@ fn the_error_lists_every_mistake_in_the_order_of_the_file_and_counts_them() {
     assert_eq!(
         error.to_string(),
         "afterrun.yml:6:39: routes[0].refresh[0]: there is no target `x` (targets: sales, orders)\n\
-         afterrun.yml:7:1: extra: there is no such key (keys: sources, connections, targets, routes, defaults)\n\
+         afterrun.yml:7:1: extra: there is no such key (keys: sources, connections, targets, routes, defaults, channels, alerts)\n\
          2 mistakes in afterrun.yml"
     );
 }

@@ -120,8 +120,8 @@ fn keys_that_do_not_go_with_what_the_route_is_for_are_mistakes() {
         (
             "    on: success\n    subject: [x]\n    afterall: [1]\n",
             &[
-                "11:5: routes[0].subject: there is no such key; did you mean `subjects`? (keys: name, on, sources, subjects, jobs, job_names, environments, projects, accounts, reasons, models, refresh, after_all_upstream, after_all, within)",
-                "12:5: routes[0].afterall: there is no such key; did you mean `after_all`? (keys: name, on, sources, subjects, jobs, job_names, environments, projects, accounts, reasons, models, refresh, after_all_upstream, after_all, within)",
+                "11:5: routes[0].subject: there is no such key; did you mean `subjects`? (keys: name, on, sources, subjects, jobs, job_names, environments, projects, accounts, reasons, models, refresh, notify, after_all_upstream, after_all, within)",
+                "12:5: routes[0].afterall: there is no such key; did you mean `after_all`? (keys: name, on, sources, subjects, jobs, job_names, environments, projects, accounts, reasons, models, refresh, notify, after_all_upstream, after_all, within)",
             ],
         ),
     ] {

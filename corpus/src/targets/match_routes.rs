@@ -63,6 +63,7 @@ fn to_all() -> Route {
         accounts: vec![],
         reasons: vec![],
         refresh: vec!["sales".to_owned()],
+        notify: vec![],
         after_all: vec![],
         within: None,
         models: vec![],

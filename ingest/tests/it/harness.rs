@@ -132,6 +132,7 @@ pub(crate) fn source(kind: SourceKind, secrets: &[&str]) -> Source {
         SourceKind::Tableau => Some(TABLEAU_PATH_TOKEN),
     };
     Source {
+        expect_every: None,
         kind,
         secrets: secrets.iter().map(|secret| SecretString::from(*secret)).collect(),
         account_id: None,

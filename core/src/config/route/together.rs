@@ -26,6 +26,9 @@ pub(super) fn check(report: &mut Report, trail: &Trail, route: &Route) {
         let what = "goes only with `after_all`; list the jobs there, or remove this";
         report.add_key(&trail.key("within"), what);
     }
+    if given("notify") {
+        notify(report, trail, route);
+    }
     // What is wrong with `on` may be the very event that the other keys are for.
     if report.is_wrong(&trail.key("on")) {
         return;
@@ -66,6 +69,22 @@ fn fan_in(report: &mut Report, trail: &Trail, route: &Route, with_jobs: bool) {
         let what = "must be `success` alone beside `after_all`, which waits for jobs to succeed";
         report.add(&on, what);
     }
+}
+
+/// What a channel can be told is how single runs went.
+fn notify(report: &mut Report, trail: &Trail, route: &Route) {
+    let what = if !route.after_all.is_empty() {
+        "does not go with `after_all`, which takes several runs as one; write a route of its own"
+    } else if !route.models.is_empty() {
+        "does not go with `models`, since a channel is told before dbt says what a run built; \
+         write a route of its own"
+    } else if route.on.is_empty() && !route.on_events.is_empty() {
+        "tells how a dbt run went, and `on` names only events of BI tools; add an outcome such as \
+         `error` to `on`, or remove this"
+    } else {
+        return;
+    };
+    report.add_key(&trail.key("notify"), what);
 }
 
 fn tools(route: &Route) -> &'static str {

@@ -1,0 +1,65 @@
+//! What a channel is told, before it is put into that channel's form.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use sha2::{Digest as _, Sha256};
+
+pub use afterrun_core::notice::{Note, Saying};
+
+/// One or several things that a channel is told of at once; never none.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub notes: Vec<Note>,
+}
+
+impl Message {
+    /// The same for a repeat, and for no other message.
+    pub fn id(&self) -> String {
+        let mut hash = Sha256::new();
+        for note in &self.notes {
+            hash.update(format!("{} {} {}\n", note.id, note.saying.as_str(), note.telling));
+        }
+        hex::encode(&hash.finalize()[..16])
+    }
+
+    /// All of it on one line.
+    pub fn title(&self) -> String {
+        match &self.notes[..] {
+            [] => String::new(),
+            [one] => title(one),
+            [first, rest @ ..] => format!("{}, and {} more", title(first), rest.len()),
+        }
+    }
+}
+
+/// What it is about, on one line.
+pub(super) fn title(note: &Note) -> String {
+    match note.saying {
+        Saying::Open if note.occurrences > 1 => {
+            format!("{} ({} times)", note.title, note.occurrences)
+        }
+        Saying::Open | Saying::Once => note.title.clone(),
+        Saying::Resolved => format!("Resolved: {}", note.title),
+    }
+}
+
+/// What else is to be said, in lines.
+pub(super) fn detail(note: &Note) -> String {
+    let mut text = note.detail.clone();
+    let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let _ = match note.saying {
+        Saying::Open => write!(text, "Since {}", time(note.opened_at)),
+        Saying::Once => write!(text, "At {}", time(note.opened_at)),
+        Saying::Resolved => write!(
+            text,
+            "Lasted from {} to {}",
+            time(note.opened_at),
+            time(note.resolved_at.unwrap_or(note.opened_at))
+        ),
+    };
+    text
+}
