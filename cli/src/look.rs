@@ -25,6 +25,11 @@ pub(crate) fn webhooks(config: &Config, public: SocketAddr) -> Look {
     .collect()
 }
 
+/// The pages for people.
+pub(crate) fn console(private: SocketAddr) -> (String, String) {
+    ("the console".into(), format!("http://{}/", local::reachable(private)))
+}
+
 /// The history in SQL, of a database whose address was left in a file.
 pub(crate) fn in_sql(address: &Path) -> (String, String) {
     let psql = format!("psql \"$(cat {})\" -c 'select * from target_freshness'", quoted(address));

@@ -19,7 +19,7 @@ use crate::output::line;
 use crate::{args, logs, look};
 
 /// What the story tells itself, or what is so on purpose here, is not told by the log as well.
-const QUIET: &str = "warn,afterrun_core::readiness=error,afterrun_worker::tell=error,sqlx=error";
+const QUIET: &str = "warn,afterrun_core::readiness=error,afterrun_worker::tell=off,sqlx=error";
 
 pub(crate) async fn run(args: args::Demo) -> anyhow::Result<()> {
     let _logs = logs::start_with(Some(QUIET))?;

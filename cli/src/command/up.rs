@@ -31,6 +31,7 @@ pub(crate) async fn run(path: &Path, args: args::Up) -> anyhow::Result<()> {
     };
     let stop = shutdown::on_signal().context("could not listen for signals")?;
     let mut look = look::webhooks(&config, listeners.public.local_addr()?);
+    look.push(look::console(listeners.private.local_addr()?));
     let afterrun = look::program();
     if let Some(database) = given {
         look.push(("the events".into(), format!("{afterrun} events --follow")));

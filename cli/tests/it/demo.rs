@@ -43,9 +43,12 @@ fn without_once_it_goes_on_until_it_is_stopped_and_says_how_to_look() {
     let data = home.path().join("data");
     let data = data.to_str().unwrap();
     let demo = home.start(&["demo", "--data-dir", data]);
+    demo.says("the console");
     demo.says("Ctrl-C ends it");
     let refreshes = ["refreshes", "--data-dir", data, "--state", "succeeded", "--output", "json"];
     let list = home.run(&refreshes).exits(0).json();
+    let stale = ["refreshes", "--data-dir", data, "--state", "failed", "--follow"];
+    home.start(&stale).says("margin-report");
     assert_eq!(list.as_array().unwrap().len(), 10);
     assert_eq!(demo.ends_on("INT"), Some(0));
 }
