@@ -1,0 +1,84 @@
+"""The console in a real browser: quiet, readable by everybody, and moved by no name."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import LONG, PICTURES, SCRIPT
+from playwright.sync_api import expect
+
+
+def picture(visitor, name):
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    visitor.page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def shape(address):
+    return re.sub(r"\W+", "-", re.sub(r"^https?://[^/]+", "", address)).strip("-") or "home"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_quiet_loads_nothing_from_elsewhere_and_can_be_read_by_all(
+    visit, demo, scheme
+):
+    visitor = visit(demo, color_scheme=scheme)
+    found, wrong = 0, []
+    for address in visitor.walk():
+        found += 1
+        expect(visitor.page.locator("h1")).to_have_count(1)
+        picture(visitor, f"{scheme}-{shape(address)[:80]}")
+        results = Axe().run(visitor.page)
+        for violation in results.response["violations"]:
+            nodes = [node["html"][:200] for node in violation["nodes"][:3]]
+            wrong.append(f"{address}: {violation['id']}: {violation['help']}: {nodes}")
+    assert not wrong, "\n".join(wrong)
+    assert found >= 8, f"only {found} pages were found"
+
+
+def test_every_page_is_whole_without_a_script(visit, demo):
+    # Without a script the browser tells of links by its own means alone.
+    visitor = visit(demo, java_script_enabled=False)
+    for path in ["/", "/events", "/refreshes", "/connections", "/sources", "/overview"]:
+        visitor.open(path)
+        assert visitor.page.locator("main").inner_text().strip(), path
+
+
+def test_no_page_is_wider_than_a_phone(visit, demo):
+    visitor = visit(demo, viewport={"width": 390, "height": 844})
+    too_wide = []
+    for address in visitor.walk(of_a_kind=1):
+        wide = visitor.page.evaluate("document.documentElement.scrollWidth")
+        if wide > 390:
+            too_wide.append(f"{address}: {wide}")
+    assert not too_wide, too_wide
+
+
+def test_hostile_names_are_shown_as_what_they_are(visit, hostile):
+    visitor = visit(hostile)
+    texts = []
+    for address in visitor.walk(of_a_kind=6):
+        assert visitor.page.evaluate("window.pwned") is None, address
+        texts.append(visitor.page.locator("body").inner_text())
+        picture(visitor, f"hostile-{shape(address)[:80]}")
+        width = visitor.page.viewport_size["width"]
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width, address
+    assert any(SCRIPT.split(">")[0] in text for text in texts), "the name is shown"
+    assert not any("\u202e" in text for text in texts), "nothing turns the text around it"
+    assert all(len(text) < 5 * len(LONG) for text in texts)
+
+
+def test_a_newcomer_finds_the_stale_dashboard_learns_why_and_refreshes_it(visit, demo):
+    visitor = visit(demo)
+    page = visitor.page
+    visitor.open("/")
+    row = page.get_by_role("row").filter(has_text="margin-report")
+    expect(row).to_contain_text("failed", ignore_case=True)
+    expect(row).to_contain_text("Report not found")
+    row.get_by_role("link", name="margin-report").click()
+    page.get_by_role("button", name=re.compile("retry|refresh again", re.I)).first.click()
+    confirm = page.get_by_role("button", name=re.compile("^(yes|confirm|retry)", re.I))
+    if confirm.count():
+        confirm.first.click()
+    visitor.open("/")
+    expect(row).to_contain_text("fresh", ignore_case=True, timeout=20_000)
+    expect(row).not_to_contain_text("Report not found")
