@@ -10,12 +10,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use afterrun_console::{Access, AccessError, Keys};
 use afterrun_core::config::Config;
 use afterrun_core::{Store, env};
 use afterrun_worker::Targets;
 use afterrun_worker::http::{Http, Limits};
 use anyhow::Context as _;
-use secrecy::SecretString;
 
 pub(crate) use self::both::{Listeners, serve_both};
 pub(crate) use self::ingest::IngestService;
@@ -58,19 +58,28 @@ pub(crate) async fn close(store: &Store) {
     drop(tokio::time::timeout(Duration::from_secs(2), store.pool().close()).await);
 }
 
+/// The tokens of the private listener.
+pub(crate) fn keys() -> anyhow::Result<Keys> {
+    let (admin, read) = (env::secret("AFTERRUN_ADMIN_TOKEN")?, env::secret("AFTERRUN_READ_TOKEN")?);
+    Ok(Keys::new(admin, read).map_err(|error| Wrong(error.to_string()))?)
+}
+
 /// The private listener of `worker` and `up` shows the history and takes orders: beyond loopback
 /// it is not opened without a token.
-///
-/// Gives the token, if there is one.
-pub(crate) fn guard_private(address: SocketAddr) -> anyhow::Result<Option<SecretString>> {
-    let token = env::secret("AFTERRUN_ADMIN_TOKEN")?;
-    if address.ip().is_loopback() || token.is_some() {
-        return Ok(token);
+pub(crate) fn guard_private(address: SocketAddr) -> anyhow::Result<Access> {
+    let keys = keys()?;
+    if !address.ip().is_loopback() && keys.are_none() {
+        return Err(Wrong(format!(
+            "the private listener would be open to the network on {address} without a token: set \
+             AFTERRUN_ADMIN_TOKEN, or let AFTERRUN_ADMIN_LISTEN name a loopback address such as \
+             127.0.0.1:8081"
+        ))
+        .into());
     }
-    Err(Wrong(format!(
-        "the private listener would be open to the network on {address} without a token: set \
-         AFTERRUN_ADMIN_TOKEN, or let AFTERRUN_ADMIN_LISTEN name a loopback address such as \
-         127.0.0.1:8081"
-    ))
-    .into())
+    let url = env::parsed::<String>("AFTERRUN_CONSOLE_URL")?;
+    let wrong = |error: AccessError| match error {
+        AccessError::Address => Wrong(format!("AFTERRUN_CONSOLE_URL cannot be used: {error}")),
+        AccessError::Open => Wrong(format!("{error}: set AFTERRUN_ADMIN_TOKEN as well")),
+    };
+    Ok(Access::new(keys, url.as_deref().map(str::trim)).map_err(wrong)?)
 }

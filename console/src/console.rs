@@ -9,6 +9,8 @@ use afterrun_core::config::Config;
 use afterrun_core::{Store, StoreError};
 use tokio::runtime::Handle;
 
+use crate::access::Who;
+
 type InForce = dyn Fn() -> Arc<Config> + Send + Sync;
 
 /// The operators' side of a process.
@@ -29,9 +31,27 @@ impl Console {
     }
 
     /// The configuration in force.
-    #[expect(dead_code, reason = "the pages of connections and sources read by it")]
     pub(crate) fn config(&self) -> Arc<Config> {
         (self.config)()
+    }
+
+    /// Does `work`, which is noted as done by them.
+    #[expect(dead_code, reason = "the pages and the API act by it")]
+    pub(crate) async fn act<T, E, F>(
+        &self,
+        who: &Who,
+        work: impl FnOnce(Store, Arc<Config>) -> F,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let work = work(self.store.acting(who.acting()), self.config());
+        match self.runtime.spawn(work).await {
+            Ok(done) => done,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
     }
 
     /// Does `work` where the database's connections live.

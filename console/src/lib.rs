@@ -4,9 +4,11 @@
 //! more there, so that the process which faces the world needs no right but to insert; where a worker
 //! runs the console is served beside it.
 
+mod access;
 mod console;
 mod health;
 mod pages;
+mod problem;
 mod scrape;
 
 use std::io;
@@ -21,6 +23,7 @@ use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 
+pub use access::{Access, AccessError, Keys, KeysError};
 pub use console::Console;
 pub use health::Health;
 pub use scrape::Scrape;
@@ -44,7 +47,7 @@ pub fn serve(listener: TcpListener, health: Health, scrape: Scrape) -> io::Resul
     serve_also(listener, health, scrape, |_| {})
 }
 
-/// The same with the console beside them.
+/// The same with the console beside them, for those who have access.
 ///
 /// # Errors
 /// If the socket cannot be used.
@@ -53,14 +56,23 @@ pub fn serve_console(
     health: Health,
     scrape: Scrape,
     console: Console,
+    access: Access,
 ) -> io::Result<Serving> {
-    let console = Data::new(console);
+    let (console, access) = (Data::new(console), Data::new(access));
     serve_also(listener, health, scrape, move |config| {
         let pages = web::scope("")
             .app_data(console.clone())
-            .wrap(DefaultHeaders::new().add((CONTENT_SECURITY_POLICY, PAGES_MAY)))
-            .wrap(from_fn(scrape::guarded))
-            .configure(pages::routes);
+            .app_data(access.clone())
+            .wrap(from_fn(access::guarded))
+            .wrap(
+                DefaultHeaders::new()
+                    .add((CONTENT_SECURITY_POLICY, PAGES_MAY))
+                    // With none at all, browsers do not say either that a form is one of ours.
+                    .add((REFERRER_POLICY, "same-origin")),
+            )
+            .configure(access::routes)
+            .configure(pages::routes)
+            .default_service(web::to(problem::nothing_here));
         config.service(pages);
     })
 }

@@ -7,6 +7,8 @@ mod layout;
 
 use actix_web::web::{self, ServiceConfig};
 
+pub(crate) use self::layout::{outside, refused};
+
 /// Serves the pages. Who may see them is decided before.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config.route("/", web::get().to(freshness::show));

@@ -1,7 +1,7 @@
 //! The private listener as those see it who watch the process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
-use afterrun_console::{Health, Scrape, serve};
+use afterrun_console::{Health, Keys, Scrape, serve};
 use afterrun_core::metrics::Metrics;
 use afterrun_core::pool::worker_pool;
 use afterrun_core::{Clock, Store};
@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 fn scrape(token: Option<&str>) -> Scrape {
-    Scrape::new(Metrics::of("0", &[], None), token.map(Into::into))
+    let keys = Keys::new(token.map(Into::into), None).unwrap();
+    Scrape::new(Metrics::of("0", &[], None), keys)
 }
 
 /// Asks a listener on this pool for each path; gives status line, head and body.

@@ -39,6 +39,7 @@ pub mod refresh;
 pub mod retention;
 pub mod roles;
 pub mod route;
+pub mod session;
 pub mod shutdown;
 pub mod store;
 pub mod target;

@@ -11,6 +11,7 @@ mod pause;
 mod retry;
 
 pub(crate) use self::audit::Action;
+pub use self::audit::By;
 pub use self::cancel::Cancelled;
 pub use self::pause::{Named, NamedTarget, Pausable};
 pub use self::retry::Retried;

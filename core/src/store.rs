@@ -1,5 +1,6 @@
 //! The handle on the database: a pool and a clock. Every statement of the other modules hangs on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,6 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
 
 use crate::Clock;
+use crate::operator::By;
 use crate::pool::Lent;
 
 /// The schema, embedded in the program; forward only.
@@ -114,12 +116,14 @@ impl StoreError {
 pub struct Store {
     pub(crate) pool: PgPool,
     pub(crate) clock: Clock,
+    /// Who acts, where the connection does not say it.
+    pub(crate) by: Option<Arc<By>>,
 }
 
 impl Store {
     /// A store on this pool; whether the schema is there is [`MIGRATOR`]'s business.
     pub fn new(pool: PgPool, clock: Clock) -> Self {
-        Self { pool, clock }
+        Self { pool, clock, by: None }
     }
 
     /// The same with connections of its own, on the runtime that is running here: one that hears of
@@ -131,7 +135,7 @@ impl Store {
     pub fn on_this_runtime(&self) -> Self {
         let connect = self.pool.connect_options().as_ref().clone();
         let pool = self.pool.options().clone().connect_lazy_with(connect);
-        Self { pool, clock: self.clock.clone() }
+        Self { pool, ..self.clone() }
     }
 
     /// The pool, for whoever closes it, and for statements of tests.

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::args;
-use crate::service::{IngestService, VERSION, listen, listen_beside};
+use crate::service::{IngestService, VERSION, keys, listen, listen_beside};
 use crate::{database, logs, reload};
 
 pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()> {
@@ -30,7 +30,7 @@ pub(crate) async fn run(config: &Path, args: args::Ingest) -> anyhow::Result<()>
     let health = Health::new(service.store().clone(), stop.clone());
     // Its role may read no table.
     let metrics = Metrics::of(VERSION, &[&*service.handle()], None);
-    let scrape = Scrape::new(metrics, env::secret("AFTERRUN_ADMIN_TOKEN")?);
+    let scrape = Scrape::new(metrics, keys()?);
     let health = afterrun_console::serve(private, health, scrape)
         .context("could not serve the private listener")?;
     let ingest = service.handle();

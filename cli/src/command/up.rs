@@ -19,7 +19,7 @@ use crate::service::{
 
 pub(crate) async fn run(path: &Path, args: args::Up) -> anyhow::Result<()> {
     let _logs = logs::start()?;
-    let token = guard_private(args.private.admin_listen)?;
+    let access = guard_private(args.private.admin_listen)?;
     let given = database::given()?;
     let config = configuration(path)?;
     // Before a database is started: what is wrong with the targets is wrong with any.
@@ -27,7 +27,7 @@ pub(crate) async fn run(path: &Path, args: args::Up) -> anyhow::Result<()> {
     let listeners = Listeners {
         public: listen(args.public.listen, "AFTERRUN_LISTEN")?,
         private: listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?,
-        token,
+        access,
     };
     let stop = shutdown::on_signal().context("could not listen for signals")?;
     let mut look = look::webhooks(&config, listeners.public.local_addr()?);

@@ -16,14 +16,15 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     // First of all: until then a signal ends the process as if it had crashed.
     let stop = shutdown::on_signal().context("could not listen for signals")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;
-    let token = guard_private(args.private.admin_listen)?;
+    let access = guard_private(args.private.admin_listen)?;
     let database = database::required()?;
     let service = WorkerService::new(database, configuration(config)?)?;
     let private = listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
     let health = Health::new(service.store().clone(), stop.clone());
-    let scrape = Scrape::new(service.metrics(&[]), token);
-    let health = afterrun_console::serve_console(private, health, scrape, service.console())
-        .context("could not serve the private listener")?;
+    let scrape = Scrape::new(service.metrics(&[]), access.keys().clone());
+    let health =
+        afterrun_console::serve_console(private, health, scrape, service.console(), access)
+            .context("could not serve the private listener")?;
 
     let put_in_force = service.handle();
     let reload =

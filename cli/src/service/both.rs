@@ -3,12 +3,11 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use afterrun_console::{Health, Scrape};
+use afterrun_console::{Access, Health, Scrape};
 use afterrun_core::config::Config;
 use afterrun_core::shutdown;
 use afterrun_ingest::Limits;
 use anyhow::Context as _;
-use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +19,7 @@ pub(crate) struct Listeners {
     pub(crate) public: TcpListener,
     pub(crate) private: TcpListener,
     /// Without which the private one tells of nothing but health.
-    pub(crate) token: Option<SecretString>,
+    pub(crate) access: Access,
 }
 
 /// Serves until told to stop: takes webhooks at once, works as soon as the database lets it.
@@ -46,8 +45,9 @@ pub(crate) async fn serve_both(
     let health = afterrun_console::serve_console(
         listeners.private,
         Health::new(worker.store().clone(), stop.clone()),
-        Scrape::new(worker.metrics(&[&*ingest.handle()]), listeners.token),
+        Scrape::new(worker.metrics(&[&*ingest.handle()]), listeners.access.keys().clone()),
         worker.console(),
+        listeners.access,
     )
     .context("could not serve the private listener")?;
     let hangups = shutdown::hangups().context("could not listen for signals")?;

@@ -7,10 +7,11 @@ use maud::{Markup, html};
 
 use super::layout;
 use crate::Console;
+use crate::access::Who;
 
-pub(crate) async fn show(console: Data<Console>) -> HttpResponse {
+pub(crate) async fn show(console: Data<Console>, who: Who) -> HttpResponse {
     match console.ask(async |store| store.freshness().await).await {
-        Ok(freshness) => layout::page("Freshness", &table(&freshness)),
+        Ok(freshness) => layout::page(&who, "Freshness", &table(&freshness)),
         Err(error) => layout::unavailable(&error),
     }
 }

@@ -5,9 +5,27 @@ use actix_web::http::StatusCode;
 use afterrun_core::StoreError;
 use maud::{DOCTYPE, Markup, html};
 
-/// A whole page of this title.
-pub(super) fn page(title: &str, content: &Markup) -> HttpResponse {
-    answer(StatusCode::OK, title, content)
+use crate::access::Who;
+
+/// A whole page of this title, for somebody who is known.
+pub(super) fn page(who: &Who, title: &str, content: &Markup) -> HttpResponse {
+    let content = html! {
+        (content)
+        @if who.can_sign_out() {
+            form method="post" action="/sign-out" { button type="submit" { "Sign out" } }
+        }
+    };
+    answer(StatusCode::OK, title, &content)
+}
+
+/// A page for somebody who is not signed in: it leads nowhere.
+pub(crate) fn outside(status: StatusCode, title: &str, content: &Markup) -> HttpResponse {
+    answer(status, title, content)
+}
+
+/// Why a request was not granted.
+pub(crate) fn refused(status: StatusCode, title: &str, detail: &str) -> HttpResponse {
+    answer(status, title, &html! { p { (detail) } })
 }
 
 /// What is shown while the database cannot be read.

@@ -34,6 +34,8 @@ begin
         grant select, insert, update, delete on fan_in, fan_in_job, dbt_source,
             dbt_run, dbt_manifest, run_error, model_build to afterrun_worker;
         grant select, insert on attempt, operator_action to afterrun_worker;
+        grant select, insert, delete on console_session to afterrun_worker;
+        grant update (seen_at) on console_session to afterrun_worker;
         grant select on source_seen, source_refused to afterrun_worker;
         -- Whole weeks of refreshes and calls are made and forgotten by the owner of the tables, for it.
         grant execute on function history_partitions to afterrun_worker;

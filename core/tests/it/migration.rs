@@ -19,6 +19,7 @@ const DATA: &[(i64, &str)] = &[
     (10, ""),
     (11, ""),
     (12, ""),
+    (13, ""),
 ];
 
 #[sqlx::test(migrations = false)]

@@ -8,6 +8,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use afterrun_console::Access;
 use afterrun_core::config::Config;
 use afterrun_core::{Clock, Store, env, pool};
 use afterrun_postgres::{Options, Server};
@@ -75,7 +76,7 @@ impl Stage {
         let listeners = Listeners {
             public: listen(anywhere, "the demo")?,
             private: listen(anywhere, "the demo")?,
-            token: None,
+            access: Access::default(),
         };
         let road = Road::to(listeners.public.local_addr()?).await?;
         let webhooks = format!("http://{}/webhooks/dbt/demo", road.address());

@@ -1,0 +1,143 @@
+//! A console on a port of its own, asked over plain sockets, so that every byte of a request is ours.
+#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of it")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use afterrun_console::{Access, Console, Health, Keys, Scrape, serve_console};
+use afterrun_core::config::Config;
+use afterrun_core::metrics::Metrics;
+use afterrun_core::{Clock, Store};
+use sqlx::PgPool;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub const ADMIN: &str = "the-admin-token";
+pub const READ: &str = "the-read-only-token";
+
+pub const CONFIG: &str = "
+sources: { prod: { kind: dbt, secrets: [some-secret] } }
+connections: { mode: { kind: mode } }
+targets:
+  sales: { connection: mode }
+  churn: { connection: mode }
+routes:
+  - { name: nightly, on: success, jobs: [1], refresh: [sales] }
+";
+
+/// A console that serves until this is dropped.
+pub struct Scene {
+    pub address: SocketAddr,
+    pub store: Store,
+    pub config: Arc<Config>,
+    _served: JoinSet<std::io::Result<()>>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    /// The value of a header that is there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
+    }
+
+    /// `name=value` of the cookie that is set.
+    pub fn cookie(&self) -> &str {
+        self.header("set-cookie").unwrap().split(';').next().unwrap()
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Scene {
+    /// With both tokens.
+    pub fn guarded(pool: &PgPool) -> Self {
+        let keys = Keys::new(Some(ADMIN.into()), Some(READ.into())).unwrap();
+        Self::of(pool, Access::new(keys, None).unwrap())
+    }
+
+    /// Without any.
+    pub fn open(pool: &PgPool) -> Self {
+        Self::of(pool, Access::default())
+    }
+
+    pub fn of(pool: &PgPool, access: Access) -> Self {
+        let now = "2026-11-20T06:00:00Z".parse().unwrap();
+        Self::on(Store::new(pool.clone(), Clock::fixed_at(now)), access)
+    }
+
+    pub fn on(store: Store, access: Access) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let health = Health::new(store.clone(), CancellationToken::new());
+        let scrape = Scrape::new(Metrics::of("0", &[], None), access.keys().clone());
+        let config = Config::from_text(Path::new("afterrun.yml"), CONFIG, &|_| None);
+        let config = Arc::new(config.unwrap());
+        let in_force = Arc::clone(&config);
+        let console = Console::new(store.clone(), move || Arc::clone(&in_force));
+        let serving = serve_console(listener, health, scrape, console, access).unwrap();
+        let address = serving.address();
+        let mut served = JoinSet::new();
+        served.spawn(serving.run(CancellationToken::new()));
+        Self { address, store, config, _served: served }
+    }
+
+    pub async fn get(&self, path: &str, headers: &str) -> Answer {
+        self.ask("GET", path, headers, "").await
+    }
+
+    /// Headers end with `\r\n` each; `Host` is this one's unless it is among them.
+    pub async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let mut client = TcpStream::connect(self.address).await.unwrap();
+        let host = match headers.to_lowercase().contains("host: ") {
+            true => String::new(),
+            false => format!("Host: {}\r\n", self.address),
+        };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{host}{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
+    }
+
+    /// `Origin` of a page of this console.
+    pub fn origin(&self) -> String {
+        format!("Origin: http://{}\r\n", self.address)
+    }
+
+    /// Shows a token as a browser's form does.
+    pub async fn sign_in(&self, token: &str) -> Answer {
+        let headers = format!("{}{HTML}{FORM}", self.origin());
+        self.ask("POST", "/sign-in", &headers, &format!("token={token}&next=%2Fevents")).await
+    }
+
+    /// The header by which a browser is signed in.
+    pub async fn session(&self, token: &str) -> String {
+        let answer = self.sign_in(token).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        format!("Cookie: other=1; {}\r\n", answer.cookie())
+    }
+}
+
+pub const HTML: &str = "Accept: text/html,application/xhtml+xml\r\n";
+pub const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+
+pub fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
