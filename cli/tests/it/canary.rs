@@ -73,6 +73,7 @@ impl Scene {
             .with("DBT_WEBHOOK_KEY", "CANARY-webhook-key")
             .with("AFTERRUN_SEND_SECRET", "CANARY-webhook-key")
             .with("AFTERRUN_ADMIN_TOKEN", "CANARY-admin-token")
+            .with("AFTERRUN_READ_TOKEN", "CANARY-read-token")
             .with("MODE_TOKEN", mode.token())
             .with("MODE_SECRET", mode.secret())
             .with("TABLEAU_NAME", tableau.token_name())

@@ -251,6 +251,8 @@ async fn no_role_may_do_more_than_its_program_does(pool: PgPool) {
         "select from fan_in",
         "select from fan_in_job",
         "select from operator_action",
+        "select from console_session",
+        "delete from console_session",
         "insert into operator_action default values",
         "select history_partitions(now(), null)",
         "select from delivery_history",
@@ -263,6 +265,7 @@ async fn no_role_may_do_more_than_its_program_does(pool: PgPool) {
         "update event set job_id = '1'",
         "update event set run_status = 'Success'",
         "update event set deliveries = 1",
+        "update console_session set signed_in_at = now()",
     ];
     roles.may_not("worker", &not_worker).await;
     roles.may_not("reader", &not_ingest[..not_ingest.len() - 3]).await;

@@ -70,6 +70,24 @@ fn a_private_listener_open_to_the_network_needs_a_token() {
 }
 
 #[test]
+fn tokens_that_would_keep_nobody_out_are_refused() {
+    for (set, named) in [
+        (&[("AFTERRUN_READ_TOKEN", "CANARY")][..], "AFTERRUN_ADMIN_TOKEN"),
+        (&[("AFTERRUN_READ_TOKEN", "CANARY"), ("AFTERRUN_ADMIN_TOKEN", "CANARY")], "the same"),
+        (&[("AFTERRUN_CONSOLE_URL", "https://afterrun.example.com")], "AFTERRUN_ADMIN_TOKEN"),
+        (&[("AFTERRUN_CONSOLE_URL", "afterrun.example.com")], "AFTERRUN_CONSOLE_URL"),
+    ] {
+        let mut home = Home::new().with("DATABASE_URL", "postgres://user@127.0.0.1:1/nowhere");
+        home.configure_source();
+        for (name, value) in set {
+            home = home.with(name, value);
+        }
+        let ended = home.run(&["worker"]).exits(2);
+        assert!(ended.err.contains(named) && !ended.all().contains("CANARY"), "{ended}");
+    }
+}
+
+#[test]
 fn up_starts_and_stays_up_while_its_database_is_away() {
     let home = Home::new().with("DATABASE_URL", "postgres://user:CANARY@127.0.0.1:1/nowhere");
     home.configure_source();

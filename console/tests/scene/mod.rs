@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub const ADMIN: &str = "the-admin-token";
-pub const READ: &str = "the-read-only-token";
+pub(crate) const ADMIN: &str = "the-admin-token";
+pub(crate) const READ: &str = "the-read-only-token";
 
-pub const CONFIG: &str = "
+pub(crate) const CONFIG: &str = "
 sources: { prod: { kind: dbt, secrets: [some-secret] } }
 connections: { mode: { kind: mode } }
 targets:
@@ -29,56 +29,56 @@ routes:
 ";
 
 /// A console that serves until this is dropped.
-pub struct Scene {
-    pub address: SocketAddr,
-    pub store: Store,
-    pub config: Arc<Config>,
+pub(crate) struct Scene {
+    pub(crate) address: SocketAddr,
+    pub(crate) store: Store,
+    pub(crate) config: Arc<Config>,
     _served: JoinSet<std::io::Result<()>>,
 }
 
 /// What was answered.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The value of a header that is there.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
     /// `name=value` of the cookie that is set.
-    pub fn cookie(&self) -> &str {
+    pub(crate) fn cookie(&self) -> &str {
         self.header("set-cookie").unwrap().split(';').next().unwrap()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
 impl Scene {
     /// With both tokens.
-    pub fn guarded(pool: &PgPool) -> Self {
+    pub(crate) fn guarded(pool: &PgPool) -> Self {
         let keys = Keys::new(Some(ADMIN.into()), Some(READ.into())).unwrap();
         Self::of(pool, Access::new(keys, None).unwrap())
     }
 
     /// Without any.
-    pub fn open(pool: &PgPool) -> Self {
+    pub(crate) fn open(pool: &PgPool) -> Self {
         Self::of(pool, Access::default())
     }
 
-    pub fn of(pool: &PgPool, access: Access) -> Self {
+    pub(crate) fn of(pool: &PgPool, access: Access) -> Self {
         let now = "2026-11-20T06:00:00Z".parse().unwrap();
         Self::on(Store::new(pool.clone(), Clock::fixed_at(now)), access)
     }
 
-    pub fn on(store: Store, access: Access) -> Self {
+    pub(crate) fn on(store: Store, access: Access) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let health = Health::new(store.clone(), CancellationToken::new());
         let scrape = Scrape::new(Metrics::of("0", &[], None), access.keys().clone());
@@ -93,12 +93,12 @@ impl Scene {
         Self { address, store, config, _served: served }
     }
 
-    pub async fn get(&self, path: &str, headers: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, headers: &str) -> Answer {
         self.ask("GET", path, headers, "").await
     }
 
     /// Headers end with `\r\n` each; `Host` is this one's unless it is among them.
-    pub async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let mut client = TcpStream::connect(self.address).await.unwrap();
         let host = match headers.to_lowercase().contains("host: ") {
             true => String::new(),
@@ -117,27 +117,27 @@ impl Scene {
     }
 
     /// `Origin` of a page of this console.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("Origin: http://{}\r\n", self.address)
     }
 
     /// Shows a token as a browser's form does.
-    pub async fn sign_in(&self, token: &str) -> Answer {
+    pub(crate) async fn sign_in(&self, token: &str) -> Answer {
         let headers = format!("{}{HTML}{FORM}", self.origin());
         self.ask("POST", "/sign-in", &headers, &format!("token={token}&next=%2Fevents")).await
     }
 
     /// The header by which a browser is signed in.
-    pub async fn session(&self, token: &str) -> String {
+    pub(crate) async fn session(&self, token: &str) -> String {
         let answer = self.sign_in(token).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         format!("Cookie: other=1; {}\r\n", answer.cookie())
     }
 }
 
-pub const HTML: &str = "Accept: text/html,application/xhtml+xml\r\n";
-pub const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
+pub(crate) const HTML: &str = "Accept: text/html,application/xhtml+xml\r\n";
+pub(crate) const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 
-pub fn bearer(token: &str) -> String {
+pub(crate) fn bearer(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
