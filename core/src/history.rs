@@ -15,6 +15,7 @@ mod sources;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub use self::quarantine::QuarantinedRow;
 pub use self::refreshes::{Cause, RefreshDetail, RefreshFilter, RefreshRow};
 pub use self::sources::{Asked, SecretSeen, SourceRow};
 pub use self::target::{BecameFresh, Run, TargetDetail};
+pub use self::trace::{EndedCall, EndedEvent, EndedRefresh, EventNumber};
 use crate::event::interval;
 use crate::pool::Lent;
 use crate::store::bounded;

@@ -24,6 +24,7 @@ pub mod dbt;
 pub mod mode;
 pub mod network;
 pub mod nudges;
+pub mod otlp;
 pub mod tableau;
 
 mod call;

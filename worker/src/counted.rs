@@ -117,6 +117,11 @@ impl Measured for Worker {
             "Runs that were found by asking dbt, as no event of theirs had come",
             taken_in,
         );
+        registry.register(
+            "afterrun_traced",
+            "Traces of events, by what became of them on the way to the collector",
+            self.traces.traced.clone(),
+        );
     }
 
     fn pools(&self) -> Pools {

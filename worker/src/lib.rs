@@ -18,6 +18,7 @@ pub mod connectors;
 mod counted;
 pub mod dbt;
 mod due;
+mod forget;
 pub mod http;
 pub mod login;
 pub mod notify;
@@ -26,8 +27,10 @@ mod probe;
 mod run;
 mod targets;
 mod tell;
+mod trace;
 mod under_way;
 mod wake;
 
 pub use run::Worker;
 pub use targets::Targets;
+pub use trace::TraceSettings;

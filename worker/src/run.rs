@@ -21,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 use crate::call::{Came, call};
 use crate::counted::Counted;
 use crate::dbt::{self, Asker};
+use crate::forget;
 use crate::http::Http;
 use crate::outage::Outage;
 use crate::probe::{self, probe};
 use crate::targets::Targets;
 use crate::tell;
+use crate::trace::{TraceSettings, Traces};
 use crate::under_way::{Seen, UnderWay};
 use crate::wake::{self, Wake};
 
@@ -37,9 +39,6 @@ const CALL: Duration = Duration::from_secs(25);
 
 /// A call is not begun with less than this left of it.
 const LEAST: Duration = Duration::from_secs(20);
-
-/// How often old history is forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(10 * 60);
 
 type Probes = JoinSet<Result<(), StoreError>>;
 
@@ -93,6 +92,7 @@ pub struct Worker {
     registered: Mutex<Option<Arc<Targets>>>,
     stop: CancellationToken,
     counted: Counted,
+    pub(crate) traces: Traces,
     /// Events wait for what dbt says of their runs.
     pub(crate) dbt_is_to_be_asked: Notify,
 }
@@ -113,8 +113,15 @@ impl Worker {
             registered: Mutex::default(),
             stop: CancellationToken::new(),
             counted,
+            traces: Traces::default(),
             dbt_is_to_be_asked: Notify::new(),
         })
+    }
+
+    /// The same, with a trace of each event sent to a collector.
+    #[must_use]
+    pub fn tracing_to(self, settings: TraceSettings) -> Self {
+        Self { traces: Traces::to(settings, &self.http), ..self }
     }
 
     /// Takes a new configuration for everything that is planned and called from now on.
@@ -146,8 +153,7 @@ impl Worker {
     /// # Errors
     /// The first of the database's, once all else is done.
     pub async fn run_once(self: &Arc<Self>) -> Result<Vec<(RefreshId, Recorded)>, StoreError> {
-        let (mut probes, mut under_way) =
-            (Probes::new(), UnderWay::new(self.store.clone(), self.counted.clone()));
+        let (mut probes, mut under_way) = (Probes::new(), self.under_way());
         self.register(&self.targets()).await?;
         self.sweep(&mut probes).await?;
         probes.join_all().await.into_iter().collect::<Result<(), _>>()?;
@@ -167,11 +173,12 @@ impl Worker {
         let wake = Wake::default();
         let mut services = JoinSet::new();
         services.spawn(wake.clone().listen(self.store.clone(), stop.clone()));
-        services.spawn(Arc::clone(&self).forget_now_and_then(stop.clone()));
+        services.spawn(forget::now_and_then(Arc::clone(&self), stop.clone()));
         services.spawn(dbt::ask_now_and_then(Arc::clone(&self), stop.clone()));
         services.spawn(dbt::inquire_now_and_then(Arc::clone(&self), stop.clone()));
+        services.spawn(self.traces.clone().send_now_and_then(self.store.clone(), stop.clone()));
         let (mut planning, mut probes) = (Planning::new(), Probes::new());
-        let mut under_way = UnderWay::new(self.store.clone(), self.counted.clone());
+        let mut under_way = self.under_way();
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());
         let (mut signs, mut looks) = (Signs::default(), Looks::default());
         let (mut no_plans, mut no_work) = (Outage::of("plan"), Outage::of("work"));
@@ -208,6 +215,7 @@ impl Worker {
         under_way.finish().await;
         planning.join_all().await;
         services.join_all().await;
+        self.traces.send_the_last(&self.store).await;
     }
 
     /// Looks for what can be done now, and begins it.
@@ -242,6 +250,7 @@ impl Worker {
     async fn sweep(&self, probes: &mut Probes) -> Result<(), StoreError> {
         for id in self.store.give_up_lost().await? {
             tracing::error!(refresh.id = %id, "gave up refresh {id}: its workers keep vanishing");
+            self.traces.gave_up(id);
         }
         let targets = self.targets();
         for name in self.store.claim_probes(&targets.connection_names()).await? {
@@ -291,6 +300,7 @@ impl Worker {
             self.store.plan_new(targets.config(), PLAN_AT_ONCE).await?
         };
         planned.iter().for_each(tell::planned);
+        self.traces.planned(&planned);
         if planned.iter().any(|planned| matches!(planned.led_to, LedTo::Held { .. })) {
             self.dbt_is_to_be_asked.notify_one();
         }
@@ -375,20 +385,12 @@ impl Worker {
         }
     }
 
-    async fn forget_now_and_then(self: Arc<Self>, stop: CancellationToken) {
-        let forgetting = stop.run_until_cancelled(async {
-            loop {
-                let retention = self.targets().config().retention;
-                match self.store.forget(&retention).await {
-                    Ok(0) => tokio::time::sleep(FORGET_EVERY).await,
-                    Ok(rows) => tracing::debug!(rows, "forgot old history"),
-                    Err(error) => {
-                        tracing::warn!(error = %Chain(&error), "could not forget old history");
-                        tokio::time::sleep(FORGET_EVERY).await;
-                    }
-                }
-            }
-        });
-        forgetting.await;
+    /// The store that it works on.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn under_way(&self) -> UnderWay {
+        UnderWay::new(self.store.clone(), self.counted.clone(), self.traces.clone())
     }
 }

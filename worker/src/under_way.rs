@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::counted::Counted;
 use crate::due::Due;
+use crate::trace::Traces;
 
 /// How many calls a worker has under way at once.
 const SLOTS: usize = 128;
@@ -31,6 +32,7 @@ pub(crate) enum Seen {
 pub(crate) struct UnderWay {
     store: Store,
     counted: Counted,
+    traces: Traces,
     calls: JoinSet<Seen>,
     ended: Vec<Ended>,
     records: JoinSet<Records>,
@@ -38,9 +40,9 @@ pub(crate) struct UnderWay {
 }
 
 impl UnderWay {
-    pub(crate) fn new(store: Store, counted: Counted) -> Self {
+    pub(crate) fn new(store: Store, counted: Counted, traces: Traces) -> Self {
         let (calls, records) = (JoinSet::new(), JoinSet::new());
-        Self { store, counted, calls, ended: Vec::new(), records, due: Due::default() }
+        Self { store, counted, traces, calls, ended: Vec::new(), records, due: Due::default() }
     }
 
     /// How many more claims can be taken.
@@ -124,10 +126,12 @@ impl UnderWay {
     fn record(&mut self) {
         if !self.ended.is_empty() && self.records.len() < RECORDS {
             let (store, counted) = (self.store.clone(), self.counted.clone());
+            let traces = self.traces.clone();
             let ended = mem::take(&mut self.ended);
             self.records.spawn(async move {
                 let records = store.record(&ended).await;
                 counted.recorded(&ended, &records);
+                traces.recorded(&records.recorded);
                 records
             });
         }

@@ -7,8 +7,8 @@ use afterrun_core::config::{Config, ConfigError};
 use afterrun_core::metrics::{Measured, Metrics, Tables};
 use afterrun_core::telemetry::Chain;
 use afterrun_core::{Clock, Store, pool};
-use afterrun_worker::Worker;
 use afterrun_worker::http::{Http, Limits};
+use afterrun_worker::{TraceSettings, Worker};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +38,12 @@ impl WorkerService {
         let console = Store::new(console, Clock::Database);
         let store = Store::new(pool::worker_pool(database, CONNECTIONS), Clock::Database);
         let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
-        let worker = Arc::new(Worker::new(store.clone(), http, config)?);
-        Ok(Self { store, console, worker })
+        let worker = Worker::new(store.clone(), http, config)?;
+        let worker = match TraceSettings::from_env()? {
+            Some(traces) => worker.tracing_to(traces),
+            None => worker,
+        };
+        Ok(Self { store, console, worker: Arc::new(worker) })
     }
 
     pub(crate) fn store(&self) -> &Store {

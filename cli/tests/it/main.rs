@@ -24,5 +24,6 @@ mod rolling;
 mod send;
 mod serve;
 mod terminal;
+mod traces;
 mod up;
 mod usage;

@@ -20,4 +20,5 @@ mod reload;
 mod retry;
 mod seeds;
 mod tool_event;
+mod traces;
 mod watching;
