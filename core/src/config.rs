@@ -375,6 +375,18 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// As it stands in `afterrun.yml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Success => "success",
+            Self::Error => "error",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {

@@ -65,7 +65,7 @@ fn since(since: Option<Duration>) -> Option<PgInterval> {
 
 impl Store {
     /// What one page shows, all of one moment.
-    async fn reading<T>(
+    pub(crate) async fn reading<T>(
         &self,
         doing: &'static str,
         statements: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,

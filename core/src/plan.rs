@@ -5,6 +5,7 @@
 //! after the other.
 
 mod built;
+mod explain;
 mod expose;
 mod gather;
 mod join;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use sqlx::Connection as _;
 
+pub use self::explain::{Considered, Explained};
 use self::lead::Planning;
 use self::read::{Event, take};
 pub use self::replay::{NotReplayed, Replay, ReplayFilter, Replayable, Taken};

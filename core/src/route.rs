@@ -113,11 +113,7 @@ impl Route {
     /// Whether an event that tells of this takes the route by itself: `on` and every key that is
     /// given. A fan-in is never taken by one event; see [`Route::gathers`].
     pub fn matches(&self, happened: &Happened, facts: &Facts) -> bool {
-        let on = match happened {
-            Happened::Run(outcome) => self.on.contains(outcome),
-            Happened::Event(event_type) => self.on_events.contains(event_type),
-        };
-        on && self.after_all.is_empty() && self.keys_match(facts)
+        self.listens_for(happened) && self.after_all.is_empty() && self.keys_match(facts)
     }
 
     /// Whether the route is a fan-in, and the event is of one of its jobs, however its run went.
@@ -131,28 +127,112 @@ impl Route {
         self.exposures.is_some() || !self.models.is_empty()
     }
 
+    /// The keys of the route that the event does not fit, `on` among them.
+    pub fn misses(&self, happened: &Happened, facts: &Facts) -> Vec<Miss> {
+        let on = (!self.listens_for(happened)).then(|| Miss {
+            key: "on",
+            wants: self
+                .on
+                .iter()
+                .map(|on| on.as_str().into())
+                .chain(self.on_events.clone())
+                .collect(),
+            has: vec![happened.as_str().to_owned()],
+        });
+        let keys = self.keys(facts).into_iter().filter(|key| !key.fits());
+        on.into_iter().chain(keys.map(Miss::from)).collect()
+    }
+
+    fn listens_for(&self, happened: &Happened) -> bool {
+        match happened {
+            Happened::Run(outcome) => self.on.contains(outcome),
+            Happened::Event(event_type) => self.on_events.contains(event_type),
+        }
+    }
+
     fn keys_match(&self, facts: &Facts) -> bool {
-        any_equal(&self.jobs, facts.job_id.as_deref())
-            && any_equal(&self.sources, Some(&facts.source))
-            && any_equal(&self.accounts, facts.account_id.as_deref())
-            && any_like(&self.job_names, &[&facts.job_name])
-            && any_like(&self.environments, &[&facts.environment_id, &facts.environment_name])
-            && any_like(&self.projects, &[&facts.project_id, &facts.project_name])
-            && any_like(&self.reasons, &[&facts.run_reason])
-            && any_like(&self.subjects, &[&facts.subject, &facts.subject_name])
+        self.keys(facts).iter().all(Key::fits)
+    }
+
+    fn keys<'a>(&'a self, facts: &'a Facts) -> [Key<'a>; 8] {
+        let key = |name, wanted, is_pattern, given: [&'a Option<String>; 2]| Key {
+            name,
+            wanted,
+            is_pattern,
+            given: given.map(Option::as_deref),
+        };
+        [
+            key("jobs", &self.jobs, false, [&facts.job_id, &None]),
+            Key {
+                given: [Some(&facts.source), None],
+                ..key("sources", &self.sources, false, [&None; 2])
+            },
+            key("accounts", &self.accounts, false, [&facts.account_id, &None]),
+            key("job_names", &self.job_names, true, [&facts.job_name, &None]),
+            key(
+                "environments",
+                &self.environments,
+                true,
+                [&facts.environment_id, &facts.environment_name],
+            ),
+            key("projects", &self.projects, true, [&facts.project_id, &facts.project_name]),
+            key("reasons", &self.reasons, true, [&facts.run_reason, &None]),
+            key("subjects", &self.subjects, true, [&facts.subject, &facts.subject_name]),
+        ]
     }
 }
 
-fn any_equal(wanted: &[String], given: Option<&str>) -> bool {
-    wanted.is_empty() || given.is_some_and(|given| wanted.iter().any(|wanted| wanted == given))
+impl Happened {
+    /// As routes name it in `on:`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Run(outcome) => outcome.as_str(),
+            Self::Event(event_type) => event_type,
+        }
+    }
 }
 
-fn any_like(patterns: &[String], given: &[&Option<String>]) -> bool {
-    patterns.is_empty()
-        || patterns.iter().any(|pattern| {
-            let pattern = Pattern::new(pattern);
-            given.iter().any(|text| text.as_deref().is_some_and(|text| pattern.matches(text)))
-        })
+/// A key of a route that an event does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Miss {
+    /// As it stands in `afterrun.yml`.
+    pub key: &'static str,
+    /// Any of these would do.
+    pub wants: Vec<String>,
+    /// What the event says; nothing if it does not say.
+    pub has: Vec<String>,
+}
+
+impl From<Key<'_>> for Miss {
+    fn from(key: Key<'_>) -> Self {
+        let has = key.given.into_iter().flatten().map(str::to_owned).collect();
+        Self { key: key.name, wants: key.wanted.to_vec(), has }
+    }
+}
+
+/// One key of a route beside what an event says to it.
+struct Key<'a> {
+    name: &'static str,
+    /// Empty if the route does not give the key.
+    wanted: &'a [String],
+    is_pattern: bool,
+    given: [Option<&'a str>; 2],
+}
+
+impl Key<'_> {
+    fn fits(&self) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| self.is_met_by(wanted))
+    }
+
+    fn is_met_by(&self, wanted: &str) -> bool {
+        let mut given = self.given.iter().flatten();
+        if self.is_pattern {
+            let pattern = Pattern::new(wanted);
+            given.any(|given| pattern.matches(given))
+        } else {
+            given.any(|given| *given == wanted)
+        }
+    }
 }
 
 fn shorten(text: &str) -> String {

@@ -94,7 +94,7 @@ impl<'a> Planning<'a> {
 
     /// What an event says to routes; or why none acts on it.
     fn tell<'e>(&self, event: &'e Event, taken: &[(i64, String)]) -> Result<Told<'e>, String> {
-        let happened = self.happened(event)?;
+        let happened = event.happened(self.config)?;
         let taken = taken.iter().filter(|(id, _)| *id == event.id);
         Ok(Told {
             event,
@@ -119,22 +119,6 @@ impl<'a> Planning<'a> {
         .await
         .doing(DOING)?;
         Ok(rows.into_iter().map(|row| (row.event_id, row.route)).collect())
-    }
-
-    /// What happened, in the words of routes; or why nothing acts on it.
-    pub(super) fn happened(&self, event: &Event) -> Result<Happened, String> {
-        let account = event.facts.account_id.as_deref();
-        let source = self.config.sources.get(&event.source);
-        if let Some(own) = source.and_then(|source| source.account_id.as_deref())
-            && account != Some(own)
-        {
-            let other = account.unwrap_or("none");
-            return Err(format!(
-                "another account: {other}, where source {} takes account {own} only",
-                event.source
-            ));
-        }
-        event.facts.happened()
     }
 
     /// The routes that are looked at.

@@ -7,9 +7,10 @@ use sqlx::PgConnection;
 use sqlx::postgres::types::PgInterval;
 
 use super::DOING;
+use crate::config::Config;
 use crate::event::interval;
 use crate::history::EventState;
-use crate::route::Facts;
+use crate::route::{Facts, Happened};
 use crate::{Doing as _, StoreError};
 
 pub(super) struct Event {
@@ -23,6 +24,24 @@ pub(super) struct Event {
     /// Planned but for the routes that ask what the run built.
     pub(super) is_rest: bool,
     pub(super) facts: Facts,
+}
+
+impl Event {
+    /// What happened, in the words of routes; or why nothing acts on it.
+    pub(super) fn happened(&self, config: &Config) -> Result<Happened, String> {
+        let account = self.facts.account_id.as_deref();
+        let source = config.sources.get(&self.source);
+        if let Some(own) = source.and_then(|source| source.account_id.as_deref())
+            && account != Some(own)
+        {
+            let other = account.unwrap_or("none");
+            return Err(format!(
+                "another account: {other}, where source {} takes account {own} only",
+                self.source
+            ));
+        }
+        self.facts.happened()
+    }
 }
 
 /// As it stands in its table.
@@ -103,6 +122,14 @@ pub(super) async fn read(
     connection: &mut PgConnection,
     ids: &[i64],
 ) -> Result<Vec<Event>, StoreError> {
+    select(connection, ids).await.doing(DOING)
+}
+
+/// The same for whoever only looks.
+pub(super) async fn select(
+    connection: &mut PgConnection,
+    ids: &[i64],
+) -> Result<Vec<Event>, sqlx::Error> {
     let rows = events!(
         r#"
         where id = any ($1)
@@ -111,8 +138,7 @@ pub(super) async fn read(
         ids
     )
     .fetch_all(connection)
-    .await
-    .doing(DOING)?;
+    .await?;
     Ok(rows.into_iter().map(Event::from).collect())
 }
 

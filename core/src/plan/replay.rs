@@ -253,7 +253,10 @@ impl Planning<'_> {
         let mut refused = refused(event.state, self.only_route).map(str::to_owned);
         let (mut routes, mut nothing) = (vec![], None);
         if refused.is_none() {
-            match (self.happened(&event).map(|it| self.taken(&event.facts, &it)), self.only_route) {
+            match (
+                event.happened(self.config).map(|it| self.taken(&event.facts, &it)),
+                self.only_route,
+            ) {
                 (Ok(taken), Some(only)) if taken.is_empty() => {
                     refused = Some(format!("it does not take route {only} today"));
                 }
