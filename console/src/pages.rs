@@ -2,14 +2,45 @@
 //!
 //! Invariant: every page is whole without a script, and loads nothing from another host.
 
+#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
+mod asked;
+mod assets;
+mod chart;
 mod freshness;
 mod layout;
+#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
+mod link;
+#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
+mod mark;
+mod problem;
+mod refreshes;
+mod target;
+#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
+mod text;
+mod when;
 
 use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, Resource, Responder};
 
 pub(crate) use self::layout::{outside, refused};
 
 /// Serves the pages. Who may see them is decided before.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    config.route("/", web::get().to(freshness::show));
+    config
+        .service(read("/", freshness::show))
+        .service(read("/targets/{name}", target::show))
+        .service(read("/assets/{name}", assets::show));
+}
+
+/// A page that is read and not written to.
+fn read<H, A>(path: &str, show: H) -> Resource
+where
+    H: Handler<A> + Clone,
+    A: FromRequest + 'static,
+    H::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(show.clone()))
+        .route(web::head().to(show))
+        .default_service(web::to(problem::only_read))
 }

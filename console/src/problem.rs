@@ -68,15 +68,16 @@ impl Problem {
 
     /// As whoever asked reads it best.
     pub(crate) fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        if is_for_people(request) {
-            let mut page = pages::refused(self.status, self.title(), &self.detail);
-            if let Some((name, value)) = &self.header {
-                page.headers_mut().insert(name.clone(), value.clone());
-            }
-            page
-        } else {
-            self.error_response()
+        if is_for_people(request) { self.page(false) } else { self.error_response() }
+    }
+
+    /// As a page; `inside` the console, or for somebody who is not known.
+    pub(crate) fn page(&self, inside: bool) -> HttpResponse {
+        let mut page = pages::refused(self.status, self.title(), &self.detail, inside);
+        if let Some((name, value)) = &self.header {
+            page.headers_mut().insert(name.clone(), value.clone());
         }
+        page
     }
 
     pub(crate) fn status(&self) -> StatusCode {

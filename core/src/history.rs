@@ -8,6 +8,7 @@ mod connections;
 mod deliveries;
 mod events;
 mod freshness;
+mod lag;
 mod overview;
 mod quarantine;
 mod refreshes;
@@ -29,6 +30,7 @@ pub use self::events::{
     EventCursor, EventDetail, EventFilter, EventRow, EventState, LedTo, RefreshWithAttempts,
 };
 pub use self::freshness::{Freshness, OpenRefresh, TargetCounts, TargetRow, TargetState};
+pub use self::lag::Lagged;
 pub use self::overview::{Hour, Numbers, OpenCount, Overview, Unplanned};
 pub use self::quarantine::QuarantinedRow;
 pub use self::refreshes::{Cause, RefreshDetail, RefreshFilter, RefreshRow};

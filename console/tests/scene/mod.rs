@@ -1,6 +1,8 @@
 //! A console on a port of its own, asked over plain sockets, so that every byte of a request is ours.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of it")]
 
+mod queue;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +26,10 @@ connections: { mode: { kind: mode } }
 targets:
   sales: { connection: mode }
   churn: { connection: mode }
+  orders: { connection: mode }
 routes:
   - { name: nightly, on: success, jobs: [1], refresh: [sales] }
+  - { name: of-orders, on: success, jobs: [2], refresh: [orders] }
 ";
 
 /// A console that serves until this is dropped.
