@@ -122,6 +122,8 @@ async fn asked(store: &Store, config: &Config, plans: &Plans) -> Vec<String> {
     };
     store.freshness().await.unwrap();
     note("freshness");
+    store.lagged(DAY).await.unwrap();
+    note("how targets lagged");
     store.overview().await.unwrap();
     note("overview");
     store.connections(config).await.unwrap();
