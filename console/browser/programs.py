@@ -64,6 +64,12 @@ class Running:
             if found := re.search(pattern, line):
                 return found
 
+    def logged(self):
+        """All lines so far."""
+        while not self.lines.empty():
+            self.said.append(self.lines.get() or "")
+        return self.said
+
     def end(self):
         self.process.send_signal(signal.SIGINT)
         self.process.wait(timeout=30)
