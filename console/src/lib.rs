@@ -5,6 +5,7 @@
 //! runs the console is served beside it.
 
 mod access;
+mod api;
 mod console;
 mod health;
 mod pages;
@@ -71,6 +72,7 @@ pub fn serve_console(
                     .add((REFERRER_POLICY, "same-origin")),
             )
             .configure(access::routes)
+            .configure(api::routes)
             .configure(pages::routes)
             .default_service(web::to(problem::nothing_here));
         config.service(pages);

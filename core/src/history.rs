@@ -4,6 +4,7 @@
 //! on from the last row of the one before, so rows that arrive meanwhile shift nothing.
 
 mod attempts;
+mod audit;
 mod connections;
 mod deliveries;
 mod events;
@@ -24,6 +25,7 @@ use sqlx::postgres::types::PgInterval;
 use sqlx::{Connection as _, PgConnection};
 
 pub use self::attempts::AttemptRow;
+pub use self::audit::{AuditFilter, AuditRow};
 pub use self::connections::{Budget, Calls, ConnectionRow};
 pub use self::deliveries::DeliveryRow;
 pub use self::events::{

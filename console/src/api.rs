@@ -1,0 +1,59 @@
+//! `/api/v1`: everything that the console shows and does, for programs.
+//!
+//! Invariants: an error is a problem document (RFC 9457); a list is a page that goes on from its last
+//! row, so rows that arrive meanwhile shift nothing; no question is unbounded. Who may ask is decided
+//! before.
+
+mod audit;
+mod estate;
+mod events;
+mod page;
+mod params;
+mod refreshes;
+
+use actix_web::http::Method;
+use actix_web::web::{self, PathConfig, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
+
+use crate::problem::{self, Problem};
+
+/// One path and what it takes.
+struct Served {
+    path: &'static str,
+    /// For `Allow`.
+    methods: &'static str,
+    by: fn(Resource) -> Resource,
+}
+
+const SERVED: &[Served] = &[
+    Served { path: "/events", methods: "GET", by: |it| it.get(events::list) },
+    Served { path: "/events/{event_id}", methods: "GET", by: |it| it.get(events::show) },
+    Served { path: "/events/{event_id}/body", methods: "GET", by: |it| it.get(events::body) },
+    Served { path: "/refreshes", methods: "GET", by: |it| it.get(refreshes::list) },
+    Served { path: "/refreshes/{refresh_id}", methods: "GET", by: |it| it.get(refreshes::show) },
+    Served { path: "/targets", methods: "GET", by: |it| it.get(estate::targets) },
+    Served { path: "/targets/{name}", methods: "GET", by: |it| it.get(estate::target) },
+    Served { path: "/connections", methods: "GET", by: |it| it.get(estate::connections) },
+    Served { path: "/connections/{name}", methods: "GET", by: |it| it.get(estate::connection) },
+    Served { path: "/sources", methods: "GET", by: |it| it.get(estate::sources) },
+    Served { path: "/sources/{name}", methods: "GET", by: |it| it.get(estate::source) },
+    Served { path: "/overview", methods: "GET", by: |it| it.get(estate::overview) },
+    Served { path: "/audit", methods: "GET", by: |it| it.get(audit::list) },
+    Served { path: "/audit/{id}", methods: "GET", by: |it| it.get(audit::show) },
+];
+
+/// Serves it all.
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    let no_text = |_, _: &HttpRequest| Problem::not_found("the path is no text").into();
+    let mut api = web::scope("/api/v1")
+        .app_data(PathConfig::default().error_handler(no_text))
+        .default_service(web::to(problem::nothing_here));
+    for served in SERVED {
+        let methods = served.methods;
+        let others = web::to(async move |method: Method| -> HttpResponse {
+            Problem::not_allowed(&method, methods).error_response()
+        });
+        api = api.service((served.by)(web::resource(served.path)).default_service(others));
+    }
+    config.service(api);
+}

@@ -1,0 +1,40 @@
+//! What was done by hand, and by whom.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use afterrun_core::history::AuditFilter;
+
+use super::page;
+use super::params::Params;
+use crate::Console;
+use crate::problem::Problem;
+
+/// Newest first.
+pub(super) async fn list(
+    request: HttpRequest,
+    console: Data<Console>,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(&request);
+    let limit = params.limit()?;
+    let filter = AuditFilter {
+        kind: params.text("kind")?,
+        subject: params.text("subject")?,
+        after: page::place(params.text("cursor")?)?,
+    };
+    params.end()?;
+    let rows = console.ask(async move |store| store.audit(&filter, limit + 1).await).await?;
+    Ok(page::answer(&request, rows, limit, |row| row.id))
+}
+
+/// One line.
+pub(super) async fn show(
+    request: HttpRequest,
+    console: Data<Console>,
+    id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Params::of(&request).end()?;
+    let nothing = || Problem::not_found("there is no such line");
+    let id: i64 = id.parse().map_err(|_| nothing())?;
+    let row = console.ask(async move |store| store.audit_row(id).await).await?;
+    Ok(HttpResponse::Ok().json(row.ok_or_else(nothing)?))
+}

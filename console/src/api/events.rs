@@ -1,0 +1,116 @@
+//! Events: what dbt and the tools sent, and what it led to.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use afterrun_core::history::{EventDetail, EventFilter, EventState};
+use serde::Serialize;
+
+use super::page;
+use super::params::Params;
+use crate::Console;
+use crate::access::Who;
+use crate::problem::Problem;
+
+const STATES: &[(&str, EventState)] = &[
+    ("stored", EventState::Stored),
+    ("planned", EventState::Planned),
+    ("quarantined", EventState::Quarantined),
+];
+
+/// Newest first.
+pub(super) async fn list(
+    request: HttpRequest,
+    console: Data<Console>,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(&request);
+    let limit = params.limit()?;
+    let filter = EventFilter {
+        since: params.duration("since")?,
+        states: params.any_of("state", STATES)?,
+        target: params.text("target")?,
+        job: params.text("job")?,
+        after: page::place(params.text("cursor")?)?,
+    };
+    params.end()?;
+    let rows = console.ask(async move |store| store.events(&filter, limit + 1).await).await?;
+    Ok(page::answer(&request, rows, limit, |row| row.cursor()))
+}
+
+/// An event with what it led to, and with everything but its body, which may hold addresses of
+/// people.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    detail: EventDetail,
+    /// Where its bytes are, as they came.
+    body_url: Option<String>,
+}
+
+/// One of this id.
+pub(super) async fn show(
+    request: HttpRequest,
+    console: Data<Console>,
+    event_id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(&request);
+    let source = params.text("source")?;
+    params.end()?;
+    let mut detail = one(&console, event_id.into_inner(), source.as_deref()).await?;
+    let body_url = detail.body.take().map(|_| {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("source", &detail.event.source);
+        format!("{}/body?{}", request.path(), query.finish())
+    });
+    Ok(HttpResponse::Ok().json(Shown { detail, body_url }))
+}
+
+/// Its bytes as they came, which only who may do everything may have.
+pub(super) async fn body(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    event_id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(&request);
+    let source = params.text("source")?;
+    params.end()?;
+    if !who.may_change() {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "a body may hold addresses of people: the read-only token does not give it",
+        ));
+    }
+    let detail = one(&console, event_id.into_inner(), source.as_deref()).await?;
+    let (source, id) = (detail.event.source, detail.event.event_id);
+    let body = console.ask(async move |store| store.body(&source, &id).await).await?;
+    let body = body.ok_or_else(|| Problem::not_found("its body is older than retention.events"))?;
+    Ok(HttpResponse::Ok()
+        .content_type("application/octet-stream")
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"event\""))
+        .body(body))
+}
+
+/// The event of this id, and of this source where more than one sent it.
+async fn one(
+    console: &Console,
+    event_id: String,
+    source: Option<&str>,
+) -> Result<EventDetail, Problem> {
+    let nothing = || Problem::not_found("there is no such event");
+    if event_id.contains('\0') {
+        return Err(nothing());
+    }
+    let mut found = console.ask(async move |store| store.event(&event_id).await).await?;
+    found.retain(|detail| source.is_none_or(|source| source == detail.event.source));
+    if found.len() > 1 {
+        let sources: Vec<_> = found.iter().map(|detail| detail.event.source.as_str()).collect();
+        let detail = format!(
+            "this id is of several sources: add ?source= with one of {}",
+            sources.join(", ")
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, detail));
+    }
+    found.pop().ok_or_else(nothing)
+}

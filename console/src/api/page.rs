@@ -1,0 +1,121 @@
+//! Pages of lists, and the cursors by which one goes on after another.
+
+use actix_web::http::header::LINK;
+use actix_web::{HttpRequest, HttpResponse};
+use afterrun_core::history::EventCursor;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use serde::Serialize;
+use url::form_urlencoded;
+
+use crate::problem::Problem;
+
+/// A part of a list.
+#[derive(Serialize)]
+pub(super) struct Page<T> {
+    items: Vec<T>,
+    /// By which the list goes on; none if this is its end.
+    next_cursor: Option<String>,
+    /// The address of the next page.
+    next: Option<String>,
+}
+
+/// A place in a list, as one text of two numbers or a name that only we read.
+pub(super) trait Cursor: Sized {
+    fn written(&self) -> String;
+    fn read(text: &str) -> Option<Self>;
+}
+
+impl Cursor for i64 {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+/// A name; pages go by its order.
+impl Cursor for String {
+    fn written(&self) -> String {
+        self.clone()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+impl Cursor for EventCursor {
+    fn written(&self) -> String {
+        format!("{} {}", self.received_at.timestamp_micros(), self.id)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (at, id) = text.split_once(' ')?;
+        // The database knows other years than we do.
+        let at: i64 = at.parse().ok().filter(|at| (0..=253_402_300_799_999_999).contains(at))?;
+        Some(Self { received_at: DateTime::from_timestamp_micros(at)?, id: id.parse().ok()? })
+    }
+}
+
+/// The place that a cursor names.
+pub(super) fn place<C: Cursor>(cursor: Option<String>) -> Result<Option<C>, Problem> {
+    let Some(cursor) = cursor else { return Ok(None) };
+    let read = || {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        C::read(std::str::from_utf8(&bytes).ok()?)
+    };
+    let none = || Problem::bad_request("cursor is none that a page of this list gave");
+    read().map(Some).ok_or_else(none)
+}
+
+/// Answers with as many rows as were asked for, of one more if there are more.
+pub(super) fn answer<T: Serialize, C: Cursor>(
+    request: &HttpRequest,
+    mut items: Vec<T>,
+    limit: u32,
+    cursor: impl Fn(&T) -> C,
+) -> HttpResponse {
+    let limit = limit as usize;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let last = items.last().filter(|_| more);
+    let next_cursor = last.map(|last| BASE64_URL_SAFE_NO_PAD.encode(cursor(last).written()));
+    let next = next_cursor.as_ref().map(|cursor| address(request, cursor));
+    let mut answer = HttpResponse::Ok();
+    if let Some(next) = &next {
+        answer.insert_header((LINK, format!("<{next}>; rel=\"next\"")));
+    }
+    answer.json(Page { items, next_cursor, next })
+}
+
+/// The same question from another place on.
+fn address(request: &HttpRequest, cursor: &str) -> String {
+    let asked = form_urlencoded::parse(request.query_string().as_bytes());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(asked.filter(|(name, _)| name != "cursor"));
+    query.append_pair("cursor", cursor);
+    format!("{}?{}", request.path(), query.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_that_no_page_gave_is_none() {
+        for text in
+            ["", "1", "1 2 3", "a b", "-1 1", "999999999999999999999 1", "253402300800000000 1"]
+        {
+            let cursor = BASE64_URL_SAFE_NO_PAD.encode(text);
+            assert!(place::<EventCursor>(Some(cursor)).is_err(), "{text}");
+        }
+        assert!(place::<i64>(Some("%%%".to_owned())).is_err());
+        let at = "2026-11-20T06:00:00.123456Z".parse().unwrap();
+        let cursor = EventCursor { received_at: at, id: 7 };
+        assert_eq!(EventCursor::read(&cursor.written()), Some(cursor));
+    }
+}

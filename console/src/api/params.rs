@@ -1,0 +1,103 @@
+//! What is asked for in a query string.
+//!
+//! Invariant: what is not understood is refused by its name, and not left out of the answer's terms.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use afterrun_core::config::duration;
+use url::form_urlencoded;
+
+use crate::problem::Problem;
+
+/// Rows of a page, unless it is asked for another number.
+const ROWS: u32 = 50;
+
+/// The longest page.
+pub(super) const MOST_ROWS: u32 = 500;
+
+/// Names and ids are no books.
+const MOST_BYTES: usize = 1_000;
+
+/// Values of one parameter.
+const MOST_VALUES: usize = 50;
+
+/// The parameters that are not taken yet.
+pub(super) struct Params<'r>(Vec<(Cow<'r, str>, Cow<'r, str>)>);
+
+impl<'r> Params<'r> {
+    pub(super) fn of(request: &'r HttpRequest) -> Self {
+        let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+        Self(pairs.take(2 * MOST_VALUES).collect())
+    }
+
+    /// All values of a parameter, given over and over or with commas between.
+    fn take(&mut self, name: &str) -> Vec<Cow<'r, str>> {
+        let (taken, left) =
+            std::mem::take(&mut self.0).into_iter().partition(|(key, _)| key == name);
+        self.0 = left;
+        taken.into_iter().map(|(_, value): (_, Cow<'r, str>)| value).collect()
+    }
+
+    /// A text; an empty one is none.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Problem> {
+        let mut values = self.take(name).into_iter();
+        let (value, more) = (values.next(), values.next());
+        if more.is_some() {
+            return Err(Problem::bad_request(format!("{name} is given twice")));
+        }
+        let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
+        if value.len() > MOST_BYTES || value.contains('\0') {
+            return Err(Problem::bad_request(format!("{name} is too long, or holds a NUL")));
+        }
+        Ok(Some(value.into_owned()))
+    }
+
+    /// Any of some words.
+    pub(super) fn any_of<T: Copy>(
+        &mut self,
+        name: &str,
+        known: &[(&str, T)],
+    ) -> Result<Vec<T>, Problem> {
+        let values = self.take(name);
+        let words = values.iter().flat_map(|value| value.split(','));
+        words
+            .filter(|word| !word.is_empty())
+            .take(MOST_VALUES)
+            .map(|word| {
+                let found = known.iter().find(|(name, _)| *name == word);
+                found.map(|(_, value)| *value).ok_or_else(|| {
+                    let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+                    Problem::bad_request(format!("{name} is any of {}", known.join(", ")))
+                })
+            })
+            .collect()
+    }
+
+    /// `2h`, `7d`.
+    pub(super) fn duration(&mut self, name: &str) -> Result<Option<Duration>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let shape = || Problem::bad_request(format!("{name} is a duration such as 15m, 2h or 7d"));
+        duration::parse(&text).map(Some).ok_or_else(shape)
+    }
+
+    /// How many rows a page has.
+    pub(super) fn limit(&mut self) -> Result<u32, Problem> {
+        let Some(text) = self.text("limit")? else { return Ok(ROWS) };
+        let limit = text.parse().ok().filter(|limit| (1..=MOST_ROWS).contains(limit));
+        limit
+            .ok_or_else(|| Problem::bad_request(format!("limit is a number from 1 to {MOST_ROWS}")))
+    }
+
+    /// Refuses what nobody took.
+    pub(super) fn end(self) -> Result<(), Problem> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => {
+                let name: String = name.chars().take(50).collect();
+                Err(Problem::bad_request(format!("there is no parameter {name:?} here")))
+            }
+        }
+    }
+}
