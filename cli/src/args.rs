@@ -6,6 +6,7 @@ mod history;
 mod operate;
 mod send;
 mod serve;
+mod targets;
 mod webhook;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub(crate) use self::history::{
 pub(crate) use self::operate::{Cancel, Chosen, Pause, Reconcile, Replay, Retry};
 pub(crate) use self::send::{EventKind, Send};
 pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
+pub(crate) use self::targets::{TargetAction, Targets};
 pub(crate) use self::webhook::{
     Keep, Webhook, WebhookAction, WebhookCreate, WebhookList, WebhookRepair,
 };
@@ -112,6 +114,14 @@ Examples:
   afterrun refreshes show 42 --output json")]
     #[command(arg(no_config()))]
     Refreshes(Refreshes),
+    /// Lists targets and how fresh each is, or shows one with its latest refreshes
+    #[command(after_help = "\
+Examples:
+  afterrun targets
+  afterrun targets --state failed,stale
+  afterrun targets show sales-report")]
+    #[command(arg(no_config()))]
+    Targets(Targets),
     /// Plans events again, under today's configuration
     #[command(after_help = "\
 Examples:

@@ -17,6 +17,7 @@ mod replay;
 mod retry;
 mod schema;
 mod send;
+mod targets;
 mod up;
 mod webhook;
 mod wishes;
@@ -38,6 +39,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Send(args) => send::run(&config, args).await,
         Command::Events(args) => events::run(args).await,
         Command::Refreshes(args) => refreshes::run(args).await,
+        Command::Targets(args) => targets::run(args).await,
         Command::Replay(args) => replay::run(&config, args).await,
         Command::Reconcile(args) => reconcile::run(&config, args).await,
         Command::Webhook(args) => webhook::run(&config, args).await,

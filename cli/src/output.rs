@@ -122,13 +122,13 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
-    /// Of a state of a refresh or an event.
+    /// Of a state of a refresh, an event or a target.
     pub(crate) fn of(state: &str) -> Option<Self> {
         match state {
-            "succeeded" => Some(Self::Good),
+            "succeeded" | "fresh" => Some(Self::Good),
             "failed" | "quarantined" => Some(Self::Bad),
-            "running" | "confirming" => Some(Self::Busy),
-            "waiting" | "queued" | "stored" => Some(Self::Waiting),
+            "running" | "confirming" | "refreshing" => Some(Self::Busy),
+            "waiting" | "queued" | "stored" | "stale" => Some(Self::Waiting),
             _ => None,
         }
     }

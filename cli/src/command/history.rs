@@ -91,7 +91,7 @@ pub(super) fn attempts(attempts: &[AttemptRow]) -> std::io::Result<()> {
 }
 
 /// A cell in the colour of what it means, where there is colour.
-fn toned(text: &str, tone: Option<Tone>) -> Cell {
+pub(super) fn toned(text: &str, tone: Option<Tone>) -> Cell {
     let cell = Cell::new(text);
     match tone.filter(|_| Paint::stdout().is_on()) {
         Some(tone) => cell.fg(tone.colour()),

@@ -23,6 +23,7 @@ mod roles;
 mod rolling;
 mod send;
 mod serve;
+mod targets;
 mod terminal;
 mod traces;
 mod up;
