@@ -5,14 +5,17 @@
 //! before.
 
 mod audit;
+mod bulk;
+mod changes;
 mod estate;
 mod events;
 mod page;
 mod params;
 mod refreshes;
 
+use actix_web::error::JsonPayloadError;
 use actix_web::http::Method;
-use actix_web::web::{self, PathConfig, ServiceConfig};
+use actix_web::web::{self, JsonConfig, PathConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
 
 use crate::problem::{self, Problem};
@@ -29,23 +32,67 @@ const SERVED: &[Served] = &[
     Served { path: "/events", methods: "GET", by: |it| it.get(events::list) },
     Served { path: "/events/{event_id}", methods: "GET", by: |it| it.get(events::show) },
     Served { path: "/events/{event_id}/body", methods: "GET", by: |it| it.get(events::body) },
+    Served {
+        path: "/events/{event_id}/replay",
+        methods: "POST",
+        by: |it| it.post(changes::replay),
+    },
     Served { path: "/refreshes", methods: "GET", by: |it| it.get(refreshes::list) },
     Served { path: "/refreshes/{refresh_id}", methods: "GET", by: |it| it.get(refreshes::show) },
+    Served {
+        path: "/refreshes/{refresh_id}/retry",
+        methods: "POST",
+        by: |it| it.post(changes::retry),
+    },
+    Served {
+        path: "/refreshes/{refresh_id}/cancel",
+        methods: "POST",
+        by: |it| it.post(changes::cancel),
+    },
     Served { path: "/targets", methods: "GET", by: |it| it.get(estate::targets) },
     Served { path: "/targets/{name}", methods: "GET", by: |it| it.get(estate::target) },
+    Served {
+        path: "/targets/{name}/pause",
+        methods: "POST",
+        by: |it| it.post(changes::pause_target),
+    },
+    Served {
+        path: "/targets/{name}/resume",
+        methods: "POST",
+        by: |it| it.post(changes::resume_target),
+    },
     Served { path: "/connections", methods: "GET", by: |it| it.get(estate::connections) },
     Served { path: "/connections/{name}", methods: "GET", by: |it| it.get(estate::connection) },
+    Served {
+        path: "/connections/{name}/pause",
+        methods: "POST",
+        by: |it| it.post(changes::pause_connection),
+    },
+    Served {
+        path: "/connections/{name}/resume",
+        methods: "POST",
+        by: |it| it.post(changes::resume_connection),
+    },
     Served { path: "/sources", methods: "GET", by: |it| it.get(estate::sources) },
     Served { path: "/sources/{name}", methods: "GET", by: |it| it.get(estate::source) },
     Served { path: "/overview", methods: "GET", by: |it| it.get(estate::overview) },
+    Served { path: "/bulk/replay", methods: "POST", by: |it| it.post(bulk::replay) },
+    Served { path: "/bulk/retry", methods: "POST", by: |it| it.post(bulk::retry) },
+    Served { path: "/bulk/cancel", methods: "POST", by: |it| it.post(bulk::cancel) },
     Served { path: "/audit", methods: "GET", by: |it| it.get(audit::list) },
     Served { path: "/audit/{id}", methods: "GET", by: |it| it.get(audit::show) },
 ];
 
+/// A selection of many.
+const MOST_BYTES: usize = 256 * 1024;
+
 /// Serves it all.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let no_text = |_, _: &HttpRequest| Problem::not_found("the path is no text").into();
+    let no_json = |error: JsonPayloadError, _: &HttpRequest| Problem::of_json(&error).into();
+    let json = JsonConfig::default().limit(MOST_BYTES).error_handler(no_json);
     let mut api = web::scope("/api/v1")
+        .app_data(json)
         .app_data(PathConfig::default().error_handler(no_text))
         .default_service(web::to(problem::nothing_here));
     for served in SERVED {

@@ -36,7 +36,6 @@ impl Console {
     }
 
     /// Does `work`, which is noted as done by them.
-    #[expect(dead_code, reason = "the pages and the API act by it")]
     pub(crate) async fn act<T, E, F>(
         &self,
         who: &Who,

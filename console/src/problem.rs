@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use actix_web::error::JsonPayloadError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
@@ -36,6 +37,37 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
+    /// What is there does not let it be.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// An id that events of several sources have.
+    pub(crate) fn of_several<'a>(sources: impl Iterator<Item = &'a str>) -> Self {
+        let sources: Vec<_> = sources.collect();
+        let sources = sources.join(", ");
+        Self::conflict(format!("this id is of several sources: add ?source= with one of {sources}"))
+    }
+
+    /// A body that is not the JSON that is wanted.
+    pub(crate) fn of_json(error: &JsonPayloadError) -> Self {
+        match error {
+            JsonPayloadError::Overflow { .. } | JsonPayloadError::OverflowKnownLength { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long")
+            }
+            JsonPayloadError::ContentType => {
+                let detail = "the body must be JSON, and Content-Type say so: application/json";
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+            }
+            JsonPayloadError::Deserialize(error) => {
+                // It may say back what was sent.
+                let error: String = error.to_string().chars().take(300).collect();
+                Self::bad_request(format!("the body: {error}"))
+            }
+            _ => Self::bad_request("the body could not be read"),
+        }
+    }
+
     /// The database is away or busy, or our own statement is wrong.
     pub(crate) fn of_store(error: &StoreError) -> Self {
         if !error.is_passing() {
@@ -45,6 +77,12 @@ impl Problem {
         }
         let detail = format!("{error}; nothing that was received is lost, try again soon");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).again_after(BACK_SOON)
+    }
+
+    /// The same, with what went before it.
+    pub(crate) fn after(mut self, before: String) -> Self {
+        self.detail.insert_str(0, &before);
+        self
     }
 
     pub(crate) fn again_after(mut self, seconds: u64) -> Self {

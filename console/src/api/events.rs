@@ -105,12 +105,7 @@ async fn one(
     let mut found = console.ask(async move |store| store.event(&event_id).await).await?;
     found.retain(|detail| source.is_none_or(|source| source == detail.event.source));
     if found.len() > 1 {
-        let sources: Vec<_> = found.iter().map(|detail| detail.event.source.as_str()).collect();
-        let detail = format!(
-            "this id is of several sources: add ?source= with one of {}",
-            sources.join(", ")
-        );
-        return Err(Problem::new(StatusCode::CONFLICT, detail));
+        return Err(Problem::of_several(found.iter().map(|detail| detail.event.source.as_str())));
     }
     found.pop().ok_or_else(nothing)
 }

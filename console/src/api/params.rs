@@ -48,9 +48,7 @@ impl<'r> Params<'r> {
             return Err(Problem::bad_request(format!("{name} is given twice")));
         }
         let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(None) };
-        if value.len() > MOST_BYTES || value.contains('\0') {
-            return Err(Problem::bad_request(format!("{name} is too long, or holds a NUL")));
-        }
+        checked(name, &value)?;
         Ok(Some(value.into_owned()))
     }
 
@@ -78,8 +76,15 @@ impl<'r> Params<'r> {
     /// `2h`, `7d`.
     pub(super) fn duration(&mut self, name: &str) -> Result<Option<Duration>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        let shape = || Problem::bad_request(format!("{name} is a duration such as 15m, 2h or 7d"));
-        duration::parse(&text).map(Some).ok_or_else(shape)
+        length(name, &text).map(Some)
+    }
+
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+        match self.text(name)?.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::bad_request(format!("{name} is true or false"))),
+        }
     }
 
     /// How many rows a page has.
@@ -100,4 +105,17 @@ impl<'r> Params<'r> {
             }
         }
     }
+}
+
+/// Refuses a text that names nothing.
+pub(super) fn checked(name: &str, text: &str) -> Result<(), Problem> {
+    if text.len() > MOST_BYTES || text.contains('\0') {
+        return Err(Problem::bad_request(format!("{name} is too long, or holds a NUL")));
+    }
+    Ok(())
+}
+
+pub(super) fn length(name: &str, text: &str) -> Result<Duration, Problem> {
+    let shape = || Problem::bad_request(format!("{name} is a duration such as 15m, 2h or 7d"));
+    duration::parse(text).ok_or_else(shape)
 }

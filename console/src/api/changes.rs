@@ -1,0 +1,233 @@
+//! What is changed one by one: an event replayed, a refresh tried again or stopped, a target or a
+//! connection paused or resumed. Whether it may be is decided before; each leaves a line in the audit.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use afterrun_core::config::Config;
+use afterrun_core::operator::{Cancelled, OperatorError, Pausable, Retried};
+use afterrun_core::plan::{LedTo, NotReplayed, Planned, Replay, ReplayFilter};
+use afterrun_core::refresh::RefreshId;
+use serde::Serialize;
+
+use super::estate::known;
+use super::params::Params;
+use super::refreshes::number;
+use crate::Console;
+use crate::access::Who;
+use crate::problem::Problem;
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Store(error) => Self::of_store(&error),
+            OperatorError::NoSuchRefresh(_) => Self::not_found(error.to_string()),
+            OperatorError::Ended { .. }
+            | OperatorError::UnderWay(_)
+            | OperatorError::Skipped { .. }
+            | OperatorError::NotConfigured { .. } => Self::conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<NotReplayed> for Problem {
+    fn from(error: NotReplayed) -> Self {
+        match error {
+            NotReplayed::Store(error) => Self::of_store(&error),
+            NotReplayed::Impossible { .. } => Self::conflict(error.to_string()),
+        }
+    }
+}
+
+/// An event that was planned again.
+#[derive(Debug, Serialize)]
+pub(super) struct Replayed {
+    event_id: String,
+    source: String,
+    /// Refreshes that it leads to now.
+    refresh_ids: Vec<RefreshId>,
+    /// Why it leads to none, or to none yet.
+    reason: Option<String>,
+}
+
+impl Replayed {
+    pub(super) fn new(event: &Replay, planned: Planned) -> Self {
+        let (refresh_ids, reason) = match planned.led_to {
+            LedTo::Refreshes(ids) => (ids, None),
+            LedTo::Held { reason } | LedTo::Nothing { reason } => (vec![], Some(reason)),
+            LedTo::PutOff { error } => (vec![], Some(format!("could not be planned yet: {error}"))),
+        };
+        let (event_id, source) = (event.event_id.clone(), event.source.clone());
+        Self { event_id, source, refresh_ids, reason }
+    }
+}
+
+/// That a route is one of the configuration.
+pub(super) fn is_a_route(config: &Config, route: Option<&str>) -> Result<(), Problem> {
+    match route {
+        Some(route) if config.routes.iter().all(|known| known.name != route) => {
+            Err(Problem::bad_request("there is no such route in the configuration"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Plans an event again, or says what that would lead to.
+pub(super) async fn replay(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    event_id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(&request);
+    let (source, route) = (params.text("source")?, params.text("route")?);
+    let dry_run = params.flag("dry_run")?;
+    params.end()?;
+    is_a_route(&console.config(), route.as_deref())?;
+    let filter = ReplayFilter {
+        event_ids: vec![known(event_id.into_inner())?],
+        route: route.clone(),
+        ..ReplayFilter::default()
+    };
+    let found =
+        console.act(&who, async move |store, config| store.replayable(&config, &filter).await);
+    let mut events = found.await?.events;
+    events.retain(|event| source.as_ref().is_none_or(|source| *source == event.source));
+    if events.len() > 1 {
+        return Err(Problem::of_several(events.iter().map(|event| event.source.as_str())));
+    }
+    let Some(event) = events.pop() else {
+        return Err(Problem::not_found("there is no such event"));
+    };
+    if dry_run {
+        return Ok(HttpResponse::Ok().json(event));
+    }
+    let replayed = console.act(&who, async move |store, config| {
+        let planned = store.replay(&config, &event, route.as_deref()).await?;
+        Ok::<_, NotReplayed>(Replayed::new(&event, planned))
+    });
+    Ok(HttpResponse::Ok().json(replayed.await?))
+}
+
+/// A refresh that is tried again.
+#[derive(Debug, Serialize)]
+pub(super) struct Tried {
+    refresh_id: RefreshId,
+    /// Itself, or another that serves its events, since it had ended.
+    tried_by: RefreshId,
+}
+
+impl Tried {
+    pub(super) fn new(refresh_id: RefreshId, retried: Retried) -> Self {
+        let (Retried::Now(tried_by) | Retried::Anew(tried_by)) = retried;
+        Self { refresh_id, tried_by }
+    }
+}
+
+/// One more try now.
+pub(super) async fn retry(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    refresh_id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Params::of(&request).end()?;
+    let id = number(&refresh_id)?;
+    let retried = console.act(&who, async move |store, _| store.retry(id).await).await?;
+    Ok(HttpResponse::Ok().json(Tried::new(id, retried)))
+}
+
+/// A refresh that is stopped.
+#[derive(Debug, Serialize)]
+pub(super) struct Stopped {
+    refresh_id: RefreshId,
+    /// Whether it has ended. If not it is under way, and a worker stops it in the tool.
+    ended: bool,
+}
+
+impl Stopped {
+    pub(super) fn new(refresh_id: RefreshId, cancelled: Cancelled) -> Self {
+        Self { refresh_id, ended: cancelled == Cancelled::Now }
+    }
+}
+
+/// Stops it.
+pub(super) async fn cancel(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    refresh_id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Params::of(&request).end()?;
+    let id = number(&refresh_id)?;
+    let cancelled = console.act(&who, async move |store, _| store.cancel(id).await).await?;
+    Ok(HttpResponse::Ok().json(Stopped::new(id, cancelled)))
+}
+
+/// What is paused, or is not any more.
+#[derive(Debug, Serialize)]
+struct Held {
+    name: String,
+    paused: bool,
+    /// Not if it was so before.
+    changed: bool,
+}
+
+pub(super) async fn pause_target(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set_paused(&request, &console, &who, Pausable::Target, name.into_inner(), true).await
+}
+
+pub(super) async fn resume_target(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set_paused(&request, &console, &who, Pausable::Target, name.into_inner(), false).await
+}
+
+pub(super) async fn pause_connection(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set_paused(&request, &console, &who, Pausable::Connection, name.into_inner(), true).await
+}
+
+pub(super) async fn resume_connection(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    set_paused(&request, &console, &who, Pausable::Connection, name.into_inner(), false).await
+}
+
+async fn set_paused(
+    request: &HttpRequest,
+    console: &Console,
+    who: &Who,
+    what: Pausable,
+    name: String,
+    paused: bool,
+) -> Result<HttpResponse, Problem> {
+    Params::of(request).end()?;
+    let config = console.config();
+    let is_there = match what {
+        Pausable::Target => config.targets.contains_key(&name),
+        Pausable::Connection => config.connections.contains_key(&name),
+    };
+    if !is_there {
+        return Err(Problem::not_found("there is no such name in the configuration"));
+    }
+    let asked = name.clone();
+    let changed =
+        console.act(who, async move |store, _| store.set_paused(what, &asked, paused).await);
+    Ok(HttpResponse::build(StatusCode::OK).json(Held { name, paused, changed: changed.await? }))
+}
