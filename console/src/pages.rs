@@ -6,14 +6,17 @@
 mod asked;
 mod assets;
 mod chart;
+mod connections;
 mod freshness;
 mod layout;
 #[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
 mod link;
 #[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
 mod mark;
+mod overview;
 mod problem;
 mod refreshes;
+mod sources;
 mod target;
 #[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
 mod text;
@@ -29,6 +32,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(read("/", freshness::show))
         .service(read("/targets/{name}", target::show))
+        .service(read("/connections", connections::show))
+        .service(read("/sources", sources::show))
+        .service(read("/quarantine", sources::quarantine))
+        .service(read("/events/{source}/{id}/raw", sources::raw))
+        .service(read("/overview", overview::show))
         .service(read("/assets/{name}", assets::show));
 }
 

@@ -11,10 +11,18 @@ use crate::access::Who;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Freshness,
+    Connections,
+    Sources,
+    Overview,
     None,
 }
 
-const SECTIONS: [(Section, &str, &str); 1] = [(Section::Freshness, "/", "Freshness")];
+const SECTIONS: [(Section, &str, &str); 4] = [
+    (Section::Freshness, "/", "Freshness"),
+    (Section::Connections, "/connections", "Connections"),
+    (Section::Sources, "/sources", "Sources"),
+    (Section::Overview, "/overview", "Overview"),
+];
 
 /// A whole page of this title, for somebody who is known.
 pub(super) fn page(who: &Who, section: Section, title: &str, content: &Markup) -> HttpResponse {
