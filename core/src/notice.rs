@@ -1,5 +1,68 @@
 //! Notices: what people are told of, one row for each thing and channel from its beginning to its end.
+//!
+//! ```text
+//! (tables, plans) ─ raise ─▶ open ─ resolve ─▶ resolved        what is so
+//!                             │ due              │ due
+//!                             └─ claim ─▶ send ─▶ record       what the channel knows of it
+//! ```
+//!
+//! Invariants: a thing is open once at each channel; a channel is told something by one worker at a
+//! time, under a lease and a fence, so that what begins is told before its end; what a channel was
+//! never told of ends without a word. [`raise`] and [`look`] write what is so, [`claim`] and
+//! [`record`] what is known of it.
 
+mod claim;
+mod explain;
+mod look;
 mod note;
+mod raise;
+mod record;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::delay::Growth;
 
 pub use self::note::{Note, Saying};
+pub(crate) use self::raise::{Thing, raise, run_ended_well};
+pub use self::record::{Came, Recorded};
+
+/// The kind of what a route tells of a dbt job; all others are kinds of alerts.
+pub(crate) const RUN: &str = "run";
+
+/// One message's worth; the time limit of a call is shorter.
+pub(crate) const LEASE: Duration = Duration::from_secs(30);
+
+/// How long it is tried to tell a channel of one thing.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// And at least so often: no worker may have been there meanwhile.
+const LEAST_TRIES: i32 = 5;
+
+/// After so many workers that vanished in a row it may be the message that makes them vanish.
+const MOST_LOST_LEASES: i32 = 5;
+
+const AGAIN: Growth =
+    Growth { initial: Duration::from_secs(5), multiplier: 2.0, max: Duration::from_secs(10 * 60) };
+
+/// How many things one message to a channel tells of at most.
+#[derive(Debug, Clone)]
+pub struct Room {
+    pub channel: String,
+    pub most: usize,
+}
+
+/// What a worker is to tell a channel, in one message.
+#[derive(Debug, Clone)]
+pub struct Telling {
+    pub channel: String,
+    pub notes: Vec<Note>,
+    /// An earlier try may have arrived.
+    pub in_doubt: bool,
+    /// Tries of what is told here, this one included.
+    pub attempts: i32,
+    pub(crate) fence: i64,
+    pub(crate) worker: String,
+    pub(crate) claimed_at: DateTime<Utc>,
+}

@@ -10,6 +10,7 @@ mod expose;
 mod gather;
 mod join;
 mod lead;
+mod notify;
 mod nudge;
 mod read;
 mod replay;

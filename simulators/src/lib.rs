@@ -1,4 +1,4 @@
-//! Played Mode, Tableau and dbt: for tests, for `afterrun demo` and for fault runs.
+//! Played Mode, Tableau, dbt and channels: for tests, for `afterrun demo` and for fault runs.
 //!
 //! The tools speak real HTTP on a real port of 127.0.0.1 and are as strict as the real ones, as far
 //! as the contracts know them: what the real service refuses is refused here, and what it makes
@@ -20,6 +20,7 @@
 //! # }
 //! ```
 
+pub mod channels;
 pub mod dbt;
 pub mod mode;
 pub mod network;

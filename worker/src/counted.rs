@@ -8,6 +8,7 @@ use afterrun_core::Store;
 use afterrun_core::attempt::Call;
 use afterrun_core::connection::circuit::Signal;
 use afterrun_core::metrics::{Counters, Histogram, Histograms, Measured, Pools, Registry};
+use afterrun_core::notice::Came;
 use afterrun_core::refresh::{Claimed, Ended, Recorded, Records, Work};
 
 use crate::Worker;
@@ -26,6 +27,7 @@ pub(crate) struct Counted {
     refreshes: Counters<2>,
     shown: Histograms<1>,
     taken_in: Counters<1>,
+    told: Counters<2>,
     pools: Pools,
 }
 
@@ -39,6 +41,7 @@ impl Counted {
             refreshes: Counters::default(),
             shown: Histograms::new_with_constructor(shown),
             taken_in: Counters::default(),
+            told: Counters::default(),
             pools,
         }
     }
@@ -87,6 +90,18 @@ impl Counted {
         }
     }
 
+    /// A channel was told something, or it was tried.
+    pub(crate) fn told(&self, channel: &str, came: &Came) {
+        let outcome = match came {
+            Came::Told => "told",
+            Came::Again { doubt: false, .. } => "retry",
+            Came::Again { doubt: true, .. } => "lost",
+            Came::Refused { .. } => "refused",
+        };
+        let labels = [("channel", channel.to_owned().into()), ("outcome", outcome.into())];
+        self.told.get_or_create(&labels).inc();
+    }
+
     /// Runs were taken in whose event never came.
     pub(crate) fn taken_in(&self, source: &str, runs: usize) {
         let runs = u64::try_from(runs).unwrap_or(u64::MAX);
@@ -96,7 +111,8 @@ impl Counted {
 
 impl Measured for Worker {
     fn register(&self, registry: &mut Registry) {
-        let Counted { attempts, refreshes, shown, taken_in, pools: _ } = self.counted().clone();
+        let Counted { attempts, refreshes, shown, taken_in, told, pools: _ } =
+            self.counted().clone();
         registry.register(
             "afterrun_attempts",
             "Calls to BI tools, by what for and the class of the answer's status",
@@ -122,6 +138,7 @@ impl Measured for Worker {
             "Traces of events, by what became of them on the way to the collector",
             self.traces.traced.clone(),
         );
+        registry.register("afterrun_notices", "Messages to channels, by what came of them", told);
     }
 
     fn pools(&self) -> Pools {

@@ -12,6 +12,7 @@ mod pagerduty;
 mod slack;
 mod standard;
 mod teams;
+pub(crate) mod tell;
 #[cfg(test)]
 mod tests;
 mod text;

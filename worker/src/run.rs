@@ -23,6 +23,7 @@ use crate::counted::Counted;
 use crate::dbt::{self, Asker};
 use crate::forget;
 use crate::http::Http;
+use crate::notify;
 use crate::outage::Outage;
 use crate::probe::{self, probe};
 use crate::targets::Targets;
@@ -165,6 +166,7 @@ impl Worker {
         self.plan(&targets, true).await?;
         self.claim(&mut under_way, &mut Looks::default()).await?;
         let Records { recorded, failed } = under_way.finish().await;
+        notify::tell::tell(self, &targets).await?;
         failed.into_iter().next().map_or(Ok(recorded), Err)
     }
 
@@ -177,6 +179,7 @@ impl Worker {
         services.spawn(dbt::ask_now_and_then(Arc::clone(&self), stop.clone()));
         services.spawn(dbt::inquire_now_and_then(Arc::clone(&self), stop.clone()));
         services.spawn(self.traces.clone().send_now_and_then(self.store.clone(), stop.clone()));
+        services.spawn(notify::tell::tell_now_and_then(Arc::clone(&self), stop.clone()));
         let (mut planning, mut probes) = (Planning::new(), Probes::new());
         let mut under_way = self.under_way();
         let (mut poll, mut poll_all) = (wake::poll(), wake::poll_all());

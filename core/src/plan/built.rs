@@ -76,7 +76,7 @@ impl Planning<'_> {
         if wanted.is_empty() { Ok(Runs::new()) } else { self.known(&wanted).await }
     }
 
-    fn has_api(&self, source: &str) -> bool {
+    pub(super) fn has_api(&self, source: &str) -> bool {
         self.config.sources.get(source).is_some_and(|source| source.api.is_some())
     }
 

@@ -89,6 +89,8 @@ impl<'a> Planning<'a> {
             });
         }
         self.note(events, &planned, &waits).await?;
+        let clear: Vec<_> = told.iter().flatten().collect();
+        self.notify(&clear).await?;
         Ok(planned)
     }
 
@@ -204,6 +206,11 @@ impl<'a> Planning<'a> {
                     Err(for_what) => came.holds.push(for_what),
                 }
             }
+        }
+        let channels = if own.is_empty() { self.told(told) } else { BTreeSet::new() };
+        if came.reason.is_none() && !channels.is_empty() {
+            let channels: Vec<_> = channels.into_iter().collect();
+            came.reason = Some(format!("only told {}", channels.join(", ")));
         }
         own.sort_by_key(|ask| ask.target);
         asked.append(&mut own);

@@ -22,7 +22,7 @@ begin
     if exists (select from pg_roles where rolname = 'afterrun_worker') then
         execute format('grant usage on schema %I to afterrun_worker', current_schema());
         execute format('revoke all on all tables in schema %I from afterrun_worker', current_schema());
-        grant select on _sqlx_migrations, delivery_history, attempt_history, target_freshness to afterrun_worker;
+        grant select on _sqlx_migrations, delivery_history, attempt_history, target_freshness, notice_history to afterrun_worker;
         grant select, insert, delete on event to afterrun_worker;
         grant select, delete on event_conflict to afterrun_worker;
         grant update (state, reason, planned_at, plan_due_at, plan_error, waits_for, body) on event
@@ -33,7 +33,8 @@ begin
             to afterrun_worker;
         grant select, insert, update, delete on fan_in, fan_in_job, dbt_source,
             dbt_run, dbt_manifest, run_error, model_build to afterrun_worker;
-        grant select, insert on attempt, operator_action to afterrun_worker;
+        grant select, insert, update, delete on notice, notice_channel, notice_look to afterrun_worker;
+        grant select, insert on attempt, operator_action, notice_attempt to afterrun_worker;
         grant select, insert, delete on console_session to afterrun_worker;
         grant update (seen_at) on console_session to afterrun_worker;
         grant select on source_seen, source_refused to afterrun_worker;
@@ -45,7 +46,7 @@ begin
     if exists (select from pg_roles where rolname = 'afterrun_reader') then
         execute format('grant usage on schema %I to afterrun_reader', current_schema());
         execute format('revoke all on all tables in schema %I from afterrun_reader', current_schema());
-        grant select on delivery_history, attempt_history, target_freshness, run_error to afterrun_reader;
+        grant select on delivery_history, attempt_history, target_freshness, notice_history, run_error to afterrun_reader;
     end if;
 end
 $$;

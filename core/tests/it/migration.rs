@@ -20,6 +20,7 @@ const DATA: &[(i64, &str)] = &[
     (11, ""),
     (12, ""),
     (13, ""),
+    (14, ""),
 ];
 
 #[sqlx::test(migrations = false)]

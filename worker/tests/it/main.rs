@@ -1,6 +1,7 @@
 //! The worker through the front door: signed HTTP in, played tools out, a real Postgres between.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
 
+mod alerts;
 mod asking;
 mod breaker;
 mod egress;

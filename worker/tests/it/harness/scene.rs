@@ -30,6 +30,8 @@ pub(crate) struct Scene {
     pub(crate) targets: String,
     pub(crate) routes: String,
     pub(crate) defaults: String,
+    pub(crate) channels: String,
+    pub(crate) alerts: String,
     /// The reports that Mode has.
     pub(crate) reports: Vec<String>,
     /// dbt's own API, where the sources name it.
@@ -54,6 +56,8 @@ impl Default for Scene {
   - { name: source, on: success, jobs: [3], refresh: [orders-source] }"
                 .to_owned(),
             defaults: "{}".to_owned(),
+            channels: String::new(),
+            alerts: String::new(),
             reports: vec![REPORT.to_owned()],
             admin: None,
         }
@@ -151,6 +155,8 @@ connections:
 targets: {targets}
 routes: {routes}
 defaults: {defaults}
+channels: {channels}
+alerts: {alerts}
 "#,
             sources = self.sources,
             connections = self.connections,
@@ -158,6 +164,8 @@ defaults: {defaults}
             targets = self.targets,
             routes = self.routes,
             defaults = self.defaults,
+            channels = self.channels,
+            alerts = self.alerts,
         );
         let env = |name: &str| {
             Some(match name {

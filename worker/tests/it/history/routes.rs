@@ -61,6 +61,8 @@ pub(super) fn scene(whole: bool) -> Scene {
   tableau-push: {{ kind: tableau, connection: tableau, path_token: {PUSH_TOKEN} }}"#
         ),
         connections: String::new(),
+        channels: String::new(),
+        alerts: String::new(),
         max_concurrent: u32::try_from(MOST_AT_MODE).unwrap(),
         targets: format!(
             "{plain}

@@ -1,0 +1,142 @@
+//! The work of telling: claims what is due at each channel, sends, and records what came of it.
+//!
+//! Invariant: a channel that is slow or away holds up no other, and no refresh.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use afterrun_core::notice::{Came, Recorded, Room, Telling};
+use afterrun_core::telemetry::Chain;
+use afterrun_core::{Store, StoreError};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{Message, OpenChannel, Sent, Verdict};
+use crate::counted::Counted;
+use crate::dbt::Asker;
+use crate::outage::Outage;
+use crate::run::Worker;
+use crate::targets::Targets;
+
+/// How often it is looked whether a channel is to be told something.
+const CLAIM: Duration = Duration::from_secs(1);
+
+/// How often it is looked what is wrong, and what is well again.
+const LOOK: Duration = Duration::from_secs(5);
+
+type Tellings = JoinSet<Result<(), StoreError>>;
+
+/// Looks what is wrong, and tells all that is due. Tests call this.
+///
+/// # Errors
+/// The database's; those of channels are recorded.
+pub(crate) async fn tell(worker: &Worker, targets: &Arc<Targets>) -> Result<(), StoreError> {
+    if targets.config().channels.is_empty() {
+        return Ok(());
+    }
+    let Asker { store, worker: name, counted, .. } = worker.asker(targets);
+    store.look_for_alerts(targets.config()).await?;
+    loop {
+        let mut tellings = Tellings::new();
+        begin(&mut tellings, store, name, counted, targets).await?;
+        if tellings.is_empty() {
+            return Ok(());
+        }
+        while let Some(ended) = tellings.join_next().await {
+            told(ended)?;
+        }
+    }
+}
+
+/// The same whenever something is due, until told to stop; then what is being told is seen through.
+pub(crate) async fn tell_now_and_then(worker: Arc<Worker>, stop: CancellationToken) {
+    let mut outage = Outage::of("tell people");
+    let (mut tellings, mut looked) = (Tellings::new(), None::<Instant>);
+    while !stop.is_cancelled() {
+        let targets = worker.targets();
+        let Asker { store, worker: name, counted, .. } = worker.asker(&targets);
+        let round = async {
+            if targets.config().channels.is_empty() {
+                return Ok(());
+            }
+            if looked.is_none_or(|at| at.elapsed() >= LOOK) {
+                store.look_for_alerts(targets.config()).await?;
+                looked = Some(Instant::now());
+            }
+            begin(&mut tellings, store, name, counted, &targets).await
+        };
+        let mut went = round.await;
+        while let Some(ended) = tellings.try_join_next() {
+            went = went.and(told(ended));
+        }
+        outage.note(went);
+        stop.run_until_cancelled(sleep(CLAIM)).await;
+    }
+    while let Some(ended) = tellings.join_next().await {
+        outage.note(told(ended));
+    }
+}
+
+async fn begin(
+    tellings: &mut Tellings,
+    store: &Store,
+    worker: &str,
+    counted: &Counted,
+    targets: &Arc<Targets>,
+) -> Result<(), StoreError> {
+    let rooms = targets
+        .channels()
+        .map(|(name, channel)| Room { channel: name.to_owned(), most: channel.most() });
+    for telling in store.claim_notices(worker, &rooms.collect::<Vec<_>>()).await? {
+        let Some(channel) = targets.channel(&telling.channel).map(Arc::clone) else { continue };
+        let (store, counted) = (store.clone(), counted.clone());
+        tellings.spawn(async move { send(&store, &counted, &*channel, &telling).await });
+    }
+    Ok(())
+}
+
+async fn send(
+    store: &Store,
+    counted: &Counted,
+    channel: &dyn OpenChannel,
+    telling: &Telling,
+) -> Result<(), StoreError> {
+    let message = Message { notes: telling.notes.clone() };
+    let Sent { answer, http_status } = channel.send(&message).await;
+    let came = match answer {
+        Ok(()) => Came::Told,
+        Err(error) => {
+            let verdict = error.verdict();
+            let error = Chain(&error).to_string();
+            match verdict {
+                Verdict::Again { after, doubt } => Came::Again { error, after, doubt },
+                Verdict::Never => Came::Refused { error },
+            }
+        }
+    };
+    let recorded = store.record_notices(telling, &came, http_status).await?;
+    let (name, things) = (telling.channel.as_str(), telling.notes.len());
+    match &came {
+        Came::Told => tracing::info!(channel = name, things, "told channel {name}"),
+        Came::Again { error, .. } => {
+            tracing::warn!(channel = name, error, "channel {name} is to be told again");
+        }
+        Came::Refused { error } => {
+            tracing::error!(channel = name, error, "channel {name} does not take what it is told");
+        }
+    }
+    if recorded == Recorded::NotOurs {
+        tracing::warn!(channel = name, "another worker tells channel {name} by now");
+    }
+    counted.told(name, &came);
+    Ok(())
+}
+
+fn told(ended: Result<Result<(), StoreError>, JoinError>) -> Result<(), StoreError> {
+    ended.unwrap_or_else(|error| {
+        // Its lease runs out, and the next look notes the lost try.
+        tracing::error!(%error, "telling a channel ended in a panic");
+        Ok(())
+    })
+}
