@@ -22,7 +22,7 @@ pub(crate) use self::history::{
 pub(crate) use self::operate::{Cancel, Chosen, Pause, Reconcile, Replay, Retry};
 pub(crate) use self::send::{EventKind, Send};
 pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
-pub(crate) use self::targets::{TargetAction, Targets};
+pub(crate) use self::targets::{TargetAction, Targets, Top};
 pub(crate) use self::webhook::{
     Keep, Webhook, WebhookAction, WebhookCreate, WebhookList, WebhookRepair,
 };
@@ -122,6 +122,15 @@ Examples:
   afterrun targets show sales-report")]
     #[command(arg(no_config()))]
     Targets(Targets),
+    /// Shows targets and the queue live in the terminal
+    #[command(after_help = "\
+Example:
+  afterrun top
+
+q quits, p or Space lets it stand still, r looks again, and the arrows select a target, of which all
+is shown then.")]
+    #[command(arg(no_config()))]
+    Top(Top),
     /// Plans events again, under today's configuration
     #[command(after_help = "\
 Examples:

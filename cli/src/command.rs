@@ -18,6 +18,7 @@ mod retry;
 mod schema;
 mod send;
 mod targets;
+mod top;
 mod up;
 mod webhook;
 mod wishes;
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Events(args) => events::run(args).await,
         Command::Refreshes(args) => refreshes::run(args).await,
         Command::Targets(args) => targets::run(args).await,
+        Command::Top(args) => top::run(args).await,
         Command::Replay(args) => replay::run(&config, args).await,
         Command::Reconcile(args) => reconcile::run(&config, args).await,
         Command::Webhook(args) => webhook::run(&config, args).await,

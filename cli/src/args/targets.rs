@@ -1,4 +1,4 @@
-//! Options of `afterrun targets`.
+//! Options of `afterrun targets` and `afterrun top`.
 
 use afterrun_core::history::TargetState;
 use clap::builder::PossibleValue;
@@ -42,6 +42,12 @@ pub(crate) struct TargetList {
     /// The form of the list
     #[arg(long, default_value = "table", value_name = "FORM")]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    pub(crate) database: Database,
 }
 
 /// A state of a target as an argument.

@@ -25,6 +25,7 @@ mod send;
 mod serve;
 mod targets;
 mod terminal;
+mod top;
 mod traces;
 mod up;
 mod usage;

@@ -8,7 +8,7 @@ use crate::harness::Home;
 use crate::history::{configuration, history};
 
 /// Of two targets one is paused, and the other's refresh waits for another try.
-async fn targets(pool: &PgPool) -> Home {
+pub(crate) async fn targets(pool: &PgPool) -> Home {
     let home = history(pool).await;
     let store = Store::new(pool.clone(), Clock::Database);
     store.register_targets(&configuration()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use crate::harness::Home;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "up",
     "demo",
     "ingest",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 19] = [
     "events",
     "refreshes",
     "targets",
+    "top",
     "replay",
     "retry",
     "cancel",
