@@ -2,24 +2,28 @@
 //!
 //! Invariant: every page is whole without a script, and loads nothing from another host.
 
-#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
+mod act;
 mod asked;
 mod assets;
 mod chart;
 mod connections;
+mod event;
+mod events;
+mod filter;
 mod freshness;
 mod layout;
-#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
 mod link;
-#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
 mod mark;
+mod masked;
+mod notice;
 mod overview;
 mod problem;
+mod refresh;
 mod refreshes;
 mod sources;
 mod target;
-#[expect(dead_code, reason = "the pages of events and refreshes use the rest")]
 mod text;
+mod timeline;
 mod when;
 
 use actix_web::web::{self, ServiceConfig};
@@ -37,7 +41,19 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read("/quarantine", sources::quarantine))
         .service(read("/events/{source}/{id}/raw", sources::raw))
         .service(read("/overview", overview::show))
+        .service(read("/events", events::show))
+        .service(read("/event", event::show_asked))
+        .service(read("/events/{source}/{id}", event::show))
+        .service(read("/refreshes", refreshes::show))
+        .service(post("/refreshes/selected", act::selected))
+        .service(read("/refreshes/{id}", refresh::show))
         .service(read("/assets/{name}", assets::show));
+    config
+        .service(post("/refreshes/{id}/retry", act::retry))
+        .service(post("/refreshes/{id}/cancel", act::cancel))
+        .service(post("/targets/{name}/retry", act::refresh_again))
+        .service(post("/{kind:targets|connections}/{name}/{wish:pause|resume}", act::pause))
+        .service(post("/replay", act::replay));
 }
 
 /// A page that is read and not written to.
@@ -51,4 +67,14 @@ where
         .route(web::get().to(show.clone()))
         .route(web::head().to(show))
         .default_service(web::to(problem::only_read))
+}
+
+/// A form's address.
+fn post<H, A>(path: &str, act: H) -> Resource
+where
+    H: Handler<A>,
+    A: FromRequest + 'static,
+    H::Output: Responder + 'static,
+{
+    web::resource(path).route(web::post().to(act)).default_service(web::to(problem::only_posted))
 }

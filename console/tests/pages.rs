@@ -3,7 +3,7 @@
 
 mod scene;
 
-use scene::{HTML, Scene};
+use scene::{ADMIN, HTML, READ, Scene};
 use sqlx::PgPool;
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
@@ -71,4 +71,176 @@ async fn what_a_page_loads_is_served_here_and_kept_for_long(pool: PgPool) {
     }
     assert!(!page.body.contains("style="), "{}", page.body);
     assert_eq!(page.header("cache-control"), Some("no-store"));
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_event_shows_its_way_to_the_end_and_which_routes_took_it_and_why_not(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.succeeded("wev_1", "sales").await;
+    let list = scene.page("/events?state=planned&target=sales&job=1&since=24h").await;
+    assert!(list.body.contains("href=\"/events/prod/wev_1\""), "{}", list.body);
+    let page = scene.page("/events/prod/wev_1").await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    for shown in [
+        "Received and stored",
+        "Asked the tool to start it",
+        "succeeded",
+        "of-orders",
+        "<code>jobs</code> wants <bdi>2</bdi>, the event has <bdi>1</bdi>",
+        "&quot;eventType&quot;: &quot;job.run.completed&quot;",
+    ] {
+        assert!(page.body.contains(shown), "{shown} in {}", page.body);
+    }
+    for gone in ["/events/prod/wev_2", "/events/other/wev_1", "/event?source=prod&id=.."] {
+        assert_eq!(scene.page(gone).await.status, 404, "{gone}");
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn lists_go_on_where_the_page_before_ended(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    for number in 0..51 {
+        scene.told(&format!("wev_{number}"), 7, "Of no route").await;
+    }
+    let first = scene.page("/events?since=1h").await;
+    let older = first.body.split('"').find(|part| part.contains("after=")).unwrap();
+    let older = scene.page(&older.replace("&amp;", "&")).await;
+    assert!(older.body.contains("/events/prod/wev_0\""), "{}", older.body);
+    assert!(!older.body.contains("/events/prod/wev_50\""), "{}", older.body);
+    for wrong in [
+        "/events?after=1",
+        "/events?after=9223372036854775807.1",
+        "/events?after=-9223372036854775808.1",
+        "/events?since=9999999999d",
+        "/events?since=1y",
+        "/events?job=%00",
+        "/refreshes?after=x",
+        "/refreshes?after=99999999999999999999",
+        "/refreshes?state=sad",
+    ] {
+        assert_eq!(scene.page(wrong).await.status, 400, "{wrong}");
+    }
+    for fine in
+        ["/refreshes?after=9223372036854775807", "/refreshes?connection=none", "/events?job="]
+    {
+        assert_eq!(scene.page(fine).await.status, 200, "{fine}");
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_failed_refresh_says_why_and_is_retried_by_a_form(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    let id = scene.failed("wev_1", "orders", "report 4 is gone").await;
+    let page = scene.page(&format!("/refreshes/{id}")).await;
+    for shown in ["failed for good", "report 4 is gone", "404", "href=\"/events/prod/wev_1\""] {
+        assert!(page.body.contains(shown), "{shown} in {}", page.body);
+    }
+    let retried = scene.post(&format!("/refreshes/{id}/retry"), "").await;
+    assert_eq!(retried.status, 303, "{retried:?}");
+    let next = retried.header("location").unwrap();
+    assert!(scene.page(next).await.body.contains("tries the same events again"));
+    let open = scene.page("/refreshes?state=open&target=orders&connection=mode").await;
+    assert!(open.body.contains("name=\"id\" value=\"2\""), "{}", open.body);
+    let cancelled = scene.post("/refreshes/2/cancel", "").await;
+    assert_eq!(cancelled.header("location"), Some("/refreshes/2?done=cancelled"));
+    assert_eq!(scene.post("/refreshes/2/cancel", "").await.status, 409);
+    assert_eq!(scene.post("/refreshes/99/cancel", "").await.status, 404);
+    let again = scene.post("/targets/orders/retry", "").await;
+    assert_eq!(again.header("location"), Some("/targets/orders?done=anew-3"));
+    let (operator, granted): (String, i64) = sqlx::query_as(
+        "select max(operator), count(*) from operator_action where granted and action in ('retry', 'cancel')",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!((operator.as_str(), granted), ("admin, without a token", 3));
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn many_refreshes_are_changed_only_once_their_number_is_confirmed(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.told("wev_1", 1, "Nightly build").await;
+    scene.told("wev_2", 2, "Orders").await;
+    let asked = scene.post("/refreshes/selected", "id=1&id=2&id=2&action=cancel").await;
+    assert_eq!(asked.status, 200);
+    assert!(asked.body.contains("Cancel 2 refreshes?"), "{}", asked.body);
+    let wrong = scene.post("/refreshes/selected", "id=1&id=2&action=cancel&confirmed=1").await;
+    assert_eq!(wrong.status, 200);
+    let done = scene.post("/refreshes/selected", "id=1&id=2&action=cancel&confirmed=2").await;
+    assert_eq!(done.header("location"), Some("/refreshes?done=many-2-2"));
+    let list = scene.page("/refreshes?state=cancelled&done=many-2-2").await;
+    assert!(list.body.contains("Done for all 2."), "{}", list.body);
+    assert_eq!(scene.post("/refreshes/selected", "action=cancel").await.status, 400);
+    assert_eq!(scene.post("/refreshes/selected", "id=1&action=burn").await.status, 400);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn targets_and_connections_are_paused_and_an_event_is_planned_again(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.succeeded("wev_1", "sales").await;
+    for (path, next) in [
+        ("/targets/sales/pause", "/targets/sales?done=paused"),
+        ("/targets/sales/pause", "/targets/sales?done=unchanged"),
+        ("/targets/sales/resume", "/targets/sales?done=resumed"),
+        ("/connections/mode/pause", "/connections?done=paused"),
+        ("/connections/mode/resume", "/connections?done=resumed"),
+    ] {
+        assert_eq!(scene.post(path, "").await.header("location"), Some(next), "{path}");
+    }
+    assert_eq!(scene.post("/targets/nothing/pause", "").await.status, 404);
+    let replayed = scene.post("/replay", "source=prod&id=wev_1&route=of-sales").await;
+    assert_eq!(replayed.status, 409, "it does not take that route: {replayed:?}");
+    let replayed = scene.post("/replay", "source=prod&id=wev_1&route=").await;
+    assert_eq!(replayed.header("location"), Some("/events/prod/wev_1?done=replayed"));
+    let page = scene.page("/events/prod/wev_1?done=replayed").await;
+    assert!(page.body.contains("href=\"/refreshes/2\""), "{}", page.body);
+    assert_eq!(scene.post("/replay", "source=prod&id=none").await.status, 404);
+    assert_eq!(scene.post("/replay", "source=prod").await.status, 400);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn whoever_may_only_look_is_offered_no_change(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    scene.store.register_targets(&scene.config).await.unwrap();
+    let id = scene.failed("wev_1", "orders", "gone").await;
+    for (token, offered) in [(ADMIN, true), (READ, false)] {
+        let headers = format!("{HTML}{}", scene.session(token).await);
+        for path in
+            [format!("/refreshes/{id}"), "/targets/orders".into(), "/events/prod/wev_1".into()]
+        {
+            let page = scene.get(&path, &headers).await;
+            assert_eq!(page.status, 200, "{path}");
+            assert_eq!(page.body.contains("class=\"actions\""), offered, "{token} {path}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn names_from_outside_are_shown_as_text_wherever_they_stand(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    for id in ["<script>alert(1)</script>", "..", "a/b?c#d%2F e", "\u{202E}evil", "ü\"'&"] {
+        scene
+            .told(id, 2, &format!("\u{202E}<img src=x onerror=alert(1)>{}", "x".repeat(100_000)))
+            .await;
+    }
+    let list = scene.page("/events").await;
+    assert!(list.body.len() < 60_000, "{}", list.body.len());
+    let links: Vec<String> = list
+        .body
+        .split('"')
+        .filter(|part| part.starts_with("/events/prod/") || part.starts_with("/event?"))
+        .map(|part| part.replace("&amp;", "&"))
+        .collect();
+    assert_eq!(links.len(), 5, "{links:?}");
+    for path in
+        links.iter().map(String::as_str).chain(["/events", "/refreshes/1", "/", "/targets/orders"])
+    {
+        let page = scene.page(path).await;
+        assert_eq!(page.status, 200, "{path}");
+        // What a form sends back is whole.
+        let shown = page.body.replace("value=\"\u{202E}", "");
+        for wrong in ["<script>a", "<img", "\u{202E}"] {
+            assert!(!shown.contains(wrong), "{path} has {wrong}");
+        }
+    }
 }

@@ -218,6 +218,7 @@ async fn refreshes(
         since: since(asked.since)?,
         states: if asked.state.is_empty() { unsaid.to_vec() } else { asked.state },
         target: asked.target.map(|target| text("target", target)).transpose()?,
+        connection: None,
         job: asked.job.map(|job| text("job", job)).transpose()?,
         after: None,
     };

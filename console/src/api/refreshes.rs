@@ -32,6 +32,7 @@ pub(super) async fn list(
         since: params.duration("since")?,
         states: params.any_of("state", STATES)?,
         target: params.text("target")?,
+        connection: None,
         job: params.text("job")?,
         after: page::place(params.text("cursor")?)?.map(RefreshId),
     };

@@ -142,7 +142,7 @@ fn line(row: &TargetRow, teeth: &[Tooth], now: DateTime<Utc>) -> Markup {
             td { (mark::target(row.state)) (stale_since(row, now)) }
             th scope="row" {
                 a href=(link::target(&row.target)) { (text::name(&row.target)) }
-                span.sub { (text::name(&row.connection)) " · " (row.connector) }
+                span.sub { (text::name(&row.connection)) @if row.connection != row.connector { " · " (row.connector) } }
             }
             td { (when::maybe(row.fresh_as_of, now)) }
             td { (when::maybe(row.last_run_finished_at, now)) }

@@ -11,14 +11,18 @@ use crate::access::Who;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
     Freshness,
+    Events,
+    Refreshes,
     Connections,
     Sources,
     Overview,
     None,
 }
 
-const SECTIONS: [(Section, &str, &str); 4] = [
+const SECTIONS: [(Section, &str, &str); 6] = [
     (Section::Freshness, "/", "Freshness"),
+    (Section::Events, "/events", "Events"),
+    (Section::Refreshes, "/refreshes", "Refreshes"),
     (Section::Connections, "/connections", "Connections"),
     (Section::Sources, "/sources", "Sources"),
     (Section::Overview, "/overview", "Overview"),

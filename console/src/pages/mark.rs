@@ -54,6 +54,24 @@ pub(super) fn refresh(state: State) -> Markup {
     mark.with(state.as_str())
 }
 
+/// The same by its word.
+pub(super) fn refresh_named(word: &str) -> Markup {
+    const ALL: [State; 8] = [
+        State::Waiting,
+        State::Queued,
+        State::Running,
+        State::Confirming,
+        State::Succeeded,
+        State::Failed,
+        State::Cancelled,
+        State::Skipped,
+    ];
+    match ALL.into_iter().find(|state| state.as_str() == word) {
+        Some(state) => refresh(state),
+        None => idle(word),
+    }
+}
+
 /// All is well.
 pub(super) fn good(word: &str) -> Markup {
     Mark { tone: "good", path: DISC_TICK }.with(word)

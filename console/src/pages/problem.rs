@@ -18,6 +18,11 @@ impl NoPage {
         Self(Problem::not_found(what))
     }
 
+    /// It cannot be done as things stand.
+    pub(super) fn conflict(why: &str) -> Self {
+        Self(Problem::new(StatusCode::CONFLICT, why))
+    }
+
     /// What is wrong with the request, and what to write instead.
     pub(super) fn wrong(what: impl Into<String>) -> Self {
         Self(Problem::bad_request(what))
@@ -44,6 +49,11 @@ impl ResponseError for NoPage {
     fn error_response(&self) -> HttpResponse {
         self.0.page(true)
     }
+}
+
+/// The path is there, and only changes something.
+pub(super) async fn only_posted(request: HttpRequest, method: Method) -> HttpResponse {
+    Problem::not_allowed(&method, "POST").answer(&request)
 }
 
 /// The path is there, and is only read.

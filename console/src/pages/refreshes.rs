@@ -1,30 +1,112 @@
-//! Refreshes as a list.
+//! Refreshes as a list, and what is done to many of them.
 
-use afterrun_core::history::RefreshRow;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use afterrun_core::history::{RefreshFilter, RefreshRow};
+use afterrun_core::refresh::{RefreshId, State};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::when;
-use super::{link, mark, text};
+use super::asked::Asked;
+use super::events::{ROWS, pager};
+use super::layout::{self, Section};
+use super::problem::NoPage;
+use super::{filter, link, mark, notice, text, when};
+use crate::Console;
+use crate::access::Who;
 
-/// These refreshes, in this order.
-pub(super) fn table(rows: &[RefreshRow], now: DateTime<Utc>) -> Markup {
+const STATES: [(&str, &str, &[State]); 10] = [
+    ("", "any", &[]),
+    ("open", "not ended", &[State::Waiting, State::Queued, State::Running, State::Confirming]),
+    ("waiting", "waiting", &[State::Waiting]),
+    ("queued", "queued", &[State::Queued]),
+    ("running", "running", &[State::Running]),
+    ("confirming", "confirming", &[State::Confirming]),
+    ("succeeded", "succeeded", &[State::Succeeded]),
+    ("failed", "failed", &[State::Failed]),
+    ("cancelled", "cancelled", &[State::Cancelled]),
+    ("skipped", "skipped", &[State::Skipped]),
+];
+
+pub(super) async fn show(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let asked = Asked::of(request.query_string().as_bytes())?;
+    let word = asked.one("state")?.unwrap_or_default();
+    let states = STATES.iter().find(|(known, ..)| *known == word);
+    let Some((_, _, states)) = states else {
+        return Err(NoPage::wrong("`state` is open, or a state of a refresh"));
+    };
+    let after = asked.one("after")?.map(|after| {
+        let id = after.parse().map(RefreshId);
+        id.map_err(|_| NoPage::wrong("`after` is the number of a refresh"))
+    });
+    let wanted = RefreshFilter {
+        since: asked.since("since")?,
+        states: states.to_vec(),
+        target: asked.one("target")?.map(str::to_owned),
+        connection: asked.one("connection")?.map(str::to_owned),
+        job: asked.one("job")?.map(str::to_owned),
+        after: after.transpose()?,
+    };
+    let config = console.config();
+    let choices = STATES.map(|(value, word, _)| (value, word));
+    let fields = [
+        filter::choice("state", "State", &choices, &asked)?,
+        filter::targets(&config, &asked)?,
+        filter::named("connection", "Connection", config.connections.keys(), &asked)?,
+        filter::words("job", "Job (id or name)", &asked)?,
+        filter::since(&asked)?,
+    ];
+    let (now, rows) = console
+        .ask(async move |store| Ok((store.time().await?, store.refreshes(&wanted, ROWS).await?)))
+        .await?;
+    let older = rows.last().filter(|_| rows.len() == ROWS as usize).map(|row| {
+        format!("/refreshes?{}", asked.with("after", Some(&row.refresh_id.to_string())))
+    });
+    let newest = format!("/refreshes?{}", asked.with("after", None));
+    let content = html! {
+        (notice::shown(&asked)?)
+        (filter::form("/refreshes", &fields))
+        @if who.may_change() && !rows.is_empty() {
+            form method="post" action="/refreshes/selected" {
+                div.actions {
+                    span { "With the selected:" }
+                    button type="submit" name="action" value="retry" { "Retry…" }
+                    button type="submit" name="action" value="cancel" { "Cancel…" }
+                    span.sub { "You are asked before anything is done." }
+                }
+                div data-live #refreshes { (table(&rows, now, true)) }
+            }
+        } @else {
+            div data-live #refreshes { (table(&rows, now, false)) }
+        }
+        (pager(asked.one("after")?.is_some(), &newest, older.as_deref()))
+    };
+    Ok(layout::page(&who, Section::Refreshes, "Refreshes", &content))
+}
+
+/// These refreshes, in this order; with a box before each where some can be selected.
+pub(super) fn table(rows: &[RefreshRow], now: DateTime<Utc>, selectable: bool) -> Markup {
     html! {
         div.scroll {
             table {
                 caption.hidden { "Refreshes, newest first" }
                 thead { tr {
+                    @if selectable { td { input.all type="checkbox" aria-label="Select all on this page" hidden; } }
                     th scope="col" { "Refresh" }
                     th scope="col" { "State" }
                     th scope="col" { "Target" }
                     th scope="col" { "Why" }
-                    th scope="col" { "Tries" }
+                    th.number scope="col" { "Tries" }
                     th scope="col" { "Planned" }
                     th scope="col" { "Ended" }
-                    th scope="col" { "Took" }
+                    th.number scope="col" { "Took" }
                 } }
                 tbody {
-                    @for row in rows { (line(row, now)) }
+                    @for row in rows { (line(row, now, selectable)) }
                     @if rows.is_empty() { tr { td.empty colspan="8" { "There are no refreshes like that." } } }
                 }
             }
@@ -32,9 +114,12 @@ pub(super) fn table(rows: &[RefreshRow], now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn line(row: &RefreshRow, now: DateTime<Utc>) -> Markup {
+fn line(row: &RefreshRow, now: DateTime<Utc>, selectable: bool) -> Markup {
     html! {
         tr {
+            @if selectable { td {
+                input type="checkbox" name="id" value=(row.refresh_id) aria-label={ "Select refresh " (row.refresh_id) };
+            } }
             th scope="row" { a href=(link::refresh(row.refresh_id)) { (row.refresh_id) } }
             td { (mark::refresh(row.refresh_state)) }
             td {
@@ -49,7 +134,7 @@ fn line(row: &RefreshRow, now: DateTime<Utc>) -> Markup {
                     @if row.events > 1 { " (" (row.events) " events)" }
                 }
                 @if let Some(reason) = &row.reason { p { (text::message(reason)) } }
-                @else if let Some(error) = &row.last_error { p.error { (text::message(error)) } }
+                @if row.refresh_state != State::Succeeded { @if let Some(error) = &row.last_error { p.error { (text::message(error)) } } }
             }
             td.number { (row.attempts) }
             td { (when::ago(row.created_at, now)) }

@@ -13,7 +13,7 @@ use super::chart::{self, Bar, Chart, Tooth};
 use super::layout::{self, Section};
 use super::problem::NoPage;
 use super::when::{self, Long};
-use super::{freshness, link, mark, refreshes, text};
+use super::{freshness, link, mark, notice, refreshes, text};
 use crate::Console;
 use crate::access::Who;
 
@@ -45,14 +45,16 @@ pub(super) async fn show(
         return Err(NoPage::missing("No target of this name is configured."));
     };
     let content = html! {
+        (notice::shown(&asked)?)
         (facts(&detail, now))
+        @if who.may_change() { (actions(&detail)) }
         (lag(&detail, now, *reach))
         section aria-labelledby="refreshes-title" data-live #refreshes {
             h2 #refreshes-title { "Newest refreshes" }
-            (refreshes::table(&detail.refreshes, now))
+            (refreshes::table(&detail.refreshes, now, false))
         }
     };
-    Ok(layout::page(&who, Section::Freshness, &detail.target.target, &content))
+    Ok(layout::page(&who, Section::Freshness, &text::short(&detail.target.target), &content))
 }
 
 fn facts(detail: &TargetDetail, now: DateTime<Utc>) -> Markup {
@@ -75,6 +77,22 @@ fn facts(detail: &TargetDetail, now: DateTime<Utc>) -> Markup {
     }
 }
 
+fn actions(detail: &TargetDetail) -> Markup {
+    let row = &detail.target;
+    let at = link::target(&row.target);
+    html! {
+        div.actions {
+            @if !detail.refreshes.is_empty() {
+                form method="post" action={ (at) "/retry" } { button.main type="submit" { "Refresh again" } }
+            }
+            form method="post" action={ (at) @if row.paused { "/resume" } @else { "/pause" } } {
+                button type="submit" { @if row.paused { "Resume" } @else { "Pause" } }
+            }
+            a href={ "/refreshes?target=" (row.target) } { "All its refreshes" }
+        }
+    }
+}
+
 fn known(at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Markup {
     html! { @if let Some(at) = at { (when::both(at, now)) } @else { span.none { "never" } } }
 }
@@ -85,7 +103,7 @@ fn told(run: &Run) -> Markup {
         span.sub {
             @if let Some(job) = run.job_name.as_ref().or(run.job_id.as_ref()) { "job " (text::name(job)) ", " }
             @if let Some(run) = &run.run_id { "run " (text::name(run)) ", " }
-            "event " (text::name(&run.event_id))
+            "event " a href=(link::event(&run.source, &run.event_id)) { (text::name(&run.event_id)) }
         }
     }
 }

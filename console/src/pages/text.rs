@@ -11,6 +11,12 @@ const NAME: usize = 120;
 /// A message, or a reason.
 const MESSAGE: usize = 1200;
 
+/// A title: as plain text, so short that nothing more has to be cut.
+pub(super) fn short(text: &str) -> String {
+    let shown: String = text.chars().filter(|c| !is_odd(*c)).take(NAME).collect();
+    if text.chars().count() > NAME { format!("{shown}…") } else { shown }
+}
+
 struct Outside<'a> {
     text: &'a str,
     most: usize,

@@ -14,7 +14,7 @@ pub(super) fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
         _ => format!("{} ago", Long(seconds)),
     };
     html! {
-        time datetime=(at.to_rfc3339_opts(SecondsFormat::Millis, true)) title=(exact(at)) data-ago { (text) }
+        time datetime=(at.to_rfc3339_opts(SecondsFormat::Millis, true)) title=(exact(at)) data-ago=(seconds) { (text) }
     }
 }
 

@@ -7,7 +7,7 @@ use afterrun_core::event::Delivery;
 use afterrun_core::refresh::{Bounds, Claimed, Ended, Gate, Gates, Reach, RefreshId};
 use afterrun_core::transition::Next;
 
-use super::{Answer, HTML, Scene};
+use super::{Answer, FORM, HTML, Scene};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -22,6 +22,12 @@ impl Scene {
     /// What a browser is shown.
     pub(crate) async fn page(&self, path: &str) -> Answer {
         self.get(path, HTML).await
+    }
+
+    /// What a form leads to.
+    pub(crate) async fn post(&self, path: &str, form: &str) -> Answer {
+        let headers = format!("{HTML}{FORM}{}", self.origin());
+        self.ask("POST", path, &headers, form).await
     }
 
     /// An event of a run of this job that ended well, planned.

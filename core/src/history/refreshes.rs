@@ -16,6 +16,8 @@ pub struct RefreshFilter {
     /// In one of these states; empty means any.
     pub states: Vec<State>,
     pub target: Option<String>,
+    /// Reached through this connection.
+    pub connection: Option<String>,
     /// Caused by an event of the job of this id or name.
     pub job: Option<String>,
     /// Goes on after this row.
@@ -222,6 +224,7 @@ impl Store {
                 )
                 and ($6::bigint is null or refresh.id < $6)
                 and ($7::bigint is null or refresh.id = $7)
+                and ($9::text is null or refresh.connection = $9)
             order by refresh.id desc
             limit $8
             "#,
@@ -233,6 +236,7 @@ impl Store {
             filter.after.map(|id| id.0),
             id.map(|id| id.0),
             limit,
+            filter.connection,
         )
         .fetch_all(&self.pool)
         .await

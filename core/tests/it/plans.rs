@@ -163,11 +163,13 @@ async fn asked(store: &Store, config: &Config, plans: &Plans) -> Vec<String> {
     let older = RefreshFilter { after: Some(last), ..all.clone() };
     let of_target = RefreshFilter { target: Some("report-7".into()), ..all.clone() };
     let of_job = RefreshFilter { job: event.job_id.clone(), ..all.clone() };
+    let of_connection = RefreshFilter { connection: Some("none".into()), ..all.clone() };
     let failed = RefreshFilter { states: vec![State::Failed], ..all };
     for (what, filter, rows) in [
         ("older refreshes", older, 50),
         ("refreshes of a target", of_target, 50),
         ("refreshes of a job", of_job, 50),
+        ("refreshes of a connection", of_connection, 0),
         ("failed refreshes", failed, 0),
     ] {
         assert_eq!(store.refreshes(&filter, 50).await.unwrap().len(), rows, "{what}");

@@ -1,0 +1,238 @@
+//! What forms change: one refresh, many, a target, a connection, an event planned again.
+//!
+//! Invariant: whatever is done is core's doing, noted there with who wished it; a change leads to a
+//! page that is read, and many things are changed only once their number was confirmed.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Bytes, Data, Path};
+use afterrun_core::history::RefreshFilter;
+use afterrun_core::operator::{Cancelled, OperatorError, Pausable, Retried};
+use afterrun_core::plan::{NotReplayed, ReplayFilter};
+use afterrun_core::refresh::{RefreshId, State};
+use afterrun_core::{Store, StoreError};
+use maud::html;
+
+use super::asked::{self, Asked};
+use super::layout::{self, Section};
+use super::notice::{Done, see};
+use super::problem::NoPage;
+use super::{link, refresh, text};
+use crate::Console;
+use crate::access::Who;
+
+/// So many at once.
+const MOST_SELECTED: usize = 1000;
+
+pub(super) async fn retry(
+    path: Path<String>,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let id = refresh::id(&path)?;
+    let done = retry_one(&console, &who, id).await?;
+    Ok(see(&link::refresh(id), done))
+}
+
+async fn retry_one(console: &Console, who: &Who, id: RefreshId) -> Result<Done, NoPage> {
+    let retried = console.act(who, async move |store, _| store.retry(id).await).await?;
+    Ok(match retried {
+        Retried::Now(_) => Done::RetriedNow,
+        Retried::Anew(by) => Done::RetriedAnew(by.0),
+    })
+}
+
+pub(super) async fn cancel(
+    path: Path<String>,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let id = refresh::id(&path)?;
+    let cancelled = console.act(&who, async move |store, _| store.cancel(id).await).await?;
+    let done = match cancelled {
+        Cancelled::Now => Done::Cancelled,
+        Cancelled::Asked => Done::CancelAsked,
+    };
+    Ok(see(&link::refresh(id), done))
+}
+
+/// The newest refresh of a target once more.
+pub(super) async fn refresh_again(
+    path: Path<String>,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let name = asked::plain(&path)?.to_owned();
+    let wanted = RefreshFilter {
+        target: Some(name.clone()),
+        states: vec![
+            State::Waiting,
+            State::Queued,
+            State::Succeeded,
+            State::Failed,
+            State::Cancelled,
+        ],
+        ..RefreshFilter::default()
+    };
+    let newest = console.ask(async move |store| store.refreshes(&wanted, 1).await).await?;
+    let Some(newest) = newest.first() else {
+        return Err(NoPage::conflict(
+            "No refresh of this target was made so far, so there is none to repeat.",
+        ));
+    };
+    let done = retry_one(&console, &who, newest.refresh_id).await?;
+    Ok(see(&link::target(&name), done))
+}
+
+pub(super) async fn pause(
+    path: Path<(String, String, String)>,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let (kind, name, wish) = path.into_inner();
+    asked::plain(&name)?;
+    let config = console.config();
+    let (what, is_known, back) = match kind.as_str() {
+        "targets" => (Pausable::Target, config.targets.contains_key(&name), link::target(&name)),
+        _ => (
+            Pausable::Connection,
+            config.connections.contains_key(&name),
+            "/connections".to_owned(),
+        ),
+    };
+    if !is_known {
+        return Err(NoPage::missing("Nothing of this name is configured."));
+    }
+    let paused = wish == "pause";
+    let changed = console
+        .act(&who, async move |store: Store, _| {
+            store.set_paused(what, &name, paused).await.map_err(NoPage::from)
+        })
+        .await?;
+    Ok(see(
+        &back,
+        match (changed, paused) {
+            (false, _) => Done::Unchanged,
+            (true, true) => Done::Paused,
+            (true, false) => Done::Resumed,
+        },
+    ))
+}
+
+pub(super) async fn replay(
+    form: Bytes,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let asked = Asked::of(&form)?;
+    let (Some(source), Some(id)) = (asked.one("source")?, asked.one("id")?) else {
+        return Err(NoPage::wrong("the form must name an event, by `source` and `id`"));
+    };
+    let (source, id) = (source.to_owned(), id.to_owned());
+    let route = asked.one("route")?.map(str::to_owned);
+    let back = link::event(&source, &id);
+    console
+        .act(&who, async move |store: Store, config| {
+            let filter = ReplayFilter {
+                event_ids: vec![id],
+                route: route.clone(),
+                ..ReplayFilter::default()
+            };
+            let found = store.replayable(&config, &filter).await?;
+            let event = found.events.iter().find(|event| event.source == source);
+            let Some(event) = event else {
+                return Err(NoPage::missing(
+                    "No source sent an event of this id, or it is forgotten.",
+                ));
+            };
+            store.replay(&config, event, route.as_deref()).await?;
+            Ok(())
+        })
+        .await?;
+    Ok(see(&back, Done::Replayed))
+}
+
+/// Shows how many are selected, and does it once that is confirmed.
+pub(super) async fn selected(
+    form: Bytes,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let asked = Asked::of(&form)?;
+    let ids: Result<Vec<_>, _> = asked.all("id").map(refresh::id).collect();
+    let mut ids = ids?;
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Err(NoPage::wrong("nothing is selected; mark refreshes in the list first"));
+    }
+    if ids.len() > MOST_SELECTED {
+        return Err(NoPage::wrong(format!("at most {MOST_SELECTED} are changed at once")));
+    }
+    let retry = match asked.one("action")? {
+        Some("retry") => true,
+        Some("cancel") => false,
+        _ => return Err(NoPage::wrong("`action` is retry or cancel")),
+    };
+    if asked.one("confirmed")? == Some(ids.len().to_string().as_str()) {
+        let of = ids.len() as i64;
+        let done = console.act(&who, async move |store, _| all(&store, &ids, retry).await).await?;
+        return Ok(see("/refreshes", Done::Many(done, of)));
+    }
+    let word = if retry { "Retry" } else { "Cancel" };
+    let many = if ids.len() == 1 { "refresh" } else { "refreshes" };
+    let content = html! {
+        p { "This is done for " strong { (ids.len()) " " (many) } ": "
+            @for (place, id) in ids.iter().take(20).enumerate() {
+                @if place > 0 { ", " } a href=(link::refresh(id)) { (id) }
+            }
+            @if ids.len() > 20 { " and " (ids.len() - 20) " more" } "."
+        }
+        form.actions method="post" action="/refreshes/selected" {
+            @for id in &ids { input type="hidden" name="id" value=(id); }
+            input type="hidden" name="action" value=(word.to_lowercase());
+            input type="hidden" name="confirmed" value=(ids.len());
+            button.main type="submit" { (word) " " (ids.len()) " " (many) }
+            a href="/refreshes" { "Back, and change nothing" }
+        }
+    };
+    Ok(layout::page(&who, Section::Refreshes, &format!("{word} {} {many}?", ids.len()), &content))
+}
+
+/// How many it was done for; those that cannot be are noted in the audit with the reason.
+async fn all(store: &Store, ids: &[RefreshId], retry: bool) -> Result<i64, StoreError> {
+    let mut done = 0;
+    for id in ids {
+        let did = if retry {
+            store.retry(*id).await.map(drop)
+        } else {
+            store.cancel(*id).await.map(drop)
+        };
+        match did {
+            Ok(()) => done += 1,
+            Err(OperatorError::Store(error)) => return Err(error),
+            Err(_refused) => {}
+        }
+    }
+    Ok(done)
+}
+
+impl From<OperatorError> for NoPage {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Store(error) => error.into(),
+            OperatorError::NoSuchRefresh(_) => Self::missing("There is no refresh of this number."),
+            refused => Self::conflict(&refused.to_string()),
+        }
+    }
+}
+
+impl From<NotReplayed> for NoPage {
+    fn from(error: NotReplayed) -> Self {
+        match error {
+            NotReplayed::Store(error) => error.into(),
+            refused @ NotReplayed::Impossible { .. } => {
+                Self::conflict(&text::short(&refused.to_string()))
+            }
+        }
+    }
+}

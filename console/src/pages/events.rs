@@ -1,0 +1,163 @@
+//! Events as a list.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use afterrun_core::history::{EventCursor, EventFilter, EventRow, EventState};
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+
+use super::asked::Asked;
+use super::layout::{self, Section};
+use super::problem::NoPage;
+use super::{filter, link, mark, text, when};
+use crate::Console;
+use crate::access::Who;
+
+pub(super) const ROWS: u32 = 50;
+
+const STATES: [(&str, &str); 4] = [
+    ("", "any"),
+    ("stored", "stored, not planned yet"),
+    ("planned", "planned"),
+    ("quarantined", "quarantined"),
+];
+
+pub(super) async fn show(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let asked = Asked::of(request.query_string().as_bytes())?;
+    let wanted = EventFilter {
+        since: asked.since("since")?,
+        states: asked.one("state")?.map(state).transpose()?.into_iter().collect(),
+        target: asked.one("target")?.map(str::to_owned),
+        job: asked.one("job")?.map(str::to_owned),
+        after: asked.one("after")?.map(cursor).transpose()?,
+    };
+    let fields = [
+        filter::choice("state", "State", &STATES, &asked)?,
+        filter::targets(&console.config(), &asked)?,
+        filter::words("job", "Job (id or name)", &asked)?,
+        filter::since(&asked)?,
+    ];
+    let (now, rows) = console
+        .ask(async move |store| Ok((store.time().await?, store.events(&wanted, ROWS).await?)))
+        .await?;
+    let older = rows.last().filter(|_| rows.len() == ROWS as usize).map(|row| {
+        let after = cursor_text(row.cursor());
+        format!("/events?{}", asked.with("after", Some(&after)))
+    });
+    let content = html! {
+        (filter::form("/events", &fields))
+        div.scroll data-live #events { (table(&rows, now)) }
+        (pager(asked.one("after")?.is_some(), &format!("/events?{}", asked.with("after", None)), older.as_deref()))
+    };
+    Ok(layout::page(&who, Section::Events, "Events", &content))
+}
+
+/// The way to older rows and back to the newest.
+pub(super) fn pager(is_within: bool, newest: &str, older: Option<&str>) -> Markup {
+    html! {
+        @if is_within || older.is_some() {
+            nav.pager aria-label="Pages of the list" {
+                @if is_within { a href=(newest) { "Newest" } }
+                @if let Some(older) = older { a href=(older) rel="next" { "Older" } }
+            }
+        }
+    }
+}
+
+fn state(word: &str) -> Result<EventState, NoPage> {
+    let known = [EventState::Stored, EventState::Planned, EventState::Quarantined];
+    let found = known.into_iter().find(|state| state.as_str() == word);
+    found.ok_or_else(|| NoPage::wrong("`state` is one of stored, planned, quarantined"))
+}
+
+/// A place in the list, as it stands in an address.
+pub(super) fn cursor_text(cursor: EventCursor) -> String {
+    format!("{}.{}", cursor.received_at.timestamp_micros(), cursor.id)
+}
+
+pub(super) fn cursor(text: &str) -> Result<EventCursor, NoPage> {
+    let read = || {
+        let (micros, id) = text.split_once('.')?;
+        let received_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
+        // What the database can hold, and no event is older or younger.
+        let is_near = (0..=253_402_300_799).contains(&received_at.timestamp());
+        Some(EventCursor { received_at, id: id.parse().ok()? }).filter(|_| is_near)
+    };
+    read().ok_or_else(|| NoPage::wrong("`after` is no place in this list"))
+}
+
+pub(super) fn table(rows: &[EventRow], now: DateTime<Utc>) -> Markup {
+    html! {
+        table {
+            caption.hidden { "Events, newest first" }
+            thead { tr {
+                th scope="col" { "Received" }
+                th scope="col" { "Event" }
+                th scope="col" { "What happened" }
+                th scope="col" { "Job" }
+                th scope="col" { "What it led to" }
+            } }
+            tbody {
+                @for row in rows { (line(row, now)) }
+                @if rows.is_empty() { tr { td.empty colspan="5" { "There are no events like that." } } }
+            }
+        }
+    }
+}
+
+fn line(row: &EventRow, now: DateTime<Utc>) -> Markup {
+    html! {
+        tr {
+            td { (when::ago(row.received_at, now)) }
+            th scope="row" {
+                a href=(link::event(&row.source, &row.event_id)) { (text::name(&row.event_id)) }
+                span.sub { (text::name(&row.source))
+                    @if row.deliveries > 1 { ", sent " (row.deliveries) " times" }
+                    @if row.conflicts > 0 { ", " (row.conflicts) " with another body" } }
+            }
+            td { (happened(row)) }
+            td {
+                @if let Some(job) = row.job_name.as_ref().or(row.job_id.as_ref()).or(row.subject_name.as_ref()) { (text::name(job)) }
+                @if let Some(run) = &row.run_id {
+                    span.sub { "run " a href=(link::run(&row.source, run)) { (text::name(run)) } }
+                }
+            }
+            td.wide { (led_to(row)) }
+        }
+    }
+}
+
+/// How the run went, or what else was told.
+pub(super) fn happened(row: &EventRow) -> Markup {
+    html! {
+        @if row.event_state == EventState::Quarantined { (mark::warn("quarantined")) }
+        @else if let Some(status) = &row.run_status {
+            @match status.to_ascii_lowercase().as_str() {
+                "success" => (mark::good("success")),
+                "error" | "errored" => (mark::bad("error")),
+                "cancelled" | "canceled" => (mark::held("cancelled")),
+                _ => (text::name(status)),
+            }
+        }
+        @if let Some(kind) = &row.event_type { span.sub { (text::name(kind)) } }
+    }
+}
+
+fn led_to(row: &EventRow) -> Markup {
+    html! {
+        @if let Some(reason) = &row.reason { p { (text::message(reason)) } }
+        @for led in row.led_to.iter().take(6) {
+            p {
+                @if let Some(id) = led.refresh_id { a href=(link::refresh(id)) { (id) } " " }
+                (mark::refresh_named(&led.state)) " " (text::name(&led.target))
+                @if let Some(reason) = &led.reason { span.sub { (text::message(reason)) } }
+            }
+        }
+        @if row.led_to.len() > 6 { span.sub { "and " (row.led_to.len() - 6) " more" } }
+        @if let Some(error) = &row.run_error { p.error { (text::message(error)) } }
+    }
+}

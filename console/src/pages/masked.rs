@@ -1,0 +1,123 @@
+//! Bodies without what nobody needs to see: values under keys that name secrets, and the names in
+//! e-mail addresses.
+//!
+//! Invariant: a body that is no JSON, or is too deep to be read, is masked by its text all the same.
+
+const SECRETIVE: [&str; 9] = [
+    "secret",
+    "token",
+    "password",
+    "passwd",
+    "authorization",
+    "api_key",
+    "apikey",
+    "signature",
+    "credential",
+];
+
+const MASK: &str = "•••";
+
+/// A body as it is shown: in lines if it is JSON.
+pub(super) fn body(raw: &str) -> String {
+    let read = serde_json::from_str::<serde_json::Value>(raw);
+    let lines = read.ok().and_then(|value| serde_json::to_string_pretty(&value).ok());
+    emails(&secrets(&lines.unwrap_or_else(|| raw.to_owned())))
+}
+
+/// Walks over the strings of the text; the value of a secretive key is left out.
+fn secrets(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('"') {
+        let end = string_end(rest, start);
+        let (key, after) = (&rest[start..end], &rest[end..]);
+        shown.push_str(&rest[..end]);
+        rest = after;
+        let value = after.trim_start();
+        if let Some(value) = value.strip_prefix(':').filter(|_| is_secretive(key)) {
+            let value = value.trim_start();
+            shown.push_str(&after[..after.len() - value.len()]);
+            rest = value;
+            let end = match value.chars().next() {
+                Some('"') => string_end(value, 0),
+                Some('{' | '[') | None => 0,
+                Some(_) => value.find([',', '}', ']', '\n']).unwrap_or(value.len()),
+            };
+            if end > 0 {
+                shown.push('"');
+                shown.push_str(MASK);
+                shown.push('"');
+                rest = &value[end..];
+            }
+        }
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// Behind the string that starts there.
+fn string_end(text: &str, start: usize) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate().skip(start + 1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+fn is_secretive(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    SECRETIVE.iter().any(|word| key.contains(word))
+}
+
+/// `jane@example.com` is shown as `j•••@example.com`.
+fn emails(text: &str) -> String {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '%' | '\'');
+    let mut shown = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices('@') {
+        let local = text[from..at]
+            .chars()
+            .rev()
+            .take_while(|c| is_part(*c))
+            .map(char::len_utf8)
+            .sum::<usize>();
+        let has_host = text[at + 1..].chars().next().is_some_and(char::is_alphanumeric);
+        if local == 0 || !has_host {
+            continue;
+        }
+        let start = at - local;
+        let first = text[start..].chars().next().map_or(0, char::len_utf8);
+        shown.push_str(&text[from..start + first]);
+        shown.push_str(MASK);
+        from = at;
+    }
+    shown.push_str(&text[from..]);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_addresses_are_masked_and_nothing_else() {
+        let shown = body(
+            r#"{"apiToken": "abc\"def", "by": "jane.doe@example.com", "n": [1], "secret": 5, "x": "@"}"#,
+        );
+        assert!(!shown.contains("abc") && !shown.contains("def"), "{shown}");
+        assert!(shown.contains("\"apiToken\": \"•••\""), "{shown}");
+        assert!(shown.contains("j•••@example.com"), "{shown}");
+        assert!(shown.contains("\"secret\": \"•••\"") && shown.contains("\"x\": \"@\""), "{shown}");
+    }
+
+    #[test]
+    fn what_is_no_json_is_masked_too() {
+        assert_eq!(body(r#"{"password":"p", jane@x.y"#), r#"{"password":"•••", j•••@x.y"#);
+        assert_eq!(body("\"token\": \"never ends"), "\"token\": \"•••\"");
+    }
+}
