@@ -3,6 +3,7 @@
 //! Invariant: text that came from outside reaches a terminal without its control characters.
 
 pub(crate) mod columns;
+pub(crate) mod steps;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};

@@ -24,7 +24,7 @@ const QUIET: &str = "warn,afterrun_core::readiness=error,afterrun_worker::tell=o
 pub(crate) async fn run(args: args::Demo) -> anyhow::Result<()> {
     let _logs = logs::start_with(Some(QUIET))?;
     let stop = shutdown::on_signal().context("could not listen for signals")?;
-    let story = Story::begin()?;
+    let story = Story::begin(scene::SCENES)?;
     let kept = args.data_dir.clone();
     let Some(stage) = stop.run_until_cancelled(Stage::set(args.data_dir, &story)).await else {
         return Ok(());

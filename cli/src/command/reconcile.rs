@@ -17,7 +17,8 @@ use serde::Serialize;
 use super::with_api;
 use crate::args::{self, Output};
 use crate::database;
-use crate::output::{clean, json, line, progress, table};
+use crate::output::steps::Steps;
+use crate::output::{clean, json, line, table};
 
 /// What a look at one source came to.
 #[derive(Debug, Default, Serialize)]
@@ -39,9 +40,14 @@ pub(crate) async fn run(path: &Path, args: args::Reconcile) -> anyhow::Result<()
     let since = TimeDelta::from_std(args.since).context("that is too long ago")?;
     let window = Window { from: now - since, to: now };
     let mut looked = Vec::new();
-    for name in names {
-        looked.push(look(&store, &http, &targets, name, window).await?);
+    let each = window.slices().count();
+    let steps = Steps::of(names.len() * each);
+    for (name, before) in names.into_iter().zip((0..).step_by(each.max(1))) {
+        looked.push(look(&store, &http, &targets, name, window, &steps).await?);
+        // One that dbt has something against is done with too.
+        steps.reach(before + each);
     }
+    steps.end();
     match args.output {
         Output::Json => json(&looked)?,
         Output::Table => show(&looked)?,
@@ -58,6 +64,7 @@ async fn look(
     targets: &Targets,
     name: &str,
     window: Window,
+    steps: &Steps,
 ) -> anyhow::Result<Looked> {
     let mut looked = Looked { source: name.to_owned(), ..Looked::default() };
     if let Some(until) = store.paused_by_dbt(name).await? {
@@ -71,7 +78,7 @@ async fn look(
     let Some(api) = config.sources.get(name).and_then(|source| Api::of(http, source)) else {
         return Ok(looked);
     };
-    match look_through(store, &api, config, name, window, &mut looked).await {
+    match look_through(store, &api, config, (name, window), steps, &mut looked).await {
         Ok(()) => {}
         Err(NotReconciled::Store(error)) => return Err(error.into()),
         Err(NotReconciled::Api(error)) => {
@@ -86,8 +93,8 @@ async fn look_through(
     store: &Store,
     api: &Api,
     config: &Config,
-    name: &str,
-    window: Window,
+    (name, window): (&str, Window),
+    steps: &Steps,
     looked: &mut Looked,
 ) -> Result<(), NotReconciled> {
     let last_id = store.last_webhook_id(name).await?;
@@ -95,10 +102,11 @@ async fn look_through(
     let told = Told { jobs: jobs.as_ref(), keys_kept: config.retention.keys };
     for slice in window.slices() {
         let until = slice.to.format("%Y-%m-%d %H:%M");
-        let _saying = progress(format!("asking dbt which runs of {name} ended until {until} UTC"));
+        steps.say(format!("asking dbt which runs of {name} ended until {until} UTC"));
         let Reconciled { ended, taken_in } = reconcile(store, api, name, slice, &told).await?;
         looked.ended += ended;
         looked.taken_in.extend(taken_in);
+        steps.step();
     }
     Ok(())
 }

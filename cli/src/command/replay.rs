@@ -173,8 +173,9 @@ async fn replay(
     events: &[Replay],
     args: &args::Replay,
 ) -> anyhow::Result<()> {
-    let mut wishes = Wishes::new(args.output);
+    let mut wishes = Wishes::many(args.output, events.len());
     for event in events {
+        wishes.on(&format!("planning event {}", event.event_id));
         let planned = match store.replay(config, event, args.route.as_deref()).await {
             Ok(planned) => planned,
             Err(NotReplayed::Store(error)) => return Err(wishes.break_off(error)),

@@ -7,12 +7,14 @@ use std::io;
 use serde::Serialize;
 
 use crate::args::Output;
-use crate::output::{Paint, clean, json, line};
+use crate::output::steps::Steps;
+use crate::output::{Paint, clean, json};
 
 /// Said line by line as it goes, or as one array at the end.
 pub(super) struct Wishes<T> {
     output: Output,
     told: Vec<Told<T>>,
+    steps: Steps,
 }
 
 #[derive(Debug, Serialize)]
@@ -25,25 +27,38 @@ struct Told<T> {
 
 impl<T: Serialize> Wishes<T> {
     pub(super) fn new(output: Output) -> Self {
-        Self { output, told: Vec::new() }
+        Self { output, told: Vec::new(), steps: Steps::none() }
+    }
+
+    /// So many of them that it is shown how far they are.
+    pub(super) fn many(output: Output, wishes: usize) -> Self {
+        Self { steps: Steps::of(wishes), ..Self::new(output) }
+    }
+
+    /// Which one is seen to now.
+    pub(super) fn on(&self, which: &str) {
+        self.steps.on(which);
     }
 
     /// Says what has happened.
     pub(super) fn granted(&mut self, of: T, said: String) -> io::Result<()> {
         if self.output == Output::Table {
-            line(clean(&said))?;
+            self.steps.line(clean(&said))?;
         }
+        self.steps.step();
         self.told.push(Told { of, granted: true, said });
         Ok(())
     }
 
     /// Keeps why nothing has happened for the end, where it is not overlooked.
     pub(super) fn refused(&mut self, of: T, why: String) {
+        self.steps.step();
         self.told.push(Told { of, granted: false, said: why });
     }
 
     /// Says which wishes were not granted, and fails if there are any.
     pub(super) fn end(self) -> anyhow::Result<()> {
+        self.steps.end();
         if self.output == Output::Json {
             json(&self.told)?;
         }

@@ -14,6 +14,7 @@ mod lost_answer;
 mod migrate;
 mod migrate_killed;
 mod operate;
+mod progress;
 mod recovery;
 mod reload;
 mod replay;

@@ -14,7 +14,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Three planned events: of two jobs with a route each, and of one without. Then one that is not
 /// understood.
-async fn scene(pool: &PgPool) -> (Home, Store) {
+pub(crate) async fn scene(pool: &PgPool) -> (Home, Store) {
     let home = Home::with_database(pool);
     let path = home.configure(&format!(
         "{}connections:
@@ -39,12 +39,12 @@ routes:
     (home, store)
 }
 
-async fn take(store: &Store, body: &[u8]) {
+pub(crate) async fn take(store: &Store, body: &[u8]) {
     let delivery = Delivery { source: "prod", body, keys_kept: YEAR };
     store.store(&delivery).await.unwrap();
 }
 
-fn run(event_id: &str, job: u32) -> Vec<u8> {
+pub(crate) fn run(event_id: &str, job: u32) -> Vec<u8> {
     let body = json!({
         "eventId": event_id,
         "eventType": "job.run.completed",

@@ -42,6 +42,9 @@ pub(super) fn jobs() -> impl Iterator<Item = &'static Job> {
     JOBS.iter().chain(&MARTS).chain(built::DASHBOARDS.iter().take(1))
 }
 
+/// How many scenes there are.
+pub(super) const SCENES: usize = 10;
+
 /// Plays every scene. What was not as it must be, in words; nothing if all was.
 pub(super) async fn tour(stage: &Stage, story: &Story) -> anyhow::Result<Vec<String>> {
     let [nightly, finance, churn] = &JOBS;
@@ -91,6 +94,7 @@ pub(super) async fn tour(stage: &Stage, story: &Story) -> anyhow::Result<Vec<Str
     wrong.extend(built::one_fails(stage, &scene, 90_013).await?);
 
     wrong.extend(check::asked::found_alone(stage, 90_011).await?);
+    story.end();
     crate::output::line("")?;
     if wrong.is_empty() {
         let told = format!(

@@ -107,7 +107,7 @@ impl Stage {
         fs::write(&config, configuration(&account, &mode, &tableau, reports))
             .with_context(|| format!("could not write {}", config.display()))?;
 
-        crate::output::line("")?;
+        story.gap()?;
         story.prop("dbt", format!("posts to {webhooks}; its API is {}", account.url()))?;
         story.prop("Mode", format!("{} with the reports Sales, Churn and Margin", mode.url()))?;
         story.prop("Tableau", format!("{} with the workbook Sales", tableau.url()))?;

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::output::{Paint, line};
+use crate::output::Paint;
+use crate::output::steps::Steps;
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,16 +33,20 @@ impl Who {
 pub(super) struct Story {
     began: Instant,
     pub(super) paint: Paint,
+    steps: Steps,
 }
 
 impl Story {
-    pub(super) fn begin() -> io::Result<Self> {
-        let story = Self { began: Instant::now(), paint: Paint::stdout() };
+    /// Of so many scenes.
+    pub(super) fn begin(scenes: usize) -> io::Result<Self> {
+        let steps = Steps::of(scenes);
+        let story = Self { began: Instant::now(), paint: Paint::stdout(), steps };
         let title = story.paint.bold("afterrun demo");
-        line(format!(
+        story.steps.on("setting the stage");
+        story.steps.line(format!(
             "{title}  the real service and database; dbt, Mode and Tableau are simulated"
         ))?;
-        line("")?;
+        story.steps.line("")?;
         Ok(story)
     }
 
@@ -52,19 +57,31 @@ impl Story {
 
     /// A part of the scenery: what it is, and where.
     pub(super) fn prop(&self, name: &str, what: impl Display) -> io::Result<()> {
-        line(format!("  {} {what}", self.paint.bold(format!("{name:<9}"))))
+        self.steps.line(format!("  {} {what}", self.paint.bold(format!("{name:<9}"))))
+    }
+
+    /// An empty line.
+    pub(super) fn gap(&self) -> io::Result<()> {
+        self.steps.line("")
     }
 
     /// What takes a while, said before it is done.
     pub(super) fn aside(&self, text: impl Display) -> io::Result<()> {
-        line(format!("  {}", self.paint.dim(text)))
+        self.steps.line(format!("  {}", self.paint.dim(text)))
     }
 
     /// A new scene, with a clock of its own.
     pub(super) fn scene(&self, number: usize, title: &str) -> io::Result<Scene> {
-        line("")?;
-        line(format!("{}  {}", self.paint.bold(number), self.paint.bold(title)))?;
-        Ok(Scene { began: Instant::now(), paint: self.paint })
+        self.steps.reach(number.saturating_sub(1));
+        self.steps.on(title);
+        self.steps.line("")?;
+        self.steps.line(format!("{}  {}", self.paint.bold(number), self.paint.bold(title)))?;
+        Ok(Scene { began: Instant::now(), paint: self.paint, steps: self.steps.clone() })
+    }
+
+    /// The last scene has ended.
+    pub(super) fn end(&self) {
+        self.steps.end();
     }
 }
 
@@ -72,6 +89,7 @@ impl Story {
 pub(super) struct Scene {
     began: Instant,
     paint: Paint,
+    steps: Steps,
 }
 
 impl Scene {
@@ -84,12 +102,12 @@ impl Scene {
             Who::Ingest | Who::Worker => self.paint.cyan(name),
             Who::Mode | Who::Tableau => self.paint.magenta(name),
         };
-        line(format!("  {}  {name} {what}", self.paint.dim(at)))
+        self.steps.line(format!("  {}  {name} {what}", self.paint.dim(at)))
     }
 
     /// The values of some rows, as many to a line as fit.
     pub(super) fn rows(&self, title: &str, rows: &[Vec<(&str, String)>]) -> io::Result<()> {
-        line(format!("            {}", self.paint.dim(title)))?;
+        self.steps.line(format!("            {}", self.paint.dim(title)))?;
         rows.iter().try_for_each(|values| self.row(values))
     }
 
@@ -120,13 +138,13 @@ impl Scene {
             said += "  ";
             column += 2;
         }
-        line(said.trim_end())
+        self.steps.line(said.trim_end())
     }
 
     /// Whether what must be so is so.
     pub(super) fn checked(&self, wrong: &[String]) -> io::Result<()> {
         for wrong in wrong {
-            line(format!("            {} {wrong}", self.paint.red("✗")))?;
+            self.steps.line(format!("            {} {wrong}", self.paint.red("✗")))?;
         }
         Ok(())
     }
