@@ -13,6 +13,7 @@
 
 mod claim;
 mod explain;
+mod forget;
 mod look;
 mod note;
 mod raise;

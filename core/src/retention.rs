@@ -141,7 +141,8 @@ impl Store {
         .doing(DOING)?
         .rows_affected();
         let answers = self.forget_answers(retention).await?;
-        Ok(held + bodies + other_bodies + keys + answers)
+        let notices = self.forget_notices(retention, BITE).await?;
+        Ok(held + bodies + other_bodies + keys + answers + notices)
     }
 
     /// What dbt said of runs goes with the bodies of their events.

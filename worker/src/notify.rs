@@ -13,6 +13,7 @@ mod slack;
 mod standard;
 mod teams;
 pub(crate) mod tell;
+mod template;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -18,6 +18,8 @@ use super::{
 pub struct Channel {
     /// Which notifier; whether there is one of that name is the worker's to check.
     pub kind: String,
+    /// The words of what is told, where they are not ours. The worker reads it.
+    pub template: Option<String>,
     /// The notifier's part, secrets in it in plain. Typed by [`super::Config::parse`].
     pub settings: serde_json::Value,
 }
@@ -40,7 +42,7 @@ pub(super) fn all(report: &mut Report) -> BTreeMap<String, Channel> {
             continue;
         };
         let settings = node.filtered(|key| !CHANNEL_KEYS.contains(&key)).to_json();
-        channels.insert(name, Channel { kind, settings });
+        channels.insert(name, Channel { kind, template: file.template, settings });
     }
     channels
 }

@@ -30,7 +30,7 @@ pub(super) const TARGET_KEYS: [&str; 8] = [
     "stale_after",
 ];
 /// The keys of a channel that are core's; all others are the notifier's.
-pub(super) const CHANNEL_KEYS: [&str; 1] = ["kind"];
+pub(super) const CHANNEL_KEYS: [&str; 2] = ["kind", "template"];
 
 /// Text that is never shown.
 pub(super) struct Secret(pub(super) SecretString);

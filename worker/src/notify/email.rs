@@ -16,7 +16,6 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use self::settings::Security;
 pub(super) use self::settings::Settings;
 use super::error::MailCause;
-use super::message::{detail, title};
 use super::text::{line, lines};
 use super::{Answer, Message, Notifier, NotifyError};
 use crate::http::{Caller, clean};
@@ -98,8 +97,8 @@ fn mail(settings: &Settings, message: &Message) -> Answer<lettre::Message> {
         NotifyError::Unfit(format!("the mail could not be written: {error}"))
     };
     let text = message.notes.iter().map(|note| {
-        let mut text = format!("{}\r\n", line(&title(note), 500));
-        for line in lines(&detail(note), 8000).lines() {
+        let mut text = format!("{}\r\n", line(&note.title, 500));
+        for line in lines(&note.detail, 8000).lines() {
             text.push_str(&format!("  {line}\r\n"));
         }
         if let Some(url) = &note.url {

@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::message::title;
 use super::text::{line, lines};
 use super::url::SecretUrl;
 use super::{Answer, Message, Note, Notifier, standard};
@@ -119,7 +118,7 @@ fn event(id: &str, note: &Note) -> Value {
         "data": {
             "key": note.key,
             "state": note.saying.as_str(),
-            "title": line(&title(note), 1000),
+            "title": line(&note.title, 1000),
             "detail": lines(&note.detail, 8000),
             "url": note.url,
             "opened_at": time(note.opened_at),

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use afterrun_core::notice::{Note, Saying};
 
-/// One or several things that a channel is told of at once; never none.
+/// One or several things that a channel is told of at once, in the words that are told; never none.
 #[derive(Clone, Debug)]
 pub struct Message {
     pub notes: Vec<Note>,
@@ -27,13 +27,13 @@ impl Message {
     pub fn title(&self) -> String {
         match &self.notes[..] {
             [] => String::new(),
-            [one] => title(one),
-            [first, rest @ ..] => format!("{}, and {} more", title(first), rest.len()),
+            [one] => one.title.clone(),
+            [first, rest @ ..] => format!("{}, and {} more", first.title, rest.len()),
         }
     }
 }
 
-/// What it is about, on one line.
+/// What it is about, on one line, in our words.
 pub(super) fn title(note: &Note) -> String {
     match note.saying {
         Saying::Open if note.occurrences > 1 => {
@@ -44,7 +44,7 @@ pub(super) fn title(note: &Note) -> String {
     }
 }
 
-/// What else is to be said, in lines.
+/// What else is to be said, in lines, in our words.
 pub(super) fn detail(note: &Note) -> String {
     let mut text = note.detail.clone();
     let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);

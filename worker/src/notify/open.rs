@@ -7,6 +7,7 @@ use afterrun_core::config::{Config, Mistake};
 use futures_util::future::BoxFuture;
 use schemars::{Schema, SchemaGenerator};
 
+use super::template::Template;
 use super::{Answer, Message, Notifier, NotifyError};
 use crate::connector::Texts;
 use crate::http::{Caller, Http};
@@ -73,10 +74,20 @@ impl<N: Notifier> Kind for Registered<N> {
         config: &Config,
         name: &str,
     ) -> Result<Arc<dyn OpenChannel>, Vec<Mistake>> {
-        let settings = config.parse::<N::Settings>(&["channels", name])?;
+        let source = config.channels.get(name).and_then(|channel| channel.template.as_deref());
+        let template = Template::parse(source)
+            .map_err(|what| vec![config.mistake(&["channels", name, "template"], &what)]);
+        let settings = config.parse::<N::Settings>(&["channels", name]);
+        let (settings, template) = match (settings, template) {
+            (Ok(settings), Ok(template)) => (settings, template),
+            (settings, template) => {
+                let mistakes = settings.err().into_iter().chain(template.err());
+                return Err(mistakes.flatten().collect());
+            }
+        };
         let secrets = N::secrets(&settings);
         let http = http.hiding(secrets.iter().map(String::as_str));
-        Ok(Arc::new(Opened::<N> { http, settings }))
+        Ok(Arc::new(Opened::<N> { http, settings, template }))
     }
 }
 
@@ -84,6 +95,7 @@ impl<N: Notifier> Kind for Registered<N> {
 struct Opened<N: Notifier> {
     http: Http,
     settings: N::Settings,
+    template: Template,
 }
 
 impl<N: Notifier> OpenChannel for Opened<N> {
@@ -98,7 +110,9 @@ impl<N: Notifier> OpenChannel for Opened<N> {
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Sent<()>> {
         Box::pin(async move {
             let http = self.http.caller();
-            let answer = N::send(&http, &self.settings, message).await;
+            let worded = message.notes.iter().map(|note| self.template.worded(note));
+            let message = Message { notes: worded.collect() };
+            let answer = N::send(&http, &self.settings, &message).await;
             sent(&http, answer)
         })
     }

@@ -8,7 +8,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::message::{detail, title};
 use super::text::{line, lines};
 use super::{Answer, Message, Note, Notifier, Saying};
 use crate::connector::{Address, Secret};
@@ -93,12 +92,12 @@ fn body(settings: &Settings, note: &Note) -> Value {
     let key = settings.routing_key.expose();
     let payload = |severity: &str| {
         json!({
-            "summary": line(&title(note), 1000),
+            "summary": line(&note.title, 1000),
             "source": "afterrun",
             "severity": severity,
             "component": line(&note.subject, 200),
             "class": note.kind,
-            "custom_details": { "detail": lines(&detail(note), 8000), "occurrences": note.occurrences },
+            "custom_details": { "detail": lines(&note.detail, 8000), "occurrences": note.occurrences },
         })
     };
     match note.saying {

@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::message::{detail, title};
 use super::text::{cut, line, lines};
 use super::url::SecretUrl;
 use super::{Answer, Message, Note, Notifier};
@@ -80,8 +79,8 @@ fn block(note: &Note) -> Value {
     let most = 900;
     let mut text = format!(
         "*{}*\n{}",
-        unbroken(&escaped(&line(&title(note), 250))),
-        cut(&escaped(&lines(&detail(note), most)), 2 * most)
+        unbroken(&escaped(&line(&note.title, 250))),
+        cut(&escaped(&lines(&note.detail, most)), 2 * most)
     );
     if let Some(url) = note.url.as_deref().and_then(link) {
         text.push_str(&format!("\n<{url}|Open>"));

@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::message::{detail, title};
 use super::text::{line, lines};
 use super::url::SecretUrl;
 use super::{Answer, Message, Notifier};
@@ -72,8 +71,8 @@ fn said(reply: &Reply) -> String {
 fn body(message: &Message) -> Value {
     let (mut body, mut actions) = (Vec::new(), Vec::new());
     for note in &message.notes {
-        body.push(run(&line(&title(note), 300), json!({ "weight": "Bolder", "size": "Medium" })));
-        let detail = lines(&detail(note), 1500);
+        body.push(run(&line(&note.title, 300), json!({ "weight": "Bolder", "size": "Medium" })));
+        let detail = lines(&note.detail, 1500);
         body.extend(detail.lines().map(|line| run(line, json!({}))));
         if let Some(url) = note.url.as_deref().filter(|url| is_address(url)) {
             let title = format!("Open {}", line(&note.subject, 40));

@@ -40,6 +40,10 @@ fn every_kind_of_channel_is_taken_as_the_documentation_writes_it() {
 fn a_mistake_in_a_channel_is_named_by_its_place_and_tells_no_secret() {
     for (channel, words) in [
         (
+            "kind: slack, url: 'https://h/x', template: '{{ titel }}'",
+            "channels.c.template: cannot be used",
+        ),
+        (
             "kind: discord",
             "there is no channel of the kind `discord` (there are: http, slack, teams, pagerduty, email)",
         ),

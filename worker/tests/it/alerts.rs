@@ -1,8 +1,9 @@
 //! What people are told: of what is wrong, once, and of its end; whatever becomes of the messages.
 
+use afterrun_core::config::Retention;
 use afterrun_simulators::Fault;
 use afterrun_simulators::channels::{Inbox, MailServer, ROUTING_KEY, SECRET, SIGNING_KEY};
-use afterrun_simulators::dbt::{self, Event, Run, RunStatus};
+use afterrun_simulators::dbt::{self, Event, Run, RunStatus, admin};
 use sqlx::PgPool;
 
 use crate::harness::{Scene, Stack, seconds};
@@ -356,6 +357,48 @@ async fn names_and_errors_from_outside_ping_nobody(pool: PgPool) {
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].to, ["b@acme.com"]);
     assert_eq!(mails[0].header("Bcc"), None, "{}", mails[0].data);
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_failed_run_is_told_with_what_dbt_says_of_it_in_the_channels_own_words(pool: PgPool) {
+    let inbox = Inbox::slack().unwrap();
+    let channels = format!(
+        "\n  chat: {{ kind: slack, url: '{}', template: \"{{{{ state }}}} {{{{ subject }}}}\\n{{{{ detail }}}}\" }}",
+        inbox.url()
+    );
+    let routes = "\n  - { name: tell, on: error, notify: [chat] }";
+    let stack = Stack::with(pool, Scene { channels, ..Scene::routes(routes) }.asking("")).await;
+    let end = stack.now() - seconds(3);
+    stack.admin().with(|state| {
+        let job = state.job(1).expect("a job").clone();
+        let mut run = admin::Run::ended(&job, 100, RunStatus::Errored, end - seconds(60), end);
+        let step = run.steps.last_mut().expect("a step");
+        step.ended = Some(RunStatus::Errored);
+        step.debug_logs = "starting\nCompilation Error in model <!here>\n".into();
+        state.runs.push(run);
+    });
+    stack.run_ended_with(1, 100, RunStatus::Errored).await;
+    stack.settle().await;
+    stack.drain().await;
+    let text = inbox.text();
+    assert_eq!(inbox.shown().len(), 1, "{text}");
+    assert!(text.contains("*open prod/1*"), "{text}");
+    assert!(text.contains("Compilation Error in model &lt;!here&gt;"), "{text}");
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_is_over_is_forgotten_with_the_history(pool: PgPool) {
+    let inbox = Inbox::slack().unwrap();
+    let stack = Stack::with(pool, scene(&slack(&inbox), FAILED)).await;
+    fails(&stack, 100).await;
+    succeeds(&stack, 101).await;
+    stack.advance(seconds(91 * 24 * 60 * MINUTE));
+    stack.store.forget(&Retention::default()).await.unwrap();
+    let left = "select (select count(*) from notice) + (select count(*) from notice_attempt)";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&stack.pool).await.unwrap();
+    assert_eq!(left, 0);
     stack.finish().await;
 }
 

@@ -12,6 +12,10 @@ pub(in crate::config) struct Channel {
     /// How it is reached.
     #[schemars(required)]
     pub(in crate::config) kind: Option<String>,
+    /// The words of each thing that is told, in the manner of Jinja: the first line is the title. It
+    /// can use state (open, resolved, once), kind, subject, title, detail, url, occurrences,
+    /// opened_at, last_at and resolved_at.
+    pub(in crate::config) template: Option<String>,
 }
 
 /// What people are told of, and where.
