@@ -49,7 +49,8 @@ without it, it finds an up that runs here.
 Environment: DATABASE_URL, AFTERRUN_CONFIG, AFTERRUN_LISTEN, AFTERRUN_ADMIN_LISTEN,
   AFTERRUN_ADMIN_TOKEN, AFTERRUN_SHARE_PORT, AFTERRUN_DRAIN, AFTERRUN_LOG (pretty, json),
   RUST_LOG (a filter), NO_COLOR, AFTERRUN_SEND_SECRET (what send signs with), AFTERRUN_PG_BIN
-  (the programs of a Postgres of its own, for up and demo).
+  (the programs of a Postgres of its own, for up and demo), OTEL_EXPORTER_OTLP_ENDPOINT (where
+  worker and up send traces to).
 Exit codes: 0 done, 1 failed, 2 wrong usage or wrong configuration.")]
 pub(crate) struct Args {
     /// The configuration file
@@ -333,12 +334,16 @@ mod tests {
         let mut program = Args::command();
         program.build();
         program.clone().debug_assert();
-        for command in program.get_subcommands_mut().filter(|command| command.get_name() != "help")
-        {
+        show_examples(&mut program, "afterrun");
+    }
+
+    fn show_examples(of: &mut clap::Command, called: &str) {
+        for command in of.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let called = format!("{called} {}", command.get_name());
             let help = command.render_long_help().to_string();
             let example = help.split_once("Example").map_or("", |(_, example)| example);
-            let call = format!("afterrun {}", command.get_name());
-            assert!(example.contains(&call), "{} shows no example", command.get_name());
+            assert!(example.contains(&called), "{called} shows no example");
+            show_examples(command, &called);
         }
     }
 }

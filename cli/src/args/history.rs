@@ -25,8 +25,15 @@ pub(crate) struct Events {
 #[derive(Debug, Subcommand)]
 pub(crate) enum EventAction {
     /// Lists events, newest first
+    #[command(after_help = "\
+Examples:
+  afterrun events list --state quarantined
+  afterrun events list --since 2h --target sales-report --output json")]
     List(EventList),
     /// Shows one event: its body, the refreshes it led to, and every call made for them
+    #[command(after_help = "\
+Example:
+  afterrun events show wev_2ZyXwVuTsRqPoNmLkJiHgFeDcBa")]
     Show {
         /// dbt's id of the event, as `events list` shows it
         #[arg(add = complete::events())]
@@ -60,8 +67,15 @@ pub(crate) struct Refreshes {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RefreshAction {
     /// Lists refreshes, newest first
+    #[command(after_help = "\
+Examples:
+  afterrun refreshes list --state waiting,queued
+  afterrun refreshes list --since 1d --job 282191 --output json")]
     List(RefreshList),
     /// Shows one refresh: the events that caused it, and every call made for it
+    #[command(after_help = "\
+Example:
+  afterrun refreshes show 42")]
     Show {
         /// The number of the refresh, as `refreshes list` shows it
         #[arg(value_parser = refresh_id, add = complete::refreshes())]

@@ -22,8 +22,14 @@ pub(crate) struct Targets {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TargetAction {
     /// Lists targets, those first that somebody should look at
+    #[command(after_help = "\
+Example:
+  afterrun targets list --state failed,stale --output json")]
     List(TargetList),
     /// Shows one target: how fresh it is, why it is not, and its latest refreshes
+    #[command(after_help = "\
+Example:
+  afterrun targets show sales-report")]
     Show {
         /// The name of the target, as in the configuration
         #[arg(value_name = "NAME", add = complete::targets())]
