@@ -17,16 +17,15 @@ CHECKS = [
     "response_schema_conformance",
     "unsupported_method",
     "allow_header_conformance",
-    "ignored_auth",
 ]
 
 
-def fuzz(address, seconds):
+def fuzz(address, seconds, checks):
     schemathesis = Path(sys.executable).with_name("schemathesis")
     asked = [
         *(schemathesis, "run", f"{address}api/v1/openapi.json"),
         *("--header", f"Authorization: Bearer {TOKEN}"),
-        *("--checks", ",".join(CHECKS)),
+        *("--checks", ",".join(checks)),
         *("--max-time", str(seconds), "--request-timeout", "10", "--no-shrink"),
     ]
     return subprocess.run(asked, check=False).returncode
@@ -39,7 +38,9 @@ def main():
         for number in range(20):
             programs.post(webhooks, programs.event(f"wev_fuzz{number}", 91_000 + number))
         programs.post(webhooks, b"no JSON")
-        failed = fuzz(address, seconds)
+        failed = fuzz(address, seconds, CHECKS)
+        # Last, since it shows wrong tokens, after ten of which the right one is not compared either.
+        failed |= fuzz(address, 5, ["not_a_server_error", "ignored_auth"])
         with urllib.request.urlopen(f"{address}healthz", timeout=10) as answer:
             assert answer.status == 200
         panicked = [line for line in running.logged() if "panicked" in line]

@@ -7,6 +7,7 @@
 mod audit;
 mod bulk;
 mod changes;
+mod document;
 mod estate;
 mod events;
 mod page;
@@ -29,6 +30,7 @@ struct Served {
 }
 
 const SERVED: &[Served] = &[
+    Served { path: "/openapi.json", methods: "GET", by: |it| it.get(document::show) },
     Served { path: "/events", methods: "GET", by: |it| it.get(events::list) },
     Served { path: "/events/{event_id}", methods: "GET", by: |it| it.get(events::show) },
     Served { path: "/events/{event_id}/body", methods: "GET", by: |it| it.get(events::body) },

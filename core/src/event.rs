@@ -38,7 +38,7 @@ pub struct Delivery<'a> {
 }
 
 /// How an event came to be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
 #[sqlx(type_name = "event_arrival", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum ArrivedBy {

@@ -47,6 +47,7 @@ pub const MOST_LOST_LEASES: i32 = 5;
     sqlx::Type,
     serde::Serialize,
     serde::Deserialize,
+    utoipa::ToSchema,
 )]
 #[sqlx(transparent)]
 #[serde(transparent)]
@@ -59,7 +60,17 @@ impl std::fmt::Display for RefreshId {
 }
 
 /// Where a refresh stands; the picture is in the crate's documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    sqlx::Type,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+)]
 #[sqlx(type_name = "refresh_state", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum State {

@@ -2,14 +2,29 @@
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::AuditFilter;
+use afterrun_core::history::{AuditFilter, AuditRow};
 
+use super::document::Limit;
 use super::page;
+use super::page::Page;
 use super::params::Params;
 use crate::Console;
 use crate::problem::Problem;
 
 /// Newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/audit",
+    operation_id = "list_audit",
+    tag = "audit",
+    params(
+        ("kind" = Option<String>, Query, description = "event, refresh, target, connection or session"),
+        ("subject" = Option<String>, Query, description = "What was acted on: an id, a number, a name"),
+        ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "OK", body = Page<AuditRow>)),
+)]
 pub(super) async fn list(
     request: HttpRequest,
     console: Data<Console>,
@@ -27,6 +42,16 @@ pub(super) async fn list(
 }
 
 /// One line.
+#[utoipa::path(
+    get,
+    path = "/api/v1/audit/{id}",
+    operation_id = "show_audit_line",
+    tag = "audit",
+    params(
+        ("id" = i64, Path, description = "Its number"),
+    ),
+    responses((status = 200, description = "OK", body = AuditRow)),
+)]
 pub(super) async fn show(
     request: HttpRequest,
     console: Data<Console>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
 use afterrun_core::history::{MOST_ROWS, RefreshFilter};
-use afterrun_core::plan::ReplayFilter;
+use afterrun_core::plan::{Replay, ReplayFilter};
 use afterrun_core::refresh::{RefreshId, State};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 const MOST: usize = 500;
 
 /// Which refreshes are meant: those named, or those that fit.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Refreshes {
     refresh_ids: Vec<i64>,
@@ -38,7 +38,7 @@ pub(super) struct Refreshes {
 }
 
 /// Which events are meant: those named, or those that fit.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Events {
     event_ids: Vec<String>,
@@ -54,25 +54,33 @@ pub(super) struct Events {
     confirm: Option<usize>,
 }
 
+/// What is meant, where nothing was confirmed, or what was done.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(super) enum Answer<A, D> {
+    Asked(Asked<A>),
+    Done(Done<D>),
+}
+
 /// What is meant, and not done yet.
-#[derive(Debug, Serialize)]
-struct Asked<T> {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Asked<T> {
     /// To be confirmed.
     count: usize,
     items: Vec<T>,
 }
 
 /// What was done.
-#[derive(Debug, Serialize)]
-struct Done<T> {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Done<T> {
     count: usize,
     granted: Vec<T>,
     refused: Vec<Refused>,
 }
 
 /// What was not, and why.
-#[derive(Debug, Serialize)]
-struct Refused {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Refused {
     id: String,
     detail: String,
 }
@@ -99,6 +107,14 @@ impl<T> Done<T> {
 }
 
 /// Tries many again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/bulk/retry",
+    operation_id = "retry_refreshes",
+    tag = "refreshes",
+    request_body = Refreshes,
+    responses((status = 200, description = "OK", body = inline(Answer<RefreshId, Tried>))),
+)]
 pub(super) async fn retry(
     console: Data<Console>,
     who: Who,
@@ -118,10 +134,18 @@ pub(super) async fn retry(
         }
         Ok::<_, Problem>(done)
     });
-    Ok(HttpResponse::Ok().json(done.await?))
+    Ok(told(done.await?))
 }
 
 /// Stops many.
+#[utoipa::path(
+    post,
+    path = "/api/v1/bulk/cancel",
+    operation_id = "cancel_refreshes",
+    tag = "refreshes",
+    request_body = Refreshes,
+    responses((status = 200, description = "OK", body = inline(Answer<RefreshId, Stopped>))),
+)]
 pub(super) async fn cancel(
     console: Data<Console>,
     who: Who,
@@ -142,10 +166,18 @@ pub(super) async fn cancel(
         }
         Ok::<_, Problem>(done)
     });
-    Ok(HttpResponse::Ok().json(done.await?))
+    Ok(told(done.await?))
 }
 
 /// Plans many events again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/bulk/replay",
+    operation_id = "replay_events",
+    tag = "events",
+    request_body = Events,
+    responses((status = 200, description = "OK", body = inline(Answer<Replay, Replayed>))),
+)]
 pub(super) async fn replay(
     console: Data<Console>,
     who: Who,
@@ -189,7 +221,7 @@ pub(super) async fn replay(
         }
         Ok::<_, Problem>(done)
     });
-    Ok(HttpResponse::Ok().json(done.await?))
+    Ok(told(done.await?))
 }
 
 /// Those that are meant and of which a wish can be granted, newest first. Where no state is said,
@@ -248,8 +280,12 @@ fn is_confirmed(count: usize, confirmed: Option<usize>) -> Result<bool, Problem>
     }
 }
 
-fn tell<T: Serialize>(items: Vec<T>) -> HttpResponse {
-    HttpResponse::Ok().json(Asked { count: items.len(), items })
+fn tell<A: Serialize>(items: Vec<A>) -> HttpResponse {
+    HttpResponse::Ok().json(Answer::<A, ()>::Asked(Asked { count: items.len(), items }))
+}
+
+fn told<D: Serialize>(done: Done<D>) -> HttpResponse {
+    HttpResponse::Ok().json(Answer::<(), D>::Done(done))
 }
 
 fn since(text: Option<String>) -> Result<Option<Duration>, Problem> {

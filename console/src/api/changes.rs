@@ -40,7 +40,7 @@ impl From<NotReplayed> for Problem {
 }
 
 /// An event that was planned again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Replayed {
     event_id: String,
     source: String,
@@ -62,6 +62,14 @@ impl Replayed {
     }
 }
 
+/// What came of it, or with `dry_run` what would.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(super) enum ReplayAnswer {
+    Led(Replayed),
+    Would(Replay),
+}
+
 /// That a route is one of the configuration.
 pub(super) fn is_a_route(config: &Config, route: Option<&str>) -> Result<(), Problem> {
     match route {
@@ -73,6 +81,19 @@ pub(super) fn is_a_route(config: &Config, route: Option<&str>) -> Result<(), Pro
 }
 
 /// Plans an event again, or says what that would lead to.
+#[utoipa::path(
+    post,
+    path = "/api/v1/events/{event_id}/replay",
+    operation_id = "replay_event",
+    tag = "events",
+    params(
+        ("event_id" = String, Path, description = "dbt's id of the event"),
+        ("source" = Option<String>, Query, description = "Where events of several sources have this id: of which it is"),
+        ("route" = Option<String>, Query, description = "By this route alone"),
+        ("dry_run" = Option<bool>, Query, description = "Only says what it would lead to"),
+    ),
+    responses((status = 200, description = "OK", body = ReplayAnswer)),
+)]
 pub(super) async fn replay(
     request: HttpRequest,
     console: Data<Console>,
@@ -100,17 +121,17 @@ pub(super) async fn replay(
         return Err(Problem::not_found("there is no such event"));
     };
     if dry_run {
-        return Ok(HttpResponse::Ok().json(event));
+        return Ok(HttpResponse::Ok().json(ReplayAnswer::Would(event)));
     }
     let replayed = console.act(&who, async move |store, config| {
         let planned = store.replay(&config, &event, route.as_deref()).await?;
         Ok::<_, NotReplayed>(Replayed::new(&event, planned))
     });
-    Ok(HttpResponse::Ok().json(replayed.await?))
+    Ok(HttpResponse::Ok().json(ReplayAnswer::Led(replayed.await?)))
 }
 
 /// A refresh that is tried again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Tried {
     refresh_id: RefreshId,
     /// Itself, or another that serves its events, since it had ended.
@@ -125,6 +146,16 @@ impl Tried {
 }
 
 /// One more try now.
+#[utoipa::path(
+    post,
+    path = "/api/v1/refreshes/{refresh_id}/retry",
+    operation_id = "retry_refresh",
+    tag = "refreshes",
+    params(
+        ("refresh_id" = i64, Path, description = "Its number"),
+    ),
+    responses((status = 200, description = "OK", body = Tried)),
+)]
 pub(super) async fn retry(
     request: HttpRequest,
     console: Data<Console>,
@@ -138,7 +169,7 @@ pub(super) async fn retry(
 }
 
 /// A refresh that is stopped.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Stopped {
     refresh_id: RefreshId,
     /// Whether it has ended. If not it is under way, and a worker stops it in the tool.
@@ -152,6 +183,16 @@ impl Stopped {
 }
 
 /// Stops it.
+#[utoipa::path(
+    post,
+    path = "/api/v1/refreshes/{refresh_id}/cancel",
+    operation_id = "cancel_refresh",
+    tag = "refreshes",
+    params(
+        ("refresh_id" = i64, Path, description = "Its number"),
+    ),
+    responses((status = 200, description = "OK", body = Stopped)),
+)]
 pub(super) async fn cancel(
     request: HttpRequest,
     console: Data<Console>,
@@ -165,14 +206,25 @@ pub(super) async fn cancel(
 }
 
 /// What is paused, or is not any more.
-#[derive(Debug, Serialize)]
-struct Held {
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Held {
     name: String,
     paused: bool,
     /// Not if it was so before.
     changed: bool,
 }
 
+/// Starts nothing on it until it is resumed; what arrives is kept.
+#[utoipa::path(
+    post,
+    path = "/api/v1/targets/{name}/pause",
+    operation_id = "pause_target",
+    tag = "targets",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "sales-report"),
+    ),
+    responses((status = 200, description = "OK", body = Held)),
+)]
 pub(super) async fn pause_target(
     request: HttpRequest,
     console: Data<Console>,
@@ -182,6 +234,17 @@ pub(super) async fn pause_target(
     set_paused(&request, &console, &who, Pausable::Target, name.into_inner(), true).await
 }
 
+/// Lets what was kept go on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/targets/{name}/resume",
+    operation_id = "resume_target",
+    tag = "targets",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "sales-report"),
+    ),
+    responses((status = 200, description = "OK", body = Held)),
+)]
 pub(super) async fn resume_target(
     request: HttpRequest,
     console: Data<Console>,
@@ -191,6 +254,17 @@ pub(super) async fn resume_target(
     set_paused(&request, &console, &who, Pausable::Target, name.into_inner(), false).await
 }
 
+/// Starts nothing on all of its targets until it is resumed; what arrives is kept.
+#[utoipa::path(
+    post,
+    path = "/api/v1/connections/{name}/pause",
+    operation_id = "pause_connection",
+    tag = "connections",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "mode"),
+    ),
+    responses((status = 200, description = "OK", body = Held)),
+)]
 pub(super) async fn pause_connection(
     request: HttpRequest,
     console: Data<Console>,
@@ -200,6 +274,17 @@ pub(super) async fn pause_connection(
     set_paused(&request, &console, &who, Pausable::Connection, name.into_inner(), true).await
 }
 
+/// Lets what was kept go on.
+#[utoipa::path(
+    post,
+    path = "/api/v1/connections/{name}/resume",
+    operation_id = "resume_connection",
+    tag = "connections",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "mode"),
+    ),
+    responses((status = 200, description = "OK", body = Held)),
+)]
 pub(super) async fn resume_connection(
     request: HttpRequest,
     console: Data<Console>,

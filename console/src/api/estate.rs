@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::TargetState;
+use afterrun_core::history::{ConnectionRow, SourceRow, TargetDetail, TargetRow, TargetState};
 use serde::Serialize;
 
+use super::document::{Length, Limit};
 use super::page;
+use super::page::Page;
 use super::params::Params;
 use crate::Console;
 use crate::problem::Problem;
@@ -25,6 +27,19 @@ const STATES: &[(&str, TargetState)] = &[
 ];
 
 /// By name: their order stays while their states change.
+#[utoipa::path(
+    get,
+    path = "/api/v1/targets",
+    operation_id = "list_targets",
+    tag = "targets",
+    params(
+        ("state" = Option<Vec<TargetState>>, Query, explode = false, description = "In one of these states"),
+        ("connection" = Option<String>, Query, description = "Reached through this connection"),
+        ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "OK", body = Page<TargetRow>)),
+)]
 pub(super) async fn targets(
     request: HttpRequest,
     console: Data<Console>,
@@ -46,6 +61,17 @@ pub(super) async fn targets(
 }
 
 /// One with its past.
+#[utoipa::path(
+    get,
+    path = "/api/v1/targets/{name}",
+    operation_id = "show_target",
+    tag = "targets",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "sales-report"),
+        ("lag_over" = inline(Option<Length>), Query, description = "How far back its lag is told; 7d if not said"),
+    ),
+    responses((status = 200, description = "OK", body = TargetDetail)),
+)]
 pub(super) async fn target(
     request: HttpRequest,
     console: Data<Console>,
@@ -61,6 +87,13 @@ pub(super) async fn target(
 }
 
 /// By name, all of them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/connections",
+    operation_id = "list_connections",
+    tag = "connections",
+    responses((status = 200, description = "OK", body = All<ConnectionRow>)),
+)]
 pub(super) async fn connections(
     request: HttpRequest,
     console: Data<Console>,
@@ -72,6 +105,16 @@ pub(super) async fn connections(
 }
 
 /// One of them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/connections/{name}",
+    operation_id = "show_connection",
+    tag = "connections",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "mode"),
+    ),
+    responses((status = 200, description = "OK", body = ConnectionRow)),
+)]
 pub(super) async fn connection(
     request: HttpRequest,
     console: Data<Console>,
@@ -86,6 +129,13 @@ pub(super) async fn connection(
 }
 
 /// By name, all of them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sources",
+    operation_id = "list_sources",
+    tag = "sources",
+    responses((status = 200, description = "OK", body = All<SourceRow>)),
+)]
 pub(super) async fn sources(
     request: HttpRequest,
     console: Data<Console>,
@@ -97,6 +147,16 @@ pub(super) async fn sources(
 }
 
 /// One of them.
+#[utoipa::path(
+    get,
+    path = "/api/v1/sources/{name}",
+    operation_id = "show_source",
+    tag = "sources",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "prod"),
+    ),
+    responses((status = 200, description = "OK", body = SourceRow)),
+)]
 pub(super) async fn source(
     request: HttpRequest,
     console: Data<Console>,
@@ -111,8 +171,8 @@ pub(super) async fn source(
 }
 
 /// What [`overview`] tells.
-#[derive(Serialize)]
-struct Overview {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Overview {
     /// How many targets are in each state.
     targets: afterrun_core::history::TargetCounts,
     #[serde(flatten)]
@@ -120,6 +180,13 @@ struct Overview {
 }
 
 /// The last day in numbers, and what waits now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/overview",
+    operation_id = "overview",
+    tag = "overview",
+    responses((status = 200, description = "OK", body = Overview)),
+)]
 pub(super) async fn overview(
     request: HttpRequest,
     console: Data<Console>,
@@ -131,8 +198,8 @@ pub(super) async fn overview(
 }
 
 /// What the configuration bounds is one page.
-#[derive(Serialize)]
-struct All<T> {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct All<T> {
     items: Vec<T>,
 }
 

@@ -4,10 +4,12 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{EventDetail, EventFilter, EventState};
+use afterrun_core::history::{EventDetail, EventFilter, EventRow, EventState};
 use serde::Serialize;
 
+use super::document::{Length, Limit};
 use super::page;
+use super::page::Page;
 use super::params::Params;
 use crate::Console;
 use crate::access::Who;
@@ -20,6 +22,21 @@ const STATES: &[(&str, EventState)] = &[
 ];
 
 /// Newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events",
+    operation_id = "list_events",
+    tag = "events",
+    params(
+        ("since" = inline(Option<Length>), Query, description = "Received no longer ago than this"),
+        ("state" = Option<Vec<EventState>>, Query, explode = false, description = "In one of these states"),
+        ("target" = Option<String>, Query, description = "Led to a refresh of this target"),
+        ("job" = Option<String>, Query, description = "The id or the name of a job"),
+        ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "OK", body = Page<EventRow>)),
+)]
 pub(super) async fn list(
     request: HttpRequest,
     console: Data<Console>,
@@ -40,8 +57,8 @@ pub(super) async fn list(
 
 /// An event with what it led to, and with everything but its body, which may hold addresses of
 /// people.
-#[derive(Serialize)]
-struct Shown {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Shown {
     #[serde(flatten)]
     detail: EventDetail,
     /// Where its bytes are, as they came.
@@ -49,6 +66,17 @@ struct Shown {
 }
 
 /// One of this id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{event_id}",
+    operation_id = "show_event",
+    tag = "events",
+    params(
+        ("event_id" = String, Path, description = "dbt's id of the event"),
+        ("source" = Option<String>, Query, description = "Where events of several sources have this id: of which it is"),
+    ),
+    responses((status = 200, description = "OK", body = Shown)),
+)]
 pub(super) async fn show(
     request: HttpRequest,
     console: Data<Console>,
@@ -67,6 +95,17 @@ pub(super) async fn show(
 }
 
 /// Its bytes as they came, which only who may do everything may have.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{event_id}/body",
+    operation_id = "event_body",
+    tag = "events",
+    params(
+        ("event_id" = String, Path, description = "dbt's id of the event"),
+        ("source" = Option<String>, Query, description = "Where events of several sources have this id: of which it is"),
+    ),
+    responses((status = 200, description = "OK", body = Vec<u8>, content_type = "application/octet-stream")),
+)]
 pub(super) async fn body(
     request: HttpRequest,
     console: Data<Console>,

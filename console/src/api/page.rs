@@ -11,8 +11,8 @@ use url::form_urlencoded;
 
 use crate::problem::Problem;
 
-/// A part of a list.
-#[derive(Serialize)]
+/// A part of a list, newest first, or by name.
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Page<T> {
     items: Vec<T>,
     /// By which the list goes on; none if this is its end.

@@ -2,10 +2,12 @@
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::RefreshFilter;
+use afterrun_core::history::{RefreshDetail, RefreshFilter, RefreshRow};
 use afterrun_core::refresh::{RefreshId, State};
 
+use super::document::{Length, Limit};
 use super::page;
+use super::page::Page;
 use super::params::Params;
 use crate::Console;
 use crate::problem::Problem;
@@ -22,6 +24,22 @@ pub(super) const STATES: &[(&str, State)] = &[
 ];
 
 /// Newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/refreshes",
+    operation_id = "list_refreshes",
+    tag = "refreshes",
+    params(
+        ("since" = inline(Option<Length>), Query, description = "Planned no longer ago than this, or not ended"),
+        ("state" = Option<Vec<State>>, Query, explode = false, description = "In one of these states"),
+        ("target" = Option<String>, Query, description = "Of this target"),
+        ("connection" = Option<String>, Query, description = "Reached through this connection"),
+        ("job" = Option<String>, Query, description = "Caused by an event of the job of this id or name"),
+        ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "OK", body = Page<RefreshRow>)),
+)]
 pub(super) async fn list(
     request: HttpRequest,
     console: Data<Console>,
@@ -32,7 +50,7 @@ pub(super) async fn list(
         since: params.duration("since")?,
         states: params.any_of("state", STATES)?,
         target: params.text("target")?,
-        connection: None,
+        connection: params.text("connection")?,
         job: params.text("job")?,
         after: page::place(params.text("cursor")?)?.map(RefreshId),
     };
@@ -42,6 +60,16 @@ pub(super) async fn list(
 }
 
 /// One with its causes and its calls.
+#[utoipa::path(
+    get,
+    path = "/api/v1/refreshes/{refresh_id}",
+    operation_id = "show_refresh",
+    tag = "refreshes",
+    params(
+        ("refresh_id" = i64, Path, description = "Its number"),
+    ),
+    responses((status = 200, description = "OK", body = RefreshDetail)),
+)]
 pub(super) async fn show(
     request: HttpRequest,
     console: Data<Console>,

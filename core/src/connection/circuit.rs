@@ -23,7 +23,7 @@ pub const LONGEST_PUT_OFF: Duration = Duration::from_secs(60 * 60);
 const SLOW_DOWN: Duration = Duration::from_secs(2);
 
 /// Why nothing is started on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
 #[sqlx(type_name = "connection_hold", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {

@@ -7,7 +7,7 @@ use crate::refresh::RefreshId;
 use crate::{Doing as _, Store, StoreError};
 
 /// One call, as `attempt_history` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct AttemptRow {
     pub refresh_id: i64,
     /// Which try of the refresh the call belongs to.

@@ -14,7 +14,7 @@ use crate::{Store, StoreError};
 const MOST_CALLED: i64 = 20_000;
 
 /// What was called within the last hour, by the class of the answer's status.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Calls {
     pub last_at: Option<DateTime<Utc>>,
     /// The status of the answer to the last one.
@@ -29,7 +29,7 @@ pub struct Calls {
 }
 
 /// How often a target was started within 24 hours, of so often that it may be.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Budget {
     pub target: String,
     /// `per_day` of the target.
@@ -40,7 +40,7 @@ pub struct Budget {
 }
 
 /// One connection of the configuration, as it is now.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct ConnectionRow {
     pub connection: String,
     pub connector: String,

@@ -11,7 +11,7 @@ use crate::refresh::RefreshId;
 use crate::{Doing as _, Store, StoreError};
 
 /// How far an event has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
 #[sqlx(type_name = "event_state", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum EventState {
@@ -56,7 +56,7 @@ pub struct EventCursor {
 }
 
 /// One event, as dbt sent it and as far as it has come.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct EventRow {
     #[serde(skip)]
     pub id: i64,
@@ -90,11 +90,12 @@ pub struct EventRow {
     pub event_state: EventState,
     /// Why it led to nothing, or to nothing yet.
     pub reason: Option<String>,
+    #[schema(value_type = Vec<LedTo>)]
     pub led_to: Json<Vec<LedTo>>,
 }
 
 /// A refresh that an event led to, in short; or a target that waits for the other jobs of a fan-in.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct LedTo {
     pub refresh_id: Option<i64>,
     pub target: String,
@@ -104,7 +105,7 @@ pub struct LedTo {
 }
 
 /// One event with what it led to.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct EventDetail {
     #[serde(flatten)]
     pub event: EventRow,
@@ -114,10 +115,12 @@ pub struct EventDetail {
 }
 
 /// A refresh and the calls made for it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct RefreshWithAttempts {
     #[serde(flatten)]
     pub refresh: RefreshRow,
+    /// Not by its own name, which is that of their number in the row.
+    #[serde(rename = "attempt_history")]
     pub attempts: Vec<AttemptRow>,
 }
 

@@ -12,7 +12,7 @@ use crate::refresh::{RefreshId, State};
 use crate::{Store, StoreError};
 
 /// Whether a target shows the newest run that it should show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum TargetState {
@@ -44,7 +44,7 @@ impl TargetState {
 }
 
 /// A refresh that has not ended.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct OpenRefresh {
     pub refresh_id: RefreshId,
     pub refresh_state: State,
@@ -59,7 +59,7 @@ pub struct OpenRefresh {
 }
 
 /// One target, as it is now.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct TargetRow {
     pub target: String,
     pub connection: String,
@@ -79,13 +79,15 @@ pub struct TargetRow {
     pub last_success_at: Option<DateTime<Utc>>,
     pub last_error: Option<String>,
     /// What is under way, or else about to be.
+    #[schema(value_type = Option<OpenRefresh>)]
     pub open: Option<Json<OpenRefresh>>,
     /// What waits until that has ended.
+    #[schema(value_type = Option<OpenRefresh>)]
     pub behind: Option<Json<OpenRefresh>>,
 }
 
 /// How many targets are in each state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct TargetCounts {
     pub failed: i64,
     pub stale: i64,
@@ -104,7 +106,7 @@ impl TargetCounts {
 }
 
 /// Every target that is configured, those first that somebody should look at.
-#[derive(Debug, Clone, Default, serde::Serialize)]
+#[derive(Debug, Clone, Default, serde::Serialize, utoipa::ToSchema)]
 pub struct Freshness {
     pub counts: TargetCounts,
     /// [`MOST_ROWS`] of them at most.

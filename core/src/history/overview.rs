@@ -11,7 +11,7 @@ use crate::refresh::State;
 use crate::{Store, StoreError};
 
 /// What happened within a time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Numbers {
     /// Events received; a repeat is none.
     pub events: i64,
@@ -30,7 +30,7 @@ pub struct Numbers {
 }
 
 /// The numbers of one hour of UTC.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct Hour {
     /// Its start.
     pub at: DateTime<Utc>,
@@ -39,7 +39,7 @@ pub struct Hour {
 }
 
 /// Refreshes that have not ended and are in one state.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct OpenCount {
     pub state: State,
     pub count: i64,
@@ -48,7 +48,7 @@ pub struct OpenCount {
 }
 
 /// Events that are stored and not planned yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Unplanned {
     /// Those that nothing holds, 100,000 at most.
     pub count: i64,
@@ -58,7 +58,7 @@ pub struct Unplanned {
 }
 
 /// The last day, and now.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct Overview {
     /// 24 hours, oldest first; the last is the one that is not over.
     pub hours: Vec<Hour>,

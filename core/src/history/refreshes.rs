@@ -25,7 +25,7 @@ pub struct RefreshFilter {
 }
 
 /// One refresh of one target.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct RefreshRow {
     pub refresh_id: RefreshId,
     pub target: String,
@@ -54,7 +54,7 @@ pub struct RefreshRow {
 }
 
 /// An event that a refresh serves.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Cause {
     pub event_id: String,
     pub source: String,
@@ -68,7 +68,7 @@ pub struct Cause {
 }
 
 /// One refresh with the events it serves and the calls made for it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct RefreshDetail {
     #[serde(flatten)]
     pub refresh: RefreshRow,

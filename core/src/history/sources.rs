@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::{Store, StoreError};
 
 /// When something last came that a secret proved; noted once a minute at most.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct SecretSeen {
     /// Its place among the source's secrets, from 1; 0 where it is a token in the path, or not known.
     pub secret: i16,
@@ -21,7 +21,7 @@ pub struct SecretSeen {
 }
 
 /// What asking dbt's API has found.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Asked {
     /// Of all runs that ended before this is known whether their event came.
     pub reconciled_until: Option<DateTime<Utc>>,
@@ -36,7 +36,7 @@ pub struct Asked {
 }
 
 /// One source of the configuration, as it is now.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct SourceRow {
     pub source: String,
     /// `dbt`, `mode` or `tableau`.

@@ -18,7 +18,7 @@ const LATEST: u32 = 20;
 const MOST_TEETH: i64 = 500;
 
 /// A run, as the event says that told of it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Run {
     pub event_id: String,
     pub source: String,
@@ -30,7 +30,7 @@ pub struct Run {
 /// That a target became fresh: one tooth of its lag, which was zero at `stale_since`, rose by a
 /// second each second, and fell at `at`: to zero, or to the age of the first run that the refresh
 /// came too early for. Teeth may overlap; the lag is the highest of them.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct BecameFresh {
     pub refresh_id: i64,
     /// The end of the oldest run that it made show.
@@ -40,11 +40,12 @@ pub struct BecameFresh {
     /// The end of the newest run that shows since.
     pub fresh_as_of: DateTime<Utc>,
     /// That run; none if its event is forgotten.
+    #[schema(value_type = Option<Run>)]
     pub run: Option<Json<Run>>,
 }
 
 /// One target with its past.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct TargetDetail {
     #[serde(flatten)]
     pub target: TargetRow,

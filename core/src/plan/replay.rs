@@ -48,7 +48,7 @@ pub struct Replayable {
 }
 
 /// An event that a replay would plan.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Replay {
     #[serde(skip)]
     pub id: i64,
@@ -70,7 +70,7 @@ pub struct Replay {
 }
 
 /// A route that an event takes.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Taken {
     pub route: String,
     pub targets: Vec<String>,
