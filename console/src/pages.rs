@@ -20,6 +20,7 @@ mod overview;
 mod problem;
 mod refresh;
 mod refreshes;
+mod run;
 mod sources;
 mod target;
 mod text;
@@ -44,6 +45,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read("/events", events::show))
         .service(read("/event", event::show_asked))
         .service(read("/events/{source}/{id}", event::show))
+        .service(read("/runs/{source}/{id}", run::show))
+        .service(read("/run", run::show_asked))
         .service(read("/refreshes", refreshes::show))
         .service(post("/refreshes/selected", act::selected))
         .service(read("/refreshes/{id}", refresh::show))
@@ -52,6 +55,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/refreshes/{id}/retry", act::retry))
         .service(post("/refreshes/{id}/cancel", act::cancel))
         .service(post("/targets/{name}/retry", act::refresh_again))
+        .service(post("/connections/{name}/test", act::test))
         .service(post("/{kind:targets|connections}/{name}/{wish:pause|resume}", act::pause))
         .service(post("/replay", act::replay));
 }

@@ -244,3 +244,22 @@ async fn names_from_outside_are_shown_as_text_wherever_they_stand(pool: PgPool) 
         }
     }
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_run_shows_its_events_and_a_connection_is_tested_by_a_form(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.succeeded("wev_1", "sales").await;
+    let run = scene.page("/runs/prod/91").await;
+    for shown in ["<h1>Run 91</h1>", "href=\"/events/prod/wev_1\"", "dbt was not asked"] {
+        assert!(run.body.contains(shown), "{shown} in {}", run.body);
+    }
+    assert_eq!(scene.page("/runs/other/91").await.status, 404);
+    assert_eq!(scene.page("/run?source=prod&id=..").await.status, 404);
+    let connections = scene.page("/connections").await;
+    assert!(connections.body.contains("action=\"/connections/mode/test\""), "{}", connections.body);
+    let tested = scene.post("/connections/mode/test", "").await;
+    assert_eq!(tested.header("location"), Some("/connections?done=tested"));
+    let due = scene.store.claim_probes(&["mode".to_owned()]).await.unwrap();
+    assert_eq!(due, ["mode"]);
+    assert_eq!(scene.post("/connections/none/test", "").await.status, 404);
+}

@@ -8,6 +8,7 @@
 mod audit;
 mod cancel;
 mod pause;
+mod probe;
 mod retry;
 
 pub(crate) use self::audit::Action;

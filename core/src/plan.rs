@@ -14,6 +14,7 @@ mod notify;
 mod nudge;
 mod read;
 mod replay;
+mod run;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -25,6 +26,7 @@ pub use self::explain::{Considered, Explained};
 use self::lead::Planning;
 use self::read::{Event, take};
 pub use self::replay::{NotReplayed, Replay, ReplayFilter, Replayable, Taken};
+pub use self::run::{AskedOfRun, BuiltNode, MadeDue, RunDetail};
 use crate::config::Config;
 use crate::event::interval;
 use crate::pool::Lent;

@@ -118,6 +118,27 @@ pub(super) async fn pause(
     ))
 }
 
+/// Lets a worker sign in to a connection now.
+pub(super) async fn test(
+    path: Path<String>,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let name = asked::plain(&path)?.to_owned();
+    if !console.config().connections.contains_key(&name) {
+        return Err(NoPage::missing("No connection of this name is configured."));
+    }
+    let due = console
+        .act(&who, async move |store: Store, _| store.probe_now(&name).await.map_err(NoPage::from))
+        .await?;
+    if !due {
+        return Err(NoPage::conflict(
+            "The tool asked us to slow down; it is left alone until then.",
+        ));
+    }
+    Ok(see("/connections", Done::Tested))
+}
+
 pub(super) async fn replay(
     form: Bytes,
     console: Data<Console>,

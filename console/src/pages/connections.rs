@@ -1,25 +1,32 @@
 //! How each connection is doing: its breaker, its last calls, its room, and what is used of budgets.
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use afterrun_core::connection::circuit::Hold;
 use afterrun_core::history::{Calls, ConnectionRow};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use super::asked::Asked;
 use super::layout::{self, Section};
 use super::problem::NoPage;
-use super::{link, mark, text, when};
+use super::{link, mark, notice, text, when};
 use crate::Console;
 use crate::access::Who;
 
-pub(super) async fn show(console: Data<Console>, who: Who) -> Result<HttpResponse, NoPage> {
+pub(super) async fn show(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let asked = Asked::of(request.query_string().as_bytes())?;
     let config = console.config();
     let (now, rows) = console
         .ask(async move |store| Ok((store.time().await?, store.connections(&config).await?)))
         .await?;
     let content = html! {
-        @for row in &rows { (connection(row, now)) }
+        (notice::shown(&asked)?)
+        @for row in &rows { (connection(row, now, &who)) }
         @if rows.is_empty() {
             p.empty { "No connection is configured. They are written in " code { "afterrun.yml" } "." }
         }
@@ -27,10 +34,22 @@ pub(super) async fn show(console: Data<Console>, who: Who) -> Result<HttpRespons
     Ok(layout::page(&who, Section::Connections, "Connections", &content))
 }
 
-fn connection(row: &ConnectionRow, now: DateTime<Utc>) -> Markup {
+fn connection(row: &ConnectionRow, now: DateTime<Utc>, who: &Who) -> Markup {
     html! {
         section.facts data-live id={ "connection-" (row.connection) } {
             h2 { (text::name(&row.connection)) " " span.sub.same { (row.connector) } }
+            @if who.may_change() {
+                div.actions {
+                    form method="post" action={ (link::connection(&row.connection)) "/test" } {
+                        button type="submit" aria-label={ "Test " (row.connection) " now" } { "Test now" }
+                    }
+                    form method="post" action={ (link::connection(&row.connection)) @if row.paused { "/resume" } @else { "/pause" } } {
+                        @let word = if row.paused { "Resume" } else { "Pause" };
+                        button type="submit" aria-label={ (word) " " (row.connection) } { (word) }
+                    }
+                    a href={ "/refreshes?connection=" (row.connection) } { "Its refreshes" }
+                }
+            }
             dl {
                 dt { "State" } dd { (state(row, now)) }
                 dt { "Answered or signed us in" } dd { (when::maybe(row.answered_at, now)) }

@@ -17,6 +17,10 @@ pub(super) fn target(name: &str) -> String {
     format!("/targets/{}", part(name))
 }
 
+pub(super) fn connection(name: &str) -> String {
+    format!("/connections/{}", part(name))
+}
+
 pub(super) fn refresh(id: impl std::fmt::Display) -> String {
     format!("/refreshes/{id}")
 }

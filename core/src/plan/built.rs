@@ -148,7 +148,7 @@ impl Planning<'_> {
     }
 }
 
-fn built(results: &[u8], graph: Option<&[u8]>) -> Known {
+pub(super) fn built(results: &[u8], graph: Option<&[u8]>) -> Known {
     let read = || {
         Ok::<_, String>(Built {
             results: unpacked(results)?,
@@ -164,6 +164,11 @@ fn built(results: &[u8], graph: Option<&[u8]>) -> Known {
 }
 
 impl Built {
+    /// How its nodes ended.
+    pub(super) fn results(&self) -> &RunResults {
+        &self.results
+    }
+
     /// Whether the run built, or tried to build, one of the models that the route names.
     pub(super) fn matches(&self, route: &Route) -> bool {
         if route.models.is_empty() {
