@@ -29,13 +29,19 @@ routes:
 """ % programs.SECRET
 
 
-@pytest.fixture(scope="session")
-def chromium():
+def chromium_path():
     path = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
     assert path, "no Chromium was found in PATH"
+    return path
+
+
+@pytest.fixture(scope="session")
+def chromium():
     with sync_playwright() as playwright:
-        # Postgres aside everything runs as whoever runs the tests, who may be root.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # Whoever runs the tests may be root, as whom Chromium has no sandbox.
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(), args=["--no-sandbox"]
+        )
         yield browser
         browser.close()
 

@@ -17,7 +17,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = os.environ.get("AFTERRUN_PROGRAM", str(ROOT / "target" / "debug" / "afterrun"))
+PROGRAM = os.path.abspath(
+    os.environ.get("AFTERRUN_PROGRAM", ROOT / "target" / "debug" / "afterrun")
+)
 PATIENCE = 120
 SECRET = "a-secret-of-the-browser-tests"
 
