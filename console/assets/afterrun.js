@@ -1,4 +1,5 @@
-// Makes pages nicer that are whole without it: copies, selects all, and lets times go on.
+// Makes pages nicer that are whole without it: copies, selects all, lets times go on, and shows what
+// changes while a page is open.
 "use strict";
 
 const units = [["d", 86400], ["h", 3600], ["min", 60]];
@@ -43,3 +44,67 @@ document.addEventListener("change", (event) => {
     box.checked = event.target.checked;
   }
 });
+
+/** Takes over what may change from the same page as it is now; not from under somebody's hands. */
+async function renew() {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return;
+  const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-live]")) {
+    const busy = part.contains(document.activeElement) || part.querySelector("input:checked");
+    const next = now.getElementById(part.id);
+    if (busy || !next) continue;
+    for (const details of part.querySelectorAll("details[open]")) {
+      const same = details.id && next.querySelector(`#${CSS.escape(details.id)}`);
+      if (same) same.open = true;
+    }
+    for (const time of next.querySelectorAll("time[data-ago]")) time.dataset.from = Date.now();
+    part.replaceWith(next);
+  }
+  furnish();
+}
+
+const pause = document.getElementById("live");
+if (pause && window.EventSource) {
+  let stream, changed, renewing;
+  /** One after the other, and only while somebody sees it. */
+  async function keepUp() {
+    if (renewing || !changed || !stream) return;
+    [changed, renewing] = [false, true];
+    try {
+      await renew();
+    } catch {
+      // Away for a moment: the stream comes back, and says so.
+    }
+    renewing = false;
+    keepUp();
+  }
+  function take() {
+    changed = true;
+    keepUp();
+  }
+  /** A page that nobody sees takes none of the few connections that a browser has. */
+  function follow() {
+    const on = !sessionStorage.getItem("paused");
+    pause.setAttribute("aria-pressed", String(!on));
+    pause.textContent = on ? "Pause" : "Paused";
+    pause.title = on ? "This page shows what changes; stop that" : "Show what changes again";
+    const wanted = on && !document.hidden;
+    if (wanted === Boolean(stream)) return;
+    stream?.close();
+    stream = wanted ? new EventSource("/live") : undefined;
+    stream?.addEventListener("change", take);
+  }
+  pause.hidden = false;
+  pause.addEventListener("click", () => {
+    if (sessionStorage.getItem("paused")) sessionStorage.removeItem("paused");
+    else sessionStorage.setItem("paused", "yes");
+    follow();
+    take();
+  });
+  document.addEventListener("visibilitychange", () => {
+    follow();
+    take();
+  });
+  follow();
+}

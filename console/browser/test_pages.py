@@ -82,3 +82,18 @@ def test_a_newcomer_finds_the_stale_dashboard_learns_why_and_refreshes_it(visit,
     visitor.open("/")
     expect(row).to_contain_text("fresh", ignore_case=True, timeout=20_000)
     expect(row).not_to_contain_text("Report not found")
+
+
+def test_an_open_page_shows_what_happens_until_it_is_paused(visit, demo):
+    visitor = visit(demo)
+    page = visitor.page
+    visitor.open("/events")
+    newest = page.locator("tbody tr").first
+    before = newest.inner_text()
+    # The demo's dbt sends an event every 20 s.
+    expect(newest).not_to_have_text(before, timeout=30_000)
+    pause = page.get_by_role("button", name="Pause")
+    pause.click()
+    expect(pause).to_have_attribute("aria-pressed", "true")
+    visitor.open("/")
+    expect(page.get_by_role("button", name="Paused")).to_be_visible()

@@ -53,6 +53,14 @@ impl Console {
         }
     }
 
+    /// Does work that nobody waits for where the database's connections live.
+    pub(crate) fn beside<F>(&self, work: impl FnOnce(Store) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.runtime.spawn(work(self.store.clone()));
+    }
+
     /// Does `work` where the database's connections live.
     pub(crate) async fn ask<T, F>(&self, work: impl FnOnce(Store) -> F) -> Result<T, StoreError>
     where

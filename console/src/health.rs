@@ -26,6 +26,10 @@ impl Health {
         Self { store, stop, runtime: Handle::current() }
     }
 
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
     pub(crate) fn runtime(&self) -> &Handle {
         &self.runtime
     }

@@ -8,6 +8,7 @@ mod access;
 mod api;
 mod console;
 mod health;
+mod live;
 mod pages;
 mod problem;
 mod scrape;
@@ -60,10 +61,12 @@ pub fn serve_console(
     access: Access,
 ) -> io::Result<Serving> {
     let (console, access) = (Data::new(console), Data::new(access));
+    let live = Data::new(live::Live::default());
     serve_also(listener, health, scrape, move |config| {
         let pages = web::scope("")
             .app_data(console.clone())
             .app_data(access.clone())
+            .app_data(live.clone())
             .wrap(from_fn(access::guarded))
             .wrap(
                 DefaultHeaders::new()

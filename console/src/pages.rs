@@ -31,6 +31,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
 
 pub(crate) use self::layout::{outside, refused};
+use crate::live;
 
 /// Serves the pages. Who may see them is decided before.
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -50,6 +51,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read("/refreshes", refreshes::show))
         .service(post("/refreshes/selected", act::selected))
         .service(read("/refreshes/{id}", refresh::show))
+        .service(read("/live", live::stream))
         .service(read("/assets/{name}", assets::show));
     config
         .service(post("/refreshes/{id}/retry", act::retry))

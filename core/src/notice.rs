@@ -8,8 +8,8 @@
 //!
 //! Invariants: a thing is open once at each channel; a channel is told something by one worker at a
 //! time, under a lease and a fence, so that what begins is told before its end; what a channel was
-//! never told of ends without a word. [`raise`] and [`look`] write what is so, [`claim`] and
-//! [`record`] what is known of it.
+//! never told of ends without a word. `raise` and `look` write what is so, `claim` and
+//! `record` what is known of it.
 
 mod claim;
 mod explain;

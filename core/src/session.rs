@@ -2,7 +2,7 @@
 //! several may be asked.
 //!
 //! Invariants: what is kept signs nobody in; a session ends [`IDLE`] after it was last used and
-//! [`ABSOLUTE`] after it began, whatever is done; there are no more than [`MOST`].
+//! [`ABSOLUTE`] after it began, whatever is done; there are no more than `MOST`.
 
 use std::time::Duration;
 

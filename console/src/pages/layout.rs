@@ -78,6 +78,10 @@ fn answer(status: StatusCode, frame: Frame, title: &str, content: &Markup) -> Ht
                             }
                         }
                     }
+                    @if frame.section.is_some() {
+                        // Shown by the script, which it is for.
+                        button.quiet.pause #live type="button" aria-pressed="false" hidden { "Pause" }
+                    }
                     @if frame.can_sign_out {
                         form.end method="post" action="/sign-out" { button.quiet type="submit" { "Sign out" } }
                     }

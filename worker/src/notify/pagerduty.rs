@@ -21,7 +21,7 @@ pub(super) struct Channel;
 pub(super) struct Settings {
     /// The integration key of an Events API v2 integration.
     routing_key: Secret,
-    /// Where PagerDuty is: https://events.pagerduty.com, or https://events.eu.pagerduty.com.
+    /// Where PagerDuty is: `https://events.pagerduty.com`, or `https://events.eu.pagerduty.com`.
     #[schemars(extend("default" = "https://events.pagerduty.com"))]
     base_url: Option<Address>,
     /// How bad what begins is.

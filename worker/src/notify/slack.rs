@@ -18,7 +18,7 @@ pub(super) struct Channel;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Settings {
-    /// The address of an incoming webhook, https://hooks.slack.com/services/…
+    /// The address of an incoming webhook, `https://hooks.slack.com/services/…`
     url: SecretUrl,
 }
 
