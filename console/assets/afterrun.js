@@ -48,7 +48,9 @@ document.addEventListener("change", (event) => {
 /** Takes over what may change from the same page as it is now; not from under somebody's hands. */
 async function renew() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
+  // Signed out meanwhile: a whole page says so.
+  if (answer.redirected || answer.status === 401) return location.reload();
+  if (!answer.ok) throw new Error(answer.status);
   const now = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const busy = part.contains(document.activeElement) || part.querySelector("input:checked");
@@ -74,7 +76,7 @@ if (pause && window.EventSource) {
     try {
       await renew();
     } catch {
-      // Away for a moment: the stream comes back, and says so.
+      // Away for a moment: the next stream begins with a change.
     }
     renewing = false;
     keepUp();
@@ -93,7 +95,18 @@ if (pause && window.EventSource) {
     if (wanted === Boolean(stream)) return;
     stream?.close();
     stream = wanted ? new EventSource("/live") : undefined;
-    stream?.addEventListener("change", take);
+    stream?.addEventListener("change", () => {
+      pause.textContent = "Pause";
+      take();
+    });
+    stream?.addEventListener("error", lost);
+  }
+  /** A browser opens an ended stream again by itself, but not one that was refused. */
+  function lost() {
+    pause.textContent = "Not live";
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    stream = undefined;
+    setTimeout(follow, 10000);
   }
   pause.hidden = false;
   pause.addEventListener("click", () => {

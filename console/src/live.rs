@@ -114,8 +114,8 @@ fn told(
     stop: CancellationToken,
 ) -> impl Stream<Item = Result<Bytes, Error>> {
     let until = Instant::now() + LASTS;
-    // The first says at once that the stream is there.
-    let first = Some(Bytes::from_static(b"retry: 5000\n\n"));
+    // What changed before it was there was told to nobody.
+    let first = Some(Bytes::from_static(b"retry: 5000\nevent: change\ndata:\n\n"));
     stream::unfold((watching, stop, first), move |(mut watching, stop, first)| async move {
         let next = match first {
             Some(first) => first,

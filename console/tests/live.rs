@@ -39,6 +39,8 @@ async fn an_open_page_hears_that_something_changed_and_not_what(pool: PgPool) {
     let mut stream = Stream::open(&scene).await;
     stream.says("retry: 5000").await;
     assert!(stream.said.contains("content-type: text/event-stream"), "{}", stream.said);
+    stream.says("event: change\ndata:\n\n").await;
+    stream.said.clear();
     // A change before the first look is none, so there is one after each.
     let changes = async {
         for number in 0.. {

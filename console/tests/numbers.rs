@@ -4,7 +4,7 @@
 mod scene;
 
 use afterrun_core::operator::Pausable;
-use scene::Scene;
+use scene::{ADMIN, READ, Scene, bearer};
 use sqlx::PgPool;
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
@@ -48,6 +48,10 @@ async fn what_was_not_understood_is_counted_listed_and_given_as_it_came(pool: Pg
     assert_eq!(raw.header("content-type"), Some("application/octet-stream"));
     assert!(raw.header("content-disposition").unwrap().starts_with("attachment"));
     assert_eq!(scene.page("/events/prod/wev_1/raw").await.status, 404);
+    let guarded = Scene::guarded(&pool);
+    let path = link.split('"').next().unwrap();
+    assert_eq!(guarded.get(path, &bearer(READ)).await.status, 403);
+    assert_eq!(guarded.get(path, &bearer(ADMIN)).await.status, 200);
     for wrong in ["x", "9.9.9", "99999999999999999999.1", "-999999999999999999.1", "1.x"] {
         let page = scene.page(&format!("/quarantine?after={wrong}")).await;
         assert_eq!(page.status, 400, "{wrong}: {}", page.body);

@@ -23,6 +23,11 @@ impl NoPage {
         Self(Problem::new(StatusCode::CONFLICT, why))
     }
 
+    /// Why somebody who may see other pages may not see this.
+    pub(super) fn forbidden(why: &str) -> Self {
+        Self(Problem::new(StatusCode::FORBIDDEN, why))
+    }
+
     /// What is wrong with the request, and what to write instead.
     pub(super) fn wrong(what: impl Into<String>) -> Self {
         Self(Problem::bad_request(what))

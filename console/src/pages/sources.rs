@@ -4,7 +4,9 @@
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{Asked as AskedOfDbt, EventCursor, QuarantinedRow, SourceRow};
+use afterrun_core::history::{
+    Asked as AskedOfDbt, EventCursor, EventRow, EventState, QuarantinedRow, SourceRow,
+};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
@@ -75,7 +77,7 @@ fn secrets(row: &SourceRow, now: DateTime<Utc>) -> Markup {
             }
         }
         @if row.secrets > 1 {
-            p.sub { "A secret that proves nothing any more since dbt was changed can be removed." }
+            p.sub { "Told by their places in the list. After the list was changed, wait for the next delivery before one is taken out." }
         }
     }
 }
@@ -114,7 +116,7 @@ pub(super) async fn quarantine(
     let next = rows.last().filter(|_| rows.len() == ROWS as usize).map(QuarantinedRow::cursor);
     let content = html! {
         p { "Signed by somebody who knows a secret, and not understood. Nothing of it is lost, and nothing acts on it." }
-        (table(&rows, now))
+        (table(&rows, now, who.may_change()))
         @if let Some(next) = next {
             @let place = format!("{}.{}", next.received_at.timestamp_micros(), next.id);
             p { a href={ "?" (asked.with("after", Some(&place))) } { "Older ones" } }
@@ -123,7 +125,7 @@ pub(super) async fn quarantine(
     Ok(layout::page(&who, Section::Sources, "Not understood", &content))
 }
 
-fn table(rows: &[QuarantinedRow], now: DateTime<Utc>) -> Markup {
+fn table(rows: &[QuarantinedRow], now: DateTime<Utc>, with_bytes: bool) -> Markup {
     html! {
         div.scroll {
             table {
@@ -143,7 +145,8 @@ fn table(rows: &[QuarantinedRow], now: DateTime<Utc>) -> Markup {
                             }
                             td.number { (row.deliveries) }
                             td {
-                                @if let Some(bytes) = row.bytes {
+                                @if let Some(bytes) = row.bytes.filter(|_| !with_bytes) { (bytes) }
+                                @else if let Some(bytes) = row.bytes {
                                     a href={ (link::event(&row.source, &row.event_id)) "/raw" } download {
                                         (bytes) " bytes, as they came"
                                     }
@@ -158,21 +161,31 @@ fn table(rows: &[QuarantinedRow], now: DateTime<Utc>) -> Markup {
     }
 }
 
-/// The bytes of an event that was not understood, as they came. A browser keeps them and does not
-/// open them. Of all others the page of the event shows what may be shown.
+/// The bytes of an event that was not understood, as they came, for those who may do everything: they
+/// are not masked. A browser keeps them and does not open them. Of all others the page of the event
+/// shows what may be shown.
 pub(super) async fn raw(
     path: Path<(String, String)>,
     console: Data<Console>,
-    _who: Who,
+    who: Who,
 ) -> Result<HttpResponse, NoPage> {
+    if !who.may_change() {
+        return Err(NoPage::forbidden("The bytes as they came are shown to the admin token only."));
+    }
     let (source, event) = path.into_inner();
     let (source, event) = (asked::plain(&source)?.to_owned(), asked::plain(&event)?.to_owned());
-    if !event.starts_with("sha256:") {
-        return Err(NoPage::missing("Only what was not understood is given as it came."));
-    }
-    let body = console.ask(async move |store| store.body(&source, &event).await).await?;
+    let body = console
+        .ask(async move |store| {
+            let rows = store.event_rows(&event).await?;
+            let odd =
+                |row: &EventRow| row.source == source && row.event_state == EventState::Quarantined;
+            if rows.iter().any(odd) { store.body(&source, &event).await } else { Ok(None) }
+        })
+        .await?;
     let Some(body) = body else {
-        return Err(NoPage::missing("There is no such event, or its bytes are no longer kept."));
+        return Err(NoPage::missing(
+            "No such event was kept for not being understood, or its bytes are no longer kept.",
+        ));
     };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/octet-stream"))

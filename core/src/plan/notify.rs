@@ -36,7 +36,11 @@ impl<'a> Planning<'a> {
     async fn notify_of(&mut self, told: &Told<'_>, outcome: Outcome) -> Result<(), StoreError> {
         let event = told.event;
         let (Some(job), Some(run)) = (&event.facts.job_id, &event.run_id) else { return Ok(()) };
-        let subject = format!("{}/{job}", event.source);
+        let mut subject = format!("{}/{job}", event.source);
+        if outcome == Outcome::Started {
+            // That a run has begun says nothing of how it ends, which is told as well.
+            subject.push_str("/started");
+        }
         let at = told.fresh_after;
         let mut channels = self.told(told);
         match outcome {

@@ -5,8 +5,9 @@
 use chrono::{DateTime, Utc};
 
 use super::built::{Known, built};
+use super::read;
 use crate::artifact::Status;
-use crate::config::Config;
+use crate::config::{Config, Route};
 use crate::history::EventRow;
 use crate::{Store, StoreError};
 
@@ -107,6 +108,18 @@ impl Store {
             let rows = self.event_rows(&id).await?;
             events.extend(rows.into_iter().filter(|event| event.source == source));
         }
+        let rows: Vec<i64> = events.iter().map(|event| event.id).collect();
+        let told = self
+            .reading("read the events of a run", async |connection| {
+                read::select(connection, &rows).await
+            })
+            .await?;
+        let takes = |route: &&Route| {
+            told.iter().any(|event| {
+                let happened = event.happened(config);
+                happened.is_ok_and(|happened| route.matches(&happened, &event.facts))
+            })
+        };
         let asked = row.map(|row| {
             let known = row.results.as_deref().map(|results| built(results, row.graph.as_deref()));
             let (nodes, exposures) = match &known {
@@ -122,6 +135,7 @@ impl Store {
                         message: result.message.clone(),
                     });
                     let asking = config.routes.iter().filter(|route| route.exposures.is_some());
+                    let asking = asking.filter(takes).filter(|route| built.matches(route));
                     let mut due = Vec::new();
                     for route in asking {
                         let exposures = built.exposed(route, config);

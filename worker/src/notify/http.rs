@@ -77,7 +77,8 @@ impl Notifier for Channel {
             let body = event(&id, note).to_string();
             let mut request = http
                 .post(settings.url.url())
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json"));
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/cloudevents+json"))
+                .header("webhook-id", &id);
             if let Some(token) = &settings.token {
                 request = request.bearer_auth(token.expose());
             }
@@ -86,10 +87,8 @@ impl Notifier for Channel {
                 #[expect(clippy::disallowed_methods, reason = "when it was sent, not what is due")]
                 let at = Utc::now().timestamp();
                 let signature = standard::signature(&secret.key, &id, at, &body);
-                request = request
-                    .header("webhook-id", &id)
-                    .header("webhook-timestamp", at)
-                    .header("webhook-signature", signature);
+                request =
+                    request.header("webhook-timestamp", at).header("webhook-signature", signature);
             }
             let reply = http.send(request.body(body)).await?;
             if !reply.is_success() {

@@ -85,7 +85,8 @@ fn block(note: &Note) -> Value {
     if let Some(url) = note.url.as_deref().and_then(link) {
         text.push_str(&format!("\n<{url}|Open>"));
     }
-    json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })
+    // Verbatim: Slack makes no link and no mention of what looks like one.
+    json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } })
 }
 
 fn escaped(text: &str) -> String {

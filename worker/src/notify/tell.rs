@@ -60,11 +60,13 @@ pub(crate) async fn tell_now_and_then(worker: Arc<Worker>, stop: CancellationTok
             if targets.config().channels.is_empty() {
                 return Ok(());
             }
+            let mut went = Ok(());
             if looked.is_none_or(|at| at.elapsed() >= LOOK) {
-                store.look_for_alerts(targets.config()).await?;
+                went = store.look_for_alerts(targets.config()).await;
                 looked = Some(Instant::now());
             }
-            begin(&mut tellings, store, name, counted, &targets).await
+            // What is due is told whatever came of the look.
+            went.and(begin(&mut tellings, store, name, counted, &targets).await)
         };
         let mut went = round.await;
         while let Some(ended) = tellings.try_join_next() {

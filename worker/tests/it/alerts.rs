@@ -338,6 +338,22 @@ async fn a_route_tells_of_a_failed_run_once_and_that_the_job_succeeded_again(poo
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_run_whose_start_was_told_is_told_of_when_it_fails(pool: PgPool) {
+    let inbox = Inbox::slack().unwrap();
+    let routes = "\n  - { name: tell, on: [started, error], jobs: [1], notify: [chat] }";
+    let scene = Scene { channels: slack(&inbox), ..Scene::routes(routes) };
+    let stack = Stack::with(pool, scene).await;
+    stack.deliver(dbt::started(&Event::of(stack.run(1, 100), stack.now()))).await;
+    stack.drain().await;
+    assert!(inbox.text().contains(" started*"), "{}", inbox.text());
+    stack.run_ended_with(1, 100, RunStatus::Errored).await;
+    stack.drain().await;
+    assert_eq!(inbox.shown().len(), 2, "{}", inbox.text());
+    assert!(inbox.text().contains(" failed*"), "{}", inbox.text());
+    stack.finish().await;
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn names_and_errors_from_outside_ping_nobody(pool: PgPool) {
     let (chat, mails) = (Inbox::slack().unwrap(), MailServer::start().unwrap());
     let channels = format!(
