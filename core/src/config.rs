@@ -41,6 +41,7 @@ pub use self::{
     channel::Channel,
     load::Env,
     mistake::{ConfigError, Mistake, Place, Warning},
+    policy::{ConfirmPolicy, Debounce, Retention, RetryPolicy},
     quiet::{QuietHours, QuietHoursError},
     report::choices,
     schema::{ChannelSchema, ConnectorSchema, schema},
@@ -258,61 +259,6 @@ impl fmt::Debug for Target {
     }
 }
 
-/// When a failed try is followed by another.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RetryPolicy {
-    pub initial: Duration,
-    pub multiplier: f64,
-    pub max: Duration,
-    /// Since the first try; zero means a single try.
-    pub give_up_after: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        RetryPolicy {
-            initial: Duration::from_secs(5),
-            multiplier: 2.0,
-            max: Duration::from_secs(15 * 60),
-            give_up_after: Duration::from_secs(12 * 60 * 60),
-        }
-    }
-}
-
-/// How a started refresh is watched to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConfirmPolicy {
-    pub poll: Duration,
-    /// The pause between polls grows up to this.
-    pub poll_max: Duration,
-    pub deadline: Duration,
-}
-
-impl Default for ConfirmPolicy {
-    fn default() -> Self {
-        ConfirmPolicy {
-            poll: Duration::from_secs(5),
-            poll_max: Duration::from_secs(60),
-            deadline: Duration::from_secs(2 * 60 * 60),
-        }
-    }
-}
-
-/// How long to wait for more of the same before starting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Debounce {
-    /// Each new event starts the wait anew; zero is no wait.
-    pub wait: Duration,
-    /// But never longer than this after the first.
-    pub max: Duration,
-}
-
-impl Default for Debounce {
-    fn default() -> Self {
-        Debounce { wait: Duration::ZERO, max: Duration::from_secs(10 * 60) }
-    }
-}
-
 /// Which events lead to which refreshes. An empty list of a match key means any value; all keys
 /// that are not empty must match.
 #[derive(Clone, Debug, PartialEq)]
@@ -384,21 +330,5 @@ impl Outcome {
             Self::Error => "error",
             Self::Cancelled => "cancelled",
         }
-    }
-}
-
-/// How long things are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Bodies and history.
-    pub events: Duration,
-    /// Event keys, by which late repeats are known.
-    pub keys: Duration,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        const DAY: u64 = 24 * 60 * 60;
-        Retention { events: Duration::from_secs(90 * DAY), keys: Duration::from_secs(400 * DAY) }
     }
 }

@@ -4,13 +4,84 @@
 use std::time::Duration;
 
 use super::{
-    ConfirmPolicy, Debounce, QuietHours, QuietHoursError, Retention, RetryPolicy,
+    QuietHours, QuietHoursError,
     duration::{Written, written},
     file::{self, Hours, OneOrMany},
     quiet,
     report::Report,
     trail::Trail,
 };
+
+/// When a failed try is followed by another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RetryPolicy {
+    pub initial: Duration,
+    pub multiplier: f64,
+    pub max: Duration,
+    /// Since the first try; zero means a single try.
+    pub give_up_after: Duration,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        RetryPolicy {
+            initial: Duration::from_secs(5),
+            multiplier: 2.0,
+            max: Duration::from_secs(15 * 60),
+            give_up_after: Duration::from_secs(12 * 60 * 60),
+        }
+    }
+}
+
+/// How a started refresh is watched to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConfirmPolicy {
+    pub poll: Duration,
+    /// The pause between polls grows up to this.
+    pub poll_max: Duration,
+    pub deadline: Duration,
+}
+
+impl Default for ConfirmPolicy {
+    fn default() -> Self {
+        ConfirmPolicy {
+            poll: Duration::from_secs(5),
+            poll_max: Duration::from_secs(60),
+            deadline: Duration::from_secs(2 * 60 * 60),
+        }
+    }
+}
+
+/// How long to wait for more of the same before starting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Debounce {
+    /// Each new event starts the wait anew; zero is no wait.
+    pub wait: Duration,
+    /// But never longer than this after the first.
+    pub max: Duration,
+}
+
+impl Default for Debounce {
+    fn default() -> Self {
+        Debounce { wait: Duration::ZERO, max: Duration::from_secs(10 * 60) }
+    }
+}
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Bodies and history.
+    pub events: Duration,
+    /// Event keys, by which late repeats are known.
+    pub keys: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Retention { events: Duration::from_secs(90 * DAY), keys: Duration::from_secs(400 * DAY) }
+    }
+}
 
 #[derive(Default)]
 pub(super) struct Defaults {
