@@ -120,7 +120,7 @@ fn facts(detail: &EventDetail, now: DateTime<Utc>) -> Markup {
             @if row.job_id.is_some() || row.job_name.is_some() { dt { "Job" } dd { (of(&row.job_id, &row.job_name)) } }
             @if let Some(run) = &row.run_id {
                 dt { "Run" } dd { a href=(link::run(&row.source, run)) { (text::name(run)) }
-                    @if let Some(reason) = &row.run_reason { " " span.sub { (text::name(reason)) } } }
+                    @if let Some(reason) = &row.run_reason { " " span.sub { (text::message(reason)) } } }
             }
             @if row.environment_id.is_some() { dt { "Environment" } dd { (of(&row.environment_id, &row.environment_name)) } }
             @if row.project_id.is_some() { dt { "Project" } dd { (of(&row.project_id, &row.project_name)) } }

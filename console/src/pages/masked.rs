@@ -3,25 +3,57 @@
 //!
 //! Invariant: a body that is no JSON, or is too deep to be read, is masked by its text all the same.
 
-const SECRETIVE: [&str; 9] = [
+use serde_json::Value;
+
+/// Parts of such keys, as they are without case, dashes and underscores.
+const SECRETIVE: [&str; 14] = [
     "secret",
     "token",
     "password",
     "passwd",
+    "passphrase",
+    "pwd",
     "authorization",
-    "api_key",
     "apikey",
+    "accesskey",
+    "privatekey",
     "signature",
     "credential",
+    "cookie",
+    "bearer",
 ];
 
 const MASK: &str = "•••";
 
 /// A body as it is shown: in lines if it is JSON.
 pub(super) fn body(raw: &str) -> String {
-    let read = serde_json::from_str::<serde_json::Value>(raw);
-    let lines = read.ok().and_then(|value| serde_json::to_string_pretty(&value).ok());
-    emails(&secrets(&lines.unwrap_or_else(|| raw.to_owned())))
+    let read = serde_json::from_str::<Value>(raw).ok();
+    let lines = read.and_then(|mut value| {
+        within(&mut value, false);
+        serde_json::to_string_pretty(&value).ok()
+    });
+    emails(&lines.unwrap_or_else(|| secrets(raw)))
+}
+
+/// Masks all below a secretive key, and in texts that are JSON themselves.
+fn within(value: &mut Value, is_secret: bool) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                within(value, is_secret || is_secretive(key));
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| within(value, is_secret)),
+        Value::Null => {}
+        _ if is_secret => *value = MASK.into(),
+        Value::String(text) if text.trim_start().starts_with(['{', '[']) => {
+            if let Ok(mut inner) = serde_json::from_str::<Value>(text) {
+                within(&mut inner, false);
+                *text = inner.to_string();
+            }
+        }
+        Value::String(_) | Value::Number(_) | Value::Bool(_) => {}
+    }
 }
 
 /// Walks over the strings of the text; the value of a secretive key is left out.
@@ -70,12 +102,13 @@ fn string_end(text: &str, start: usize) -> usize {
 }
 
 fn is_secretive(key: &str) -> bool {
+    let key: String = key.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).collect();
     let key = key.to_ascii_lowercase();
     SECRETIVE.iter().any(|word| key.contains(word))
 }
 
 /// `jane@example.com` is shown as `j•••@example.com`.
-fn emails(text: &str) -> String {
+pub(super) fn emails(text: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '%' | '\'');
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
@@ -113,6 +146,15 @@ mod tests {
         assert!(shown.contains("\"apiToken\": \"•••\""), "{shown}");
         assert!(shown.contains("j•••@example.com"), "{shown}");
         assert!(shown.contains("\"secret\": \"•••\"") && shown.contains("\"x\": \"@\""), "{shown}");
+    }
+
+    #[test]
+    fn nothing_below_a_secretive_key_is_shown_nor_in_a_text_that_is_json() {
+        let shown = body(
+            r#"{"Api-Key": {"value": ["abc"]}, "body": "{\"access_key\":\"abc\",\"n\":1}", "set": null}"#,
+        );
+        assert!(!shown.contains("abc"), "{shown}");
+        assert!(shown.contains(r#"\"n\":1"#) && shown.contains("\"set\": null"), "{shown}");
     }
 
     #[test]

@@ -3,7 +3,11 @@
 //! Invariant: what is shown changes nothing around it. Letters that nobody sees, or that turn the
 //! order of others, are shown by their numbers; direction ends with the text; length is bounded.
 
+use std::borrow::Cow;
+
 use maud::{Markup, Render, html};
+
+use super::masked;
 
 /// A name in a table.
 const NAME: usize = 120;
@@ -18,23 +22,23 @@ pub(super) fn short(text: &str) -> String {
 }
 
 struct Outside<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     most: usize,
 }
 
 /// A name, short.
 pub(super) fn name(text: &str) -> impl Render {
-    Outside { text, most: NAME }
+    Outside { text: text.into(), most: NAME }
 }
 
-/// A sentence or more of it.
+/// A sentence or more of it, which may say by whom something was done.
 pub(super) fn message(text: &str) -> impl Render {
-    Outside { text, most: MESSAGE }
+    Outside { text: masked::emails(text).into(), most: MESSAGE }
 }
 
 /// Text of a body, in lines, no longer than this.
 pub(super) fn lines(text: &str, most: usize) -> impl Render {
-    Outside { text, most }
+    Outside { text: text.into(), most }
 }
 
 impl Render for Outside<'_> {
