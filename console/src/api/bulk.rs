@@ -205,7 +205,11 @@ pub(super) async fn replay(
     at_most(filter.event_ids.len())?;
     let found =
         console.act(&who, async move |store, config| store.replayable(&config, &filter).await);
-    let mut events = found.await?.events;
+    let found = found.await?;
+    if found.more {
+        return Err(too_many());
+    }
+    let mut events = found.events;
     events.retain(|event| asked.source.as_ref().is_none_or(|source| *source == event.source));
     at_most(events.len())?;
     if !is_confirmed(events.len(), asked.confirm)? {
@@ -232,31 +236,39 @@ async fn refreshes(
     unsaid: &[State],
     can: impl Fn(State) -> bool,
 ) -> Result<Vec<RefreshId>, Problem> {
+    let is_any = asked.state.is_empty()
+        && asked.target.is_none()
+        && asked.job.is_none()
+        && asked.since.is_none();
     if !asked.refresh_ids.is_empty() {
+        if !is_any {
+            return Err(Problem::bad_request("refresh_ids stand alone: nothing else narrows them"));
+        }
         let mut ids = asked.refresh_ids;
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.dedup();
         at_most(ids.len())?;
         return Ok(ids.into_iter().map(RefreshId).collect());
     }
-    let is_any = asked.state.is_empty()
-        && asked.target.is_none()
-        && asked.job.is_none()
-        && asked.since.is_none();
     if is_any {
         return Err(Problem::bad_request("say which: refresh_ids, state, target, job or since"));
     }
+    let mut states = if asked.state.is_empty() { unsaid.to_vec() } else { asked.state };
+    // Others would take the places of those that it can be done to.
+    states.retain(|state| can(*state));
+    if states.is_empty() {
+        return Err(Problem::bad_request("it cannot be done to refreshes in any of these states"));
+    }
     let filter = RefreshFilter {
         since: since(asked.since)?,
-        states: if asked.state.is_empty() { unsaid.to_vec() } else { asked.state },
+        states,
         target: asked.target.map(|target| text("target", target)).transpose()?,
         connection: None,
         job: asked.job.map(|job| text("job", job)).transpose()?,
         after: None,
     };
     let rows = console.ask(async move |store| store.refreshes(&filter, MOST_ROWS).await).await?;
-    let fit = rows.iter().filter(|row| can(row.refresh_state));
-    let ids: Vec<_> = fit.map(|row| row.refresh_id).collect();
+    let ids: Vec<_> = rows.iter().map(|row| row.refresh_id).collect();
     at_most(ids.len())?;
     Ok(ids)
 }
@@ -265,9 +277,13 @@ fn at_most(count: usize) -> Result<(), Problem> {
     if count <= MOST {
         return Ok(());
     }
-    Err(Problem::conflict(format!(
+    Err(too_many())
+}
+
+fn too_many() -> Problem {
+    Problem::conflict(format!(
         "there are more than {MOST}, which is the most at once: ask for fewer"
-    )))
+    ))
 }
 
 fn is_confirmed(count: usize, confirmed: Option<usize>) -> Result<bool, Problem> {

@@ -123,9 +123,7 @@ pub(super) async fn connection(
     Params::of(&request).end()?;
     let config = console.config();
     let rows = console.ask(async move |store| store.connections(&config).await).await?;
-    let found = rows.into_iter().find(|row| row.connection == *name);
-    let found = found.ok_or_else(|| Problem::not_found("there is no such connection"))?;
-    Ok(HttpResponse::Ok().json(found))
+    one(rows, "connection", |row| row.connection == *name)
 }
 
 /// By name, all of them.
@@ -165,8 +163,17 @@ pub(super) async fn source(
     Params::of(&request).end()?;
     let config = console.config();
     let rows = console.ask(async move |store| store.sources(&config).await).await?;
-    let found = rows.into_iter().find(|row| row.source == *name);
-    let found = found.ok_or_else(|| Problem::not_found("there is no such source"))?;
+    one(rows, "source", |row| row.source == *name)
+}
+
+/// The one that is meant.
+fn one<T: Serialize>(
+    rows: Vec<T>,
+    what: &str,
+    is_meant: impl Fn(&T) -> bool,
+) -> Result<HttpResponse, Problem> {
+    let found = rows.into_iter().find(|row| is_meant(row));
+    let found = found.ok_or_else(|| Problem::not_found(format!("there is no such {what}")))?;
     Ok(HttpResponse::Ok().json(found))
 }
 
