@@ -10,6 +10,7 @@ mod console;
 mod health;
 mod live;
 mod pages;
+mod place;
 mod problem;
 mod scrape;
 

@@ -34,7 +34,7 @@ pub(super) async fn list(
     let filter = AuditFilter {
         kind: params.text("kind")?,
         subject: params.text("subject")?,
-        after: page::place(params.text("cursor")?)?,
+        after: page::from(params.text("cursor")?)?,
     };
     params.end()?;
     let rows = console.ask(async move |store| store.audit(&filter, limit + 1).await).await?;

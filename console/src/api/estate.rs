@@ -48,7 +48,7 @@ pub(super) async fn targets(
     let limit = params.limit()?;
     let states = params.any_of("state", STATES)?;
     let connection = params.text("connection")?;
-    let after: Option<String> = page::place(params.text("cursor")?)?;
+    let after: Option<String> = page::from(params.text("cursor")?)?;
     params.end()?;
     let mut rows = console.ask(async |store| store.freshness().await).await?.targets;
     rows.retain(|row| {

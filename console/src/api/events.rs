@@ -48,7 +48,7 @@ pub(super) async fn list(
         states: params.any_of("state", STATES)?,
         target: params.text("target")?,
         job: params.text("job")?,
-        after: page::place(params.text("cursor")?)?,
+        after: page::from(params.text("cursor")?)?,
     };
     params.end()?;
     let rows = console.ask(async move |store| store.events(&filter, limit + 1).await).await?;

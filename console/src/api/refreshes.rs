@@ -52,7 +52,7 @@ pub(super) async fn list(
         target: params.text("target")?,
         connection: params.text("connection")?,
         job: params.text("job")?,
-        after: page::place(params.text("cursor")?)?.map(RefreshId),
+        after: page::from(params.text("cursor")?)?.map(RefreshId),
     };
     params.end()?;
     let rows = console.ask(async move |store| store.refreshes(&filter, limit + 1).await).await?;

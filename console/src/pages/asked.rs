@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use afterrun_core::config::duration;
+
 use super::problem::NoPage;
 
 /// Key and value, as often as they were given; empty values are as if they were not there, since
@@ -41,7 +43,8 @@ impl Asked {
 
     /// How far back, from the choices of a form.
     pub(super) fn since(&self, key: &str) -> Result<Option<Duration>, NoPage> {
-        self.one(key)?.map(duration).transpose()
+        let wrong = || NoPage::wrong("a time is written as `90s`, `30m`, `24h` or `7d`");
+        self.one(key)?.map(|text| duration::parse(text).ok_or_else(wrong)).transpose()
     }
 
     /// The same as a query, with this key set to that value, or without it.
@@ -61,21 +64,4 @@ pub(super) fn plain(text: &str) -> Result<&str, NoPage> {
         return Err(NoPage::wrong("no name holds a NUL character"));
     }
     Ok(text)
-}
-
-/// `90s`, `30m`, `24h`, `7d`: up to ten years.
-fn duration(text: &str) -> Result<Duration, NoPage> {
-    let unit = match text.chars().last() {
-        Some('s') => 1,
-        Some('m') => 60,
-        Some('h') => 60 * 60,
-        Some('d') => 24 * 60 * 60,
-        _ => 0,
-    };
-    let number = text.get(..text.len().saturating_sub(1)).and_then(|text| text.parse::<u32>().ok());
-    let seconds = number.map(|number| u64::from(number) * unit);
-    match seconds.filter(|seconds| (1..=10 * 366 * 24 * 60 * 60).contains(seconds)) {
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
-        None => Err(NoPage::wrong("a time is written as `90s`, `30m`, `24h` or `7d`")),
-    }
 }

@@ -10,8 +10,8 @@ use super::asked::Asked;
 use super::layout::{self, Section};
 use super::problem::NoPage;
 use super::{filter, link, mark, text, when};
-use crate::Console;
 use crate::access::Who;
+use crate::{Console, place};
 
 pub(super) const ROWS: u32 = 50;
 
@@ -45,7 +45,7 @@ pub(super) async fn show(
         .ask(async move |store| Ok((store.time().await?, store.events(&wanted, ROWS).await?)))
         .await?;
     let older = rows.last().filter(|_| rows.len() == ROWS as usize).map(|row| {
-        let after = cursor_text(row.cursor());
+        let after = place::written(row.cursor());
         format!("/events?{}", asked.with("after", Some(&after)))
     });
     let content = html! {
@@ -74,20 +74,9 @@ fn state(word: &str) -> Result<EventState, NoPage> {
     found.ok_or_else(|| NoPage::wrong("`state` is one of stored, planned, quarantined"))
 }
 
-/// A place in the list, as it stands in an address.
-pub(super) fn cursor_text(cursor: EventCursor) -> String {
-    format!("{}.{}", cursor.received_at.timestamp_micros(), cursor.id)
-}
-
+/// A place in the list, from an address.
 pub(super) fn cursor(text: &str) -> Result<EventCursor, NoPage> {
-    let read = || {
-        let (micros, id) = text.split_once('.')?;
-        let received_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
-        // What the database can hold, and no event is older or younger.
-        let is_near = (0..=253_402_300_799).contains(&received_at.timestamp());
-        Some(EventCursor { received_at, id: id.parse().ok()? }).filter(|_| is_near)
-    };
-    read().ok_or_else(|| NoPage::wrong("`after` is no place in this list"))
+    place::read(text).ok_or_else(|| NoPage::wrong("`after` is no place in this list"))
 }
 
 pub(super) fn table(rows: &[EventRow], now: DateTime<Utc>) -> Markup {

@@ -5,7 +5,7 @@ use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use afterrun_core::history::{
-    Asked as AskedOfDbt, EventCursor, EventRow, EventState, QuarantinedRow, SourceRow,
+    Asked as AskedOfDbt, EventRow, EventState, QuarantinedRow, SourceRow,
 };
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -13,9 +13,9 @@ use maud::{Markup, html};
 use super::asked::{self, Asked};
 use super::layout::{self, Section};
 use super::problem::NoPage;
-use super::{link, mark, text, when};
-use crate::Console;
+use super::{events, link, mark, text, when};
 use crate::access::Who;
+use crate::{Console, place};
 
 /// Rows of a page.
 const ROWS: u32 = 50;
@@ -106,7 +106,7 @@ pub(super) async fn quarantine(
 ) -> Result<HttpResponse, NoPage> {
     let asked = Asked::of(request.query_string().as_bytes())?;
     let source = asked.one("source")?.map(str::to_owned);
-    let after = asked.one("after")?.map(after).transpose()?;
+    let after = asked.one("after")?.map(events::cursor).transpose()?;
     let (now, rows) = console
         .ask(async move |store| {
             let rows = store.quarantined(source.as_deref(), after, ROWS).await?;
@@ -118,8 +118,7 @@ pub(super) async fn quarantine(
         p { "Signed by somebody who knows a secret, and not understood. Nothing of it is lost, and nothing acts on it." }
         (table(&rows, now, who.may_change()))
         @if let Some(next) = next {
-            @let place = format!("{}.{}", next.received_at.timestamp_micros(), next.id);
-            p { a href={ "?" (asked.with("after", Some(&place))) } { "Older ones" } }
+            p { a href={ "?" (asked.with("after", Some(&place::written(next)))) } { "Older ones" } }
         }
     };
     Ok(layout::page(&who, Section::Sources, "Not understood", &content))
@@ -191,17 +190,6 @@ pub(super) async fn raw(
         .insert_header((CONTENT_TYPE, "application/octet-stream"))
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"event.bin\""))
         .body(body))
-}
-
-/// A place in the list, as the link to older ones has it.
-fn after(place: &str) -> Result<EventCursor, NoPage> {
-    let wrong = || NoPage::wrong("`after` is a place in the list; begin at its top again");
-    let (micros, id) = place.split_once('.').ok_or_else(wrong)?;
-    let micros = micros.parse().ok().and_then(DateTime::from_timestamp_micros).ok_or_else(wrong)?;
-    // Postgres' times end before chrono's do.
-    let within = |at: &DateTime<Utc>| (0..=9999).contains(&chrono::Datelike::year(at));
-    let received_at = Some(micros).filter(within).ok_or_else(wrong)?;
-    Ok(EventCursor { received_at, id: id.parse().map_err(|_| wrong())? })
 }
 
 fn query(key: &str, value: &str) -> String {
