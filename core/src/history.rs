@@ -13,6 +13,7 @@ mod lag;
 mod overview;
 mod quarantine;
 mod refreshes;
+mod runs;
 mod sources;
 mod target;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use self::lag::Lagged;
 pub use self::overview::{Hour, Numbers, OpenCount, Overview, Unplanned};
 pub use self::quarantine::QuarantinedRow;
 pub use self::refreshes::{Cause, RefreshDetail, RefreshFilter, RefreshRow};
+pub use self::runs::{RunFilter, RunRow, RunState};
 pub use self::sources::{Asked, SecretSeen, SourceRow};
 pub use self::target::{BecameFresh, Run, TargetDetail};
 pub use self::trace::{EndedCall, EndedEvent, EndedRefresh, EventNumber};

@@ -19,6 +19,7 @@ mod plans;
 mod readiness;
 mod records;
 mod retention;
+mod runs;
 mod scene;
 mod sources;
 mod together;
