@@ -18,7 +18,7 @@ use crate::clock::SimClock;
 use crate::fault::Faults;
 use crate::wire::{Front, Server};
 
-pub use smtp::{Mail, MailServer};
+pub use smtp::{Mail, MailOptions, MailServer, Protection};
 
 /// What the addresses of played channels hold, and no text may tell.
 pub const SECRET: &str = "CANARY-channel-secret";

@@ -93,7 +93,7 @@ impl Counted {
     /// A channel was told something, or it was tried.
     pub(crate) fn told(&self, channel: &str, came: &Came) {
         let outcome = match came {
-            Came::Told => "told",
+            Came::Told { .. } => "told",
             Came::Again { doubt: false, .. } => "retry",
             Came::Again { doubt: true, .. } => "lost",
             Came::Refused { .. } => "refused",

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use crate::http::{Caller, Http};
 
 pub use error::{NotifyError, Verdict};
-pub use message::{Message, Note, Saying};
+pub use message::{Message, Note, Saying, Taken};
 pub use open::{Kind, OpenChannel, Registered, Sent};
 
 pub type Answer<T> = Result<T, NotifyError>;
@@ -49,7 +49,7 @@ pub trait Notifier: Send + Sync + 'static {
         http: &Caller,
         settings: &Self::Settings,
         message: &Message,
-    ) -> impl Future<Output = Answer<()>> + Send;
+    ) -> impl Future<Output = Answer<Taken>> + Send;
 
     /// What can be found out without a message; says what it found, in words.
     fn check(

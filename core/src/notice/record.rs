@@ -17,8 +17,8 @@ const DOING: &str = "record what came of a message";
 /// What came of a message.
 #[derive(Debug, Clone)]
 pub enum Came {
-    /// The channel took it.
-    Told,
+    /// The channel took it. `but`: whom it did not reach all the same, and why.
+    Told { but: Option<String> },
     /// It is sent again, after the wait that was asked for. `doubt`: it may have arrived.
     Again { error: String, after: Option<Duration>, doubt: bool },
     /// Another try would end the same way.
@@ -46,7 +46,7 @@ impl Store {
             let mut transaction = lent.begin().await.doing(DOING)?;
             let delay = AGAIN.delay(u32::try_from(telling.attempts).unwrap_or(1));
             let rest = match came {
-                Came::Told | Came::Refused { .. } => Duration::ZERO,
+                Came::Told { .. } | Came::Refused { .. } => Duration::ZERO,
                 Came::Again { after, .. } => after.unwrap_or_default().max(delay),
             };
             let ours = sqlx::query!(
@@ -74,7 +74,7 @@ impl Store {
             }
             self.note_attempts(&mut transaction, telling, came, http_status).await.doing(DOING)?;
             match came {
-                Came::Told => self.told(&mut transaction, telling).await,
+                Came::Told { but } => self.told(&mut transaction, telling, but.as_deref()).await,
                 Came::Again { error, doubt, .. } => {
                     self.again(&mut transaction, telling, error, *doubt, rest).await
                 }
@@ -96,7 +96,7 @@ impl Store {
         http_status: Option<u16>,
     ) -> Result<(), sqlx::Error> {
         let (outcome, error) = match came {
-            Came::Told => (Outcome::Ok, None),
+            Came::Told { but } => (Outcome::Ok, but.as_ref()),
             Came::Again { error, doubt: true, .. } => (Outcome::Lost, Some(error)),
             Came::Again { error, doubt: false, .. } => (Outcome::Retry, Some(error)),
             Came::Refused { error } => (Outcome::Fail, Some(error)),
@@ -132,6 +132,7 @@ impl Store {
         &self,
         connection: &mut PgConnection,
         telling: &Telling,
+        but: Option<&str>,
     ) -> Result<(), sqlx::Error> {
         sqlx::query!(
             r#"
@@ -139,7 +140,7 @@ impl Store {
             set
                 told = notice.saying, told_at = coalesce($5, now()), tellings = tellings + 1,
                 claim = null, saying = null, in_doubt = false, alone = false, lost_leases = 0,
-                last_error = null, gave_up_at = null,
+                last_error = $6, gave_up_at = null,
                 attempts = 0, tries_since = coalesce($5, now()),
                 due_at = case
                     -- It ended, or happened again, while it was told.
@@ -155,6 +156,7 @@ impl Store {
             &column(&telling.notes, |note| note.saying) as &[Saying],
             telling.fence,
             self.now(),
+            but.map(text),
         )
         .execute(connection)
         .await?;

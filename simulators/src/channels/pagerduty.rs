@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::{Judged, ROUTING_KEY, json};
 use crate::call::{Reply, Request};
 
+const MOST_BYTES: usize = 512 * 1024;
+
 pub(super) fn judge(request: &Request) -> Judged {
     let answer = |status: u16, body: Value, shown: Option<Value>| Judged {
         reply: Reply::new(status, "application/json", body.to_string()),
@@ -34,6 +36,9 @@ fn faults(body: &Value, is_change: bool) -> Vec<&'static str> {
         value.as_str().is_some_and(|text| (1..=most).contains(&text.chars().count()))
     };
     let mut faults = Vec::new();
+    if body.to_string().len() > MOST_BYTES {
+        faults.push("the event is larger than 512 KB");
+    }
     if body["routing_key"] != ROUTING_KEY {
         faults.push("'routing_key' is invalid");
     }

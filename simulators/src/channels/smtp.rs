@@ -1,10 +1,15 @@
-//! A mail server on loopback, in the clear: it takes one mail after the other and is strict about
-//! lines, which is where headers are smuggled in.
+//! A mail server on loopback: it takes one mail after the other, in the clear or by TLS, from anybody
+//! or from its account, and is strict about lines, which is where headers are smuggled in.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+mod talk;
+mod wire;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+
+use rustls::ServerConfig;
 
 /// A mail as it was taken.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,17 +32,48 @@ impl Mail {
     }
 }
 
+/// How the way to a mail server is protected.
+#[derive(Debug, Clone, Default)]
+pub enum Protection {
+    #[default]
+    None,
+    /// TLS after a command in the clear.
+    Starttls(Arc<ServerConfig>),
+    /// TLS from the first byte.
+    Tls(Arc<ServerConfig>),
+}
+
+/// How a mail server is reached, and whom it serves.
+#[derive(Debug, Clone, Default)]
+pub struct MailOptions {
+    pub protection: Protection,
+    /// The user and the password without which no mail is taken; said over TLS only.
+    pub account: Option<(&'static str, &'static str)>,
+    /// The ways to sign in that are offered: `PLAIN`, `LOGIN`.
+    pub mechanisms: &'static [&'static str],
+    /// How many recipients one mail may have; 0 for any number.
+    pub most_recipients: usize,
+}
+
 /// What becomes of the next mail, instead of being taken.
 #[derive(Debug, Clone, Copy)]
 enum Trouble {
     Answer(&'static str),
     LoseAnswer,
+    Reset,
 }
 
 #[derive(Default)]
 struct State {
     mails: Vec<Mail>,
+    /// What is said to the next command of that name.
+    answers: Vec<(&'static str, &'static str)>,
+    /// What becomes of the next mails once they were handed over.
     trouble: Vec<Trouble>,
+    /// Mailboxes that are never given a mail.
+    refused: Vec<(&'static str, &'static str)>,
+    in_the_clear: Vec<String>,
+    signed_in: usize,
 }
 
 /// A played mail server.
@@ -47,15 +83,20 @@ pub struct MailServer {
 }
 
 impl MailServer {
+    /// In the clear, for anybody.
     pub fn start() -> io::Result<Self> {
+        Self::with(MailOptions::default())
+    }
+
+    pub fn with(options: MailOptions) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let (address, state) = (listener.local_addr()?, Arc::<Mutex<State>>::default());
-        let shared = Arc::clone(&state);
+        let (shared, options) = (Arc::clone(&state), Arc::new(options));
         // It lives as long as the test's process, like the port.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&shared);
-                thread::spawn(move || drop(talk(&stream, &shared)));
+                let (shared, options) = (Arc::clone(&shared), Arc::clone(&options));
+                thread::spawn(move || drop(talk::talk(stream, &options, &shared)));
             }
         });
         Ok(Self { address, state })
@@ -67,98 +108,45 @@ impl MailServer {
 
     /// The mails that were taken, oldest first.
     pub fn mails(&self) -> Vec<Mail> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).mails.clone()
+        locked(&self.state).mails.clone()
+    }
+
+    /// What was said to it before there was TLS.
+    pub fn heard_in_the_clear(&self) -> Vec<String> {
+        locked(&self.state).in_the_clear.clone()
+    }
+
+    /// How often somebody has signed in.
+    pub fn signed_in(&self) -> usize {
+        locked(&self.state).signed_in
     }
 
     /// The next mail is answered with this: `451 later`, `550 no`.
     pub fn refuse(&self, answer: &'static str) {
-        self.trouble(Trouble::Answer(answer));
+        locked(&self.state).trouble.push(Trouble::Answer(answer));
+    }
+
+    /// The next command of that name is answered with this, and does nothing.
+    pub fn refuse_command(&self, command: &'static str, answer: &'static str) {
+        locked(&self.state).answers.push((command, answer));
+    }
+
+    /// No mail is taken for this mailbox; that is answered.
+    pub fn refuse_recipient(&self, mailbox: &'static str, answer: &'static str) {
+        locked(&self.state).refused.push((mailbox, answer));
     }
 
     /// The next mail is taken, and nobody hears of it.
     pub fn lose_answer(&self) {
-        self.trouble(Trouble::LoseAnswer);
+        locked(&self.state).trouble.push(Trouble::LoseAnswer);
     }
 
-    fn trouble(&self, trouble: Trouble) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).trouble.push(trouble);
+    /// The next mail is taken, and the connection reset.
+    pub fn reset(&self) {
+        locked(&self.state).trouble.push(Trouble::Reset);
     }
 }
 
-fn talk(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let mut answers = stream;
-    let mut say = move |line: &str| answers.write_all(format!("{line}\r\n").as_bytes());
-    let mut lines = BufReader::new(stream);
-    let mut mail = Mail::default();
-    say("220 played")?;
-    loop {
-        let mut line = String::new();
-        if lines.read_line(&mut line)? == 0 {
-            return Ok(());
-        }
-        let Some(line) = line.strip_suffix("\r\n").filter(|line| line.len() <= 510) else {
-            say("500 a line ends with CR LF and has at most 512 bytes")?;
-            continue;
-        };
-        let address = |line: &str| {
-            line.split_once('<')
-                .and_then(|(_, rest)| rest.split_once('>'))
-                .map(|(it, _)| it.to_owned())
-        };
-        let upper = line.to_ascii_uppercase();
-        match upper.split([' ', ':']).next().unwrap_or_default() {
-            "EHLO" | "HELO" => say("250 played")?,
-            "MAIL" => {
-                mail = Mail { from: address(line).unwrap_or_default(), ..Mail::default() };
-                say("250 ok")?;
-            }
-            "RCPT" if !mail.from.is_empty() => {
-                mail.to.extend(address(line));
-                say("250 ok")?;
-            }
-            "DATA" if !mail.to.is_empty() => {
-                say("354 go on")?;
-                let Some(data) = data(&mut lines)? else {
-                    say("550 a line of a mail ends with CR LF and has at most 998 bytes")?;
-                    continue;
-                };
-                mail.data = data;
-                let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-                let trouble =
-                    if state.trouble.is_empty() { None } else { Some(state.trouble.remove(0)) };
-                match trouble {
-                    Some(Trouble::Answer(answer)) => say(answer)?,
-                    Some(Trouble::LoseAnswer) => {
-                        state.mails.push(std::mem::take(&mut mail));
-                        return stream.shutdown(std::net::Shutdown::Both);
-                    }
-                    None => {
-                        state.mails.push(std::mem::take(&mut mail));
-                        say("250 taken")?;
-                    }
-                }
-            }
-            "NOOP" | "RSET" => say("250 ok")?,
-            "QUIT" => return say("221 bye"),
-            _ => say("503 not now")?,
-        }
-    }
-}
-
-/// The mail up to its lone dot; nothing if a line of it is not as lines must be.
-fn data(lines: &mut impl io::BufRead) -> io::Result<Option<String>> {
-    let (mut data, mut right) = (String::new(), true);
-    loop {
-        let mut line = String::new();
-        if lines.read_line(&mut line)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if line == ".\r\n" {
-            return Ok(right.then_some(data));
-        }
-        right &= line.ends_with("\r\n")
-            && line.len() <= 1000
-            && !line.trim_end_matches("\r\n").contains('\r');
-        data.push_str(line.strip_prefix('.').unwrap_or(&line));
-    }
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -99,7 +99,7 @@ impl Reply {
             .and_then(|to| to.host_str().map(|host| format!("{}://{host}", to.scheme())));
         let message = match to {
             Some(to) => format!(
-                "a redirect to {to}, which is not followed; if that is the tool, set it as the connection's address"
+                "a redirect to {to}, which is not followed; if it is there now, give that address in afterrun.yml"
             ),
             None => "a redirect, which is not followed".to_owned(),
         };

@@ -22,13 +22,15 @@ pub enum NotifyError {
 /// Why a mail was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailCause {
-    /// 5xx.
+    /// 5xx, for everybody it was to go to.
     Refused,
+    /// The server does not believe who we are, or knows no way of ours to say it.
+    SignInRefused,
     /// 4xx.
     NotNow,
     /// No connection was made, or no TLS: nothing was sent.
     Unreachable,
-    /// The connection was lost on the way, perhaps after the mail was taken.
+    /// The mail was handed over whole, and what became of it was not said.
     AnswerLost,
 }
 
@@ -47,7 +49,7 @@ impl NotifyError {
         match self {
             Self::Http(error) => of_http(error),
             Self::Mail { cause, .. } => match cause {
-                MailCause::Refused => Verdict::Never,
+                MailCause::Refused | MailCause::SignInRefused => Verdict::Never,
                 MailCause::NotNow | MailCause::Unreachable => {
                     Verdict::Again { after: None, doubt: false }
                 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::text::{line, lines};
 use super::url::SecretUrl;
-use super::{Answer, Message, Note, Notifier, standard};
+use super::{Answer, Message, Note, Notifier, Taken, standard};
 use crate::connector::Secret;
 use crate::http::Caller;
 
@@ -67,11 +67,13 @@ impl Notifier for Channel {
 
     fn secrets(settings: &Settings) -> Vec<String> {
         let token = settings.token.as_ref().map(|token| token.expose().to_owned());
-        let secret = settings.secret.as_ref().map(|secret| secret.text.expose().to_owned());
+        let secret = settings.secret.as_ref().map(|secret| secret.text.expose());
+        let secret = secret.into_iter().flat_map(|text| [text, text.trim_start_matches("whsec_")]);
+        let secret = secret.map(str::to_owned);
         settings.url.secrets().into_iter().chain(token).chain(secret).collect()
     }
 
-    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<()> {
+    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<Taken> {
         for note in &message.notes {
             let id = Message { notes: vec![note.clone()] }.id();
             let body = event(&id, note).to_string();
@@ -95,7 +97,7 @@ impl Notifier for Channel {
                 return Err(reply.refusal(None, "").into());
             }
         }
-        Ok(())
+        Ok(Taken::default())
     }
 
     /// What takes posts may do anything with one.

@@ -13,6 +13,13 @@ pub struct Message {
     pub notes: Vec<Note>,
 }
 
+/// A message that a channel took.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Whom it did not reach all the same, and why.
+    pub but: Option<String>,
+}
+
 impl Message {
     /// The same for a repeat, and for no other message.
     pub fn id(&self) -> String {

@@ -1,14 +1,15 @@
 //! The erased side: channels of any kind, as the worker holds them.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use afterrun_core::config::{Config, Mistake};
+use afterrun_core::config::{AlertKind, Config, Mistake, Outcome};
 use futures_util::future::BoxFuture;
 use schemars::{Schema, SchemaGenerator};
 
 use super::template::Template;
-use super::{Answer, Message, Notifier, NotifyError};
+use super::{Answer, Message, Notifier, NotifyError, Saying, Taken};
 use crate::connector::Texts;
 use crate::http::{Caller, Http};
 
@@ -36,7 +37,7 @@ pub trait OpenChannel: Send + Sync {
     /// How many things one message tells of at most.
     fn most(&self) -> usize;
 
-    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Sent<()>>;
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Sent<Taken>>;
 
     /// What can be found out without a message.
     fn check(&self) -> BoxFuture<'_, Sent<String>>;
@@ -75,7 +76,7 @@ impl<N: Notifier> Kind for Registered<N> {
         name: &str,
     ) -> Result<Arc<dyn OpenChannel>, Vec<Mistake>> {
         let source = config.channels.get(name).and_then(|channel| channel.template.as_deref());
-        let template = Template::parse(source)
+        let template = Template::parse(source, &told(config, name))
             .map_err(|what| vec![config.mistake(&["channels", name, "template"], &what)]);
         let settings = config.parse::<N::Settings>(&["channels", name]);
         let (settings, template) = match (settings, template) {
@@ -89,6 +90,24 @@ impl<N: Notifier> Kind for Registered<N> {
         let http = http.hiding(secrets.iter().map(String::as_str));
         Ok(Arc::new(Opened::<N> { http, settings, template }))
     }
+}
+
+/// What a channel is told of by today's alerts and routes; if by none, what any may be told of.
+fn told(config: &Config, name: &str) -> Vec<(&'static str, Saying)> {
+    let names = |notify: &[String]| notify.iter().any(|channel| channel == name);
+    let alerts = config.alerts.iter().filter(|alert| names(&alert.notify));
+    let kinds: BTreeSet<&str> =
+        alerts.flat_map(|alert| &alert.on).map(|kind| kind.as_str()).collect();
+    let routes = config.routes.iter().filter(|route| names(&route.notify));
+    let outcomes = routes.flat_map(|route| &route.on);
+    let runs = outcomes.flat_map(|outcome| match outcome {
+        Outcome::Error | Outcome::Cancelled => &[Saying::Open, Saying::Resolved][..],
+        Outcome::Success | Outcome::Started => &[Saying::Once][..],
+    });
+    let runs = runs.map(|saying| ("run", *saying));
+    let both = |kind| [(kind, Saying::Open), (kind, Saying::Resolved)];
+    let told: Vec<_> = kinds.into_iter().flat_map(both).chain(runs).collect();
+    if told.is_empty() { both(AlertKind::RefreshFailed.as_str()).to_vec() } else { told }
 }
 
 /// A channel of a known kind.
@@ -107,7 +126,7 @@ impl<N: Notifier> OpenChannel for Opened<N> {
         N::MOST
     }
 
-    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Sent<()>> {
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Sent<Taken>> {
         Box::pin(async move {
             let http = self.http.caller();
             let worded = message.notes.iter().map(|note| self.template.worded(note));
@@ -127,13 +146,22 @@ impl<N: Notifier> OpenChannel for Opened<N> {
 }
 
 /// The one way out for every answer.
-fn sent<T>(http: &Caller, answer: Answer<T>) -> Sent<T> {
-    let answer = answer.map_err(|error| http.shown(error));
+fn sent<T: Texts>(http: &Caller, answer: Answer<T>) -> Sent<T> {
+    let answer = match answer {
+        Ok(said) => Ok(http.shown(said)),
+        Err(error) => Err(http.shown(error)),
+    };
     let http_status = match &answer {
         Ok(_) => http.last_status(),
         Err(error) => error.http_status(),
     };
     Sent { answer, http_status }
+}
+
+impl Texts for Taken {
+    fn each_text(&mut self, change: &dyn Fn(&mut String)) {
+        self.but.each_text(change);
+    }
 }
 
 impl Texts for NotifyError {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::text::{line, lines};
-use super::{Answer, Message, Note, Notifier, Saying};
+use super::{Answer, Message, Note, Notifier, Saying, Taken};
 use crate::connector::{Address, Secret};
 use crate::http::{Caller, Reply};
 
@@ -49,7 +49,7 @@ impl Notifier for Channel {
         vec![settings.routing_key.expose().to_owned()]
     }
 
-    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<()> {
+    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<Taken> {
         for note in &message.notes {
             // What is said once calls nobody at night: it is a change.
             let path: &[&str] =
@@ -64,7 +64,7 @@ impl Notifier for Channel {
                 return Err(refusal(&reply).into());
             }
         }
-        Ok(())
+        Ok(Taken::default())
     }
 
     /// An integration key can only be used.

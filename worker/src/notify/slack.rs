@@ -7,12 +7,21 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::text::{cut, line, lines};
+use super::text::{line, lines};
 use super::url::SecretUrl;
-use super::{Answer, Message, Note, Notifier};
+use super::{Answer, Message, Note, Notifier, Taken};
 use crate::http::{Caller, Reply};
 
 pub(super) struct Channel;
+
+/// Slack takes 3,000 characters in a block, and about 13,200 in all blocks, as they are sent.
+const MOST_IN_ONE: usize = 2900;
+const MOST_IN_ALL: usize = 12_600;
+
+const MOST_IN_TITLE: usize = 300;
+
+/// An address that is longer is left out: part of one leads nowhere.
+const LONGEST_ADDRESS: usize = 400;
 
 /// A channel at Slack.
 #[derive(Deserialize, JsonSchema)]
@@ -24,7 +33,7 @@ pub(super) struct Settings {
 
 impl Notifier for Channel {
     const KIND: &'static str = "slack";
-    /// Slack takes 50 blocks and 13,000 characters or so.
+    /// Slack takes 50 blocks; of so many, all can be read.
     const MOST: usize = 12;
     type Settings = Settings;
 
@@ -32,7 +41,7 @@ impl Notifier for Channel {
         settings.url.secrets()
     }
 
-    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<()> {
+    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<Taken> {
         let request = http.post(settings.url.url()).json(&body(message));
         understood(&http.send(request).await?)
     }
@@ -54,10 +63,10 @@ impl Notifier for Channel {
 }
 
 /// `ok`, and nothing else, means that it was taken.
-fn understood(reply: &Reply) -> Answer<()> {
+fn understood(reply: &Reply) -> Answer<Taken> {
     let said = said(reply);
     if reply.status.as_u16() == 200 && said == "ok" {
-        Ok(())
+        Ok(Taken::default())
     } else if reply.is_success() {
         Err(reply.not_understood("not the word ok").into())
     } else {
@@ -71,26 +80,50 @@ fn said(reply: &Reply) -> String {
 }
 
 fn body(message: &Message) -> Value {
-    let blocks: Vec<Value> = message.notes.iter().map(block).collect();
-    json!({ "text": escaped(&line(&message.title(), 300)), "blocks": blocks })
+    let room = MOST_IN_ONE.min(MOST_IN_ALL / message.notes.len().max(1));
+    let blocks: Vec<Value> = message.notes.iter().map(|note| block(note, room)).collect();
+    json!({ "text": escaped(&line(&message.title(), 300), 1500), "blocks": blocks })
 }
 
-fn block(note: &Note) -> Value {
-    let most = 900;
-    let mut text = format!(
-        "*{}*\n{}",
-        unbroken(&escaped(&line(&note.title, 250))),
-        cut(&escaped(&lines(&note.detail, most)), 2 * most)
-    );
-    if let Some(url) = note.url.as_deref().and_then(link) {
-        text.push_str(&format!("\n<{url}|Open>"));
-    }
+fn block(note: &Note, room: usize) -> Value {
+    let mut text =
+        format!("*{}*\n", unbroken(&escaped(&line(&note.title, MOST_IN_TITLE), MOST_IN_TITLE)));
+    let link = note.url.as_deref().and_then(link).map(|url| format!("\n<{url}|Open>"));
+    let link = link.unwrap_or_default();
+    let left = room.saturating_sub(length(&text) + length(&link));
+    text.push_str(&escaped(&lines(&note.detail, left), left));
+    text.push_str(&link);
     // Verbatim: Slack makes no link and no mention of what looks like one.
     json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } })
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+/// As Slack may count it.
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+/// With what Slack reads as more than text escaped, and cut, between characters and between what
+/// stands for them, to so many characters as they are sent.
+fn escaped(text: &str, most: usize) -> String {
+    let (mut kept, mut left) = (String::with_capacity(text.len()), most);
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        let one = match character {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            other => other.to_string(),
+        };
+        let is_last = rest.as_str().is_empty();
+        // Room for the mark that something is missing.
+        if length(&one) + usize::from(!is_last) > left {
+            kept.push_str(if left > 0 { "…" } else { "" });
+            break;
+        }
+        left -= length(&one);
+        kept.push_str(&one);
+    }
+    kept
 }
 
 /// A star would end the bold.
@@ -101,5 +134,8 @@ fn unbroken(text: &str) -> String {
 /// An address as it may stand between `<` and `|`.
 fn link(url: &str) -> Option<String> {
     let url = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    Some(escaped(url.as_str()).replace('|', "%7C"))
+    let whole = url.as_str().replace('|', "%7C").replace('&', "&amp;");
+    // The `url` crate leaves neither `<` nor `>` in an address but in its fragment.
+    let whole = whole.replace('<', "%3C").replace('>', "%3E");
+    Some(whole).filter(|url| length(url) <= LONGEST_ADDRESS)
 }

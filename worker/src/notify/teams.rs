@@ -7,12 +7,21 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::text::{line, lines};
+use super::text::{fitting, line, lines};
 use super::url::SecretUrl;
-use super::{Answer, Message, Notifier};
+use super::{Answer, Message, Notifier, Taken};
 use crate::http::{Caller, Reply};
 
 pub(super) struct Channel;
+
+/// Teams takes about 28 kB of JSON, in bytes; more is accepted, and never shown.
+const MOST_BYTES: usize = 26_000;
+
+/// How many characters of each detail are said, as long as all of it fits.
+const ROOMS: [usize; 5] = [1500, 800, 400, 200, 100];
+
+/// An address that is longer is left out: part of one leads nowhere.
+const LONGEST_ADDRESS: usize = 800;
 
 /// A channel at Microsoft Teams.
 #[derive(Deserialize, JsonSchema)]
@@ -24,7 +33,7 @@ pub(super) struct Settings {
 
 impl Notifier for Channel {
     const KIND: &'static str = "teams";
-    /// Teams takes 28 KB.
+    /// What Teams takes at once has room for so many that all can be read.
     const MOST: usize = 8;
     type Settings = Settings;
 
@@ -33,10 +42,10 @@ impl Notifier for Channel {
     }
 
     /// What Teams says is that it will run the workflow, and never that the message was shown.
-    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<()> {
-        let reply = http.send(http.post(settings.url.url()).json(&body(message))).await?;
+    async fn send(http: &Caller, settings: &Settings, message: &Message) -> Answer<Taken> {
+        let reply = http.send(http.post(settings.url.url()).json(&fitted(message))).await?;
         match reply.status.as_u16() {
-            200 | 202 if !speaks_of_an_error(&reply) => Ok(()),
+            200 | 202 if !speaks_of_an_error(&reply) => Ok(Taken::default()),
             200..=299 => Err(reply.not_understood(said(&reply)).into()),
             _ => Err(reply.refusal(None, &said(&reply)).into()),
         }
@@ -68,12 +77,18 @@ fn said(reply: &Reply) -> String {
     line(&error.code, 200)
 }
 
-fn body(message: &Message) -> Value {
+fn fitted(message: &Message) -> Value {
+    fitting(MOST_BYTES, &ROOMS, |room| body(message, room))
+}
+
+fn body(message: &Message, room: usize) -> Value {
     let (mut body, mut actions) = (Vec::new(), Vec::new());
     for note in &message.notes {
         body.push(run(&line(&note.title, 300), json!({ "weight": "Bolder", "size": "Medium" })));
-        let detail = lines(&note.detail, 1500);
-        body.extend(detail.lines().map(|line| run(line, json!({}))));
+        if room > 0 {
+            let detail = lines(&note.detail, room);
+            body.extend(detail.lines().map(|line| run(line, json!({}))));
+        }
         if let Some(url) = note.url.as_deref().filter(|url| is_address(url)) {
             let title = format!("Open {}", line(&note.subject, 40));
             actions.push(json!({ "type": "Action.OpenUrl", "title": title, "url": url }));
@@ -104,5 +119,6 @@ fn run(text: &str, mut look: Value) -> Value {
 }
 
 fn is_address(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+    let url = Some(url).filter(|url| url.len() <= LONGEST_ADDRESS).map(url::Url::parse);
+    url.is_some_and(|url| url.is_ok_and(|url| matches!(url.scheme(), "http" | "https")))
 }

@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{Message, OpenChannel, Sent, Verdict};
+use super::{Message, OpenChannel, Sent, Taken, Verdict};
 use crate::counted::Counted;
 use crate::dbt::Asker;
 use crate::outage::Outage;
@@ -107,7 +107,7 @@ async fn send(
     let message = Message { notes: telling.notes.clone() };
     let Sent { answer, http_status } = channel.send(&message).await;
     let came = match answer {
-        Ok(()) => Came::Told,
+        Ok(Taken { but }) => Came::Told { but },
         Err(error) => {
             let verdict = error.verdict();
             let error = Chain(&error).to_string();
@@ -120,7 +120,10 @@ async fn send(
     let recorded = store.record_notices(telling, &came, http_status).await?;
     let (name, things) = (telling.channel.as_str(), telling.notes.len());
     match &came {
-        Came::Told => tracing::info!(channel = name, things, "told channel {name}"),
+        Came::Told { but: None } => tracing::info!(channel = name, things, "told channel {name}"),
+        Came::Told { but: Some(error) } => {
+            tracing::warn!(channel = name, things, error, "told channel {name}, but not everybody");
+        }
         Came::Again { error, .. } => {
             tracing::warn!(channel = name, error, "channel {name} is to be told again");
         }

@@ -17,8 +17,9 @@ const NAME: &str = "template";
 pub(super) struct Template(Option<Environment<'static>>);
 
 impl Template {
-    /// Reads a template and tries it, so that a wrong one is known when the configuration is read.
-    pub(super) fn parse(source: Option<&str>) -> Result<Self, String> {
+    /// Reads a template and tries it on what the channel is told of, so that a wrong one is known when
+    /// the configuration is read.
+    pub(super) fn parse(source: Option<&str>, told: &[(&str, Saying)]) -> Result<Self, String> {
         let Some(source) = source else { return Ok(Self(None)) };
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -27,11 +28,14 @@ impl Template {
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| format!("is not a template: {}", clean(&error.to_string())))?;
-        for saying in [Saying::Open, Saying::Resolved, Saying::Once] {
-            let text = render(&environment, &sample(saying))
+        for (kind, saying) in told {
+            let text = render(&environment, &sample(kind, *saying))
                 .map_err(|error| format!("cannot be used: {}", clean(&error.to_string())))?;
-            if text.trim().is_empty() {
-                return Err(format!("makes no text of a thing whose state is {}", saying.as_str()));
+            if is_blank(split(&text).0) {
+                let state = saying.as_str();
+                return Err(format!(
+                    "makes no title of a {kind} whose state is {state}; the first line is the title"
+                ));
             }
         }
         Ok(Self(Some(environment)))
@@ -42,8 +46,10 @@ impl Template {
         let (title, detail) = match self.0.as_ref().map(|own| render(own, note)) {
             None => (title(note), detail(note)),
             Some(Ok(text)) => {
-                let (title, detail) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
-                (title.to_owned(), detail.trim().to_owned())
+                let (own, detail) = split(&text);
+                // What comes from outside can be blank where a template hopes for a word.
+                let own = if is_blank(own) { title(note) } else { own.to_owned() };
+                (own, detail.to_owned())
             }
             // People are told all the same.
             Some(Err(error)) => {
@@ -53,6 +59,21 @@ impl Template {
         };
         Note { title, detail, ..note.clone() }
     }
+}
+
+/// The title, and the rest.
+fn split(text: &str) -> (&str, &str) {
+    let (title, detail) = text.trim().split_once('\n').unwrap_or((text.trim(), ""));
+    (title, detail.trim())
+}
+
+/// Whether nobody would see anything of it.
+fn is_blank(title: &str) -> bool {
+    let is_seen = |c: char| {
+        !c.is_whitespace()
+            && !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+    };
+    !clean(title).chars().any(is_seen)
 }
 
 fn render(environment: &Environment<'_>, note: &Note) -> Result<String, minijinja::Error> {
@@ -71,13 +92,13 @@ fn render(environment: &Environment<'_>, note: &Note) -> Result<String, minijinj
     })
 }
 
-fn sample(saying: Saying) -> Note {
+fn sample(kind: &str, saying: Saying) -> Note {
     let at = chrono::DateTime::UNIX_EPOCH;
     Note {
         id: 1,
-        kind: "refresh_failed".into(),
+        kind: kind.into(),
         subject: "sales".into(),
-        key: "refresh_failed/sales".into(),
+        key: format!("{kind}/sales"),
         saying,
         telling: 0,
         title: "The refresh of sales failed".into(),
@@ -94,14 +115,30 @@ fn sample(saying: Saying) -> Note {
 mod tests {
     use super::*;
 
+    const FAILED: &str = "refresh_failed";
+
+    const TOLD: [(&str, Saying); 2] = [(FAILED, Saying::Open), (FAILED, Saying::Resolved)];
+
     #[test]
     fn a_template_makes_the_words_and_its_first_line_the_title() {
         let source = "{% if state == 'resolved' %}OK{% else %}Oh{% endif %}: {{ title }}\n{{ kind }} {{ subject }}\n{{ detail }}";
-        let template = Template::parse(Some(source)).unwrap();
-        let note = template.worded(&sample(Saying::Open));
+        let template = Template::parse(Some(source), &TOLD).unwrap();
+        let note = template.worded(&sample(FAILED, Saying::Open));
         assert_eq!(note.title, "Oh: The refresh of sales failed");
         assert_eq!(note.detail, "refresh_failed sales\nRefresh 1");
-        assert!(template.worded(&sample(Saying::Resolved)).title.starts_with("OK: "));
+        assert!(template.worded(&sample(FAILED, Saying::Resolved)).title.starts_with("OK: "));
+    }
+
+    #[test]
+    fn what_a_template_makes_no_title_of_has_ours() {
+        let template = Template::parse(Some("{{ subject }}\n{{ detail }}"), &TOLD).unwrap();
+        for subject in ["", " \t", "\u{200b}", "\u{1b}[2J"] {
+            let note = Note { subject: subject.to_owned(), ..sample(FAILED, Saying::Resolved) };
+            // Without a first line the second would be the title.
+            let note = Note { detail: String::new(), ..note };
+            let title = template.worded(&note).title;
+            assert_eq!(title, "Resolved: The refresh of sales failed", "{subject:?}");
+        }
     }
 
     #[test]
@@ -109,14 +146,20 @@ mod tests {
         for (source, words) in [
             ("{{ titel }}", "undefined"),
             ("{% if %}", "is not a template"),
-            ("{% if state == 'open' %}x{% endif %}", "makes no text"),
+            (
+                "{% if state == 'open' %}x{% endif %}",
+                "makes no title of a refresh_failed whose state is resolved",
+            ),
             (
                 "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}",
                 "cannot be used",
             ),
         ] {
-            let error = Template::parse(Some(source)).err().unwrap();
+            let error = Template::parse(Some(source), &TOLD).err().unwrap();
             assert!(error.contains(words), "{source}: {error}");
         }
+        let once = [("run", Saying::Once)];
+        let source = "{% if state == 'once' %}{{ title }}{% endif %}";
+        assert!(Template::parse(Some(source), &once).is_ok(), "what it is never told is not tried");
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn lines(text: &str, most: usize) -> String {
     cut(lines.join("\n").trim(), most)
 }
 
-pub(super) fn cut(text: &str, most: usize) -> String {
+fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some(_) => {
@@ -22,4 +22,16 @@ pub(super) fn cut(text: &str, most: usize) -> String {
             format!("{}…", &text[..end])
         }
     }
+}
+
+/// The first of what is made with ever less room for words that is no longer than so many bytes as
+/// JSON; what is made with none, if all are.
+pub(super) fn fitting(
+    most_bytes: usize,
+    rooms: &[usize],
+    make: impl Fn(usize) -> serde_json::Value,
+) -> serde_json::Value {
+    let made = rooms.iter().map(|room| make(*room));
+    let fits = |made: &serde_json::Value| made.to_string().len() <= most_bytes;
+    made.into_iter().find(fits).unwrap_or_else(|| make(0))
 }

@@ -179,7 +179,7 @@ async fn a_worker_that_vanished_while_it_told_is_followed_by_another(pool: PgPoo
     assert_eq!(inbox.shown().len(), 1);
     let outcomes: Vec<_> = tries(&stack).await.into_iter().map(|(it, ..)| it).collect();
     assert_eq!(outcomes, ["lost", "ok"]);
-    let came = afterrun_core::notice::Came::Told;
+    let came = afterrun_core::notice::Came::Told { but: None };
     let late = stack.store.record_notices(&vanished[0], &came, None).await.unwrap();
     assert_eq!(late, afterrun_core::notice::Recorded::NotOurs);
     stack.finish().await;

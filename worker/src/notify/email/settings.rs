@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lettre::message::Mailbox;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error};
@@ -61,6 +63,16 @@ impl Settings {
             Security::Starttls => 587,
             Security::None => 25,
         })
+    }
+
+    /// The password, and the forms in which a sign-in says it, which a server may repeat.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let (Some(username), Some(password)) = (&self.username, &self.password) else {
+            return Vec::new();
+        };
+        let password = password.expose();
+        let plain = STANDARD.encode(format!("\0{username}\0{password}"));
+        vec![password.to_owned(), plain, STANDARD.encode(password)]
     }
 
     /// For texts.
