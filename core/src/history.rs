@@ -10,6 +10,7 @@ mod deliveries;
 mod events;
 mod freshness;
 mod lag;
+mod notices;
 mod overview;
 mod quarantine;
 mod refreshes;
@@ -34,6 +35,9 @@ pub use self::events::{
 };
 pub use self::freshness::{Freshness, OpenRefresh, TargetCounts, TargetRow, TargetState};
 pub use self::lag::Lagged;
+pub use self::notices::{
+    ChannelRow, Delivery, NoticeAttemptRow, NoticeDetail, NoticeFilter, NoticeRow, NoticeState,
+};
 pub use self::overview::{Hour, Numbers, OpenCount, Overview, Unplanned};
 pub use self::quarantine::QuarantinedRow;
 pub use self::refreshes::{Cause, RefreshDetail, RefreshFilter, RefreshRow};

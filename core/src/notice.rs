@@ -1,17 +1,18 @@
 //! Notices: what people are told of, one row for each thing and channel from its beginning to its end.
 //!
 //! ```text
-//! (tables, plans) ─ raise ─▶ open ─ resolve ─▶ resolved        what is so
+//! (tables, plans) ─ raise ─▶ open ─── end ───▶ resolved        what is so
 //!                             │ due              │ due
 //!                             └─ claim ─▶ send ─▶ record       what the channel knows of it
 //! ```
 //!
 //! Invariants: a thing is open once at each channel; a channel is told something by one worker at a
-//! time, under a lease and a fence, so that what begins is told before its end; what a channel was
-//! never told of ends without a word. `raise` and `look` write what is so, `claim` and
-//! `record` what is known of it.
+//! time, under a lease and a fence, and of one thing in the order in which it went, so that what begins
+//! is told before its end; what a channel was never told of ends without a word. `raise`, `end` and
+//! `look` write what is so, `claim` and `record` what is known of it.
 
 mod claim;
+mod end;
 mod explain;
 mod forget;
 mod look;
@@ -25,8 +26,9 @@ use chrono::{DateTime, Utc};
 
 use crate::delay::Growth;
 
+pub(crate) use self::end::{failed_jobs, run_ended_well};
 pub use self::note::{Note, Saying};
-pub(crate) use self::raise::{Thing, raise, run_ended_well};
+pub(crate) use self::raise::{Thing, raise};
 pub use self::record::{Came, Recorded};
 
 /// The kind of what a route tells of a dbt job; all others are kinds of alerts.

@@ -1,4 +1,4 @@
-//! What an operator may do to the queue: pause, resume, retry, cancel. (To replay an event is
+//! What an operator may do to the queue: pause, resume, retry, cancel, and tell people again. (To replay an event is
 //! [`crate::plan`]'s, since it is to plan it again.)
 //!
 //! Invariants: an ended refresh never changes, so another try of it is another refresh; what a
@@ -7,6 +7,7 @@
 
 mod audit;
 mod cancel;
+mod notice;
 mod pause;
 mod probe;
 mod retry;
@@ -14,6 +15,7 @@ mod retry;
 pub(crate) use self::audit::Action;
 pub use self::audit::By;
 pub use self::cancel::Cancelled;
+pub use self::notice::Again;
 pub use self::pause::{Named, NamedTarget, Pausable};
 pub use self::retry::Retried;
 
@@ -36,6 +38,12 @@ pub enum OperatorError {
     Skipped { id: RefreshId, reason: String },
     #[error("the target {target} of refresh {id} is not in the configuration any more")]
     NotConfigured { id: RefreshId, target: String },
+    #[error("there is no notice {0}")]
+    NoSuchNotice(i64),
+    #[error("the channel knows all of notice {0}; there is nothing to tell again")]
+    Told(i64),
+    #[error("notice {0} was over before its channel was told of it, so there is nothing to tell")]
+    NotTold(i64),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

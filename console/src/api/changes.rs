@@ -21,11 +21,15 @@ impl From<OperatorError> for Problem {
     fn from(error: OperatorError) -> Self {
         match error {
             OperatorError::Store(error) => Self::of_store(&error),
-            OperatorError::NoSuchRefresh(_) => Self::not_found(error.to_string()),
+            OperatorError::NoSuchRefresh(_) | OperatorError::NoSuchNotice(_) => {
+                Self::not_found(error.to_string())
+            }
             OperatorError::Ended { .. }
             | OperatorError::UnderWay(_)
             | OperatorError::Skipped { .. }
-            | OperatorError::NotConfigured { .. } => Self::conflict(error.to_string()),
+            | OperatorError::NotConfigured { .. }
+            | OperatorError::Told(_)
+            | OperatorError::NotTold(_) => Self::conflict(error.to_string()),
         }
     }
 }

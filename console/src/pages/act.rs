@@ -242,6 +242,7 @@ impl From<OperatorError> for NoPage {
         match error {
             OperatorError::Store(error) => error.into(),
             OperatorError::NoSuchRefresh(_) => Self::missing("There is no refresh of this number."),
+            OperatorError::NoSuchNotice(_) => Self::missing("There is no notice of this number."),
             refused => Self::conflict(&refused.to_string()),
         }
     }

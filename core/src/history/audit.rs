@@ -9,7 +9,7 @@ use crate::{Store, StoreError};
 /// Which lines a list shows; what is not given leaves nothing out.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFilter {
-    /// `event`, `refresh`, `target`, `connection` or `session`.
+    /// `event`, `refresh`, `target`, `connection`, `session` or `notice`.
     pub kind: Option<String>,
     /// What was acted on: an event's id, a refresh's number, a name.
     pub subject: Option<String>,

@@ -94,6 +94,12 @@ async fn lease(
                     select from notice
                     where notice.channel = notice_channel.channel
                         and notice.due_at <= coalesce($2, now())
+                        and not exists (
+                            select from notice as older
+                            where older.channel = notice.channel and older.kind = notice.kind
+                                and older.subject = notice.subject and older.id < notice.id
+                                and older.due_at is not null
+                        )
                 )
             for update skip locked
         )
@@ -149,7 +155,8 @@ async fn note_lost(
     Ok(())
 }
 
-/// What these channels are to be told of, oldest first.
+/// What these channels are to be told of, oldest first. Before a thing's end has been told nothing is
+/// said of its next time, or the end would be taken for that one's.
 async fn due(
     connection: &mut PgConnection,
     channels: &[String],
@@ -167,8 +174,16 @@ async fn due(
         cross join lateral (
             select id, alone, due_at from notice
             where notice.channel = leased.channel and due_at <= coalesce($2, now())
+                and not exists (
+                    select from notice as older
+                    where older.channel = notice.channel and older.kind = notice.kind
+                        and older.subject = notice.subject and older.id < notice.id
+                        and older.due_at is not null
+                )
             order by due_at, id
             limit $3
+            -- Whoever has it may be ending it; it is due again in a moment.
+            for update skip locked
         ) as notice
         where leased.channel = any ($1)
         order by leased.channel, notice.due_at, notice.id
@@ -213,8 +228,8 @@ async fn claim(
         from unnest($1::bigint[], $2::bigint[]) as chosen (id, fence)
         where notice.id = chosen.id
         returning
-            notice.id, channel, kind, subject, saying as "saying!: Saying", title, detail, url, opened_at,
-            last_at, resolved_at, occurrences, tellings, attempts, in_doubt
+            notice.id, key, channel, kind, subject, saying as "saying!: Saying", title, detail, url, opened_at,
+            last_at, resolved_at, unwatched, occurrences, tellings, attempts, in_doubt
         "#,
         &column(chosen, |due| due.id),
         &column(chosen, |due| due.fence),
@@ -227,17 +242,22 @@ async fn claim(
         let Some(row) = rows.iter().find(|row| row.id == due.id) else { continue };
         let note = Note {
             id: row.id,
-            key: format!("{}/{}", row.kind, row.subject),
+            key: row.key.clone(),
             kind: row.kind.clone(),
             subject: row.subject.clone(),
             saying: row.saying,
             telling: row.tellings,
-            title: row.title.clone(),
+            title: if row.unwatched {
+                format!("No longer watched: {}", row.title)
+            } else {
+                row.title.clone()
+            },
             detail: row.detail.clone(),
             url: row.url.clone(),
             opened_at: row.opened_at,
             last_at: row.last_at,
             resolved_at: row.resolved_at,
+            unwatched: row.unwatched,
             occurrences: row.occurrences,
         };
         match tellings.iter_mut().find(|telling| telling.channel == due.channel) {

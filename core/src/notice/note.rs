@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 /// What is said of a thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
 #[sqlx(type_name = "notice_saying", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Saying {
@@ -34,7 +34,7 @@ pub struct Note {
     pub kind: String,
     /// The name of what it is about.
     pub subject: String,
-    /// The same for the beginning and the end of a thing, and for its next time.
+    /// The same for the beginning and the end of a thing; of no other thing, and of no other database.
     pub key: String,
     pub saying: Saying,
     /// How often the channel has been told of it before.
@@ -46,5 +46,7 @@ pub struct Note {
     pub opened_at: DateTime<Utc>,
     pub last_at: DateTime<Utc>,
     pub resolved_at: Option<DateTime<Utc>>,
+    /// It ended since nobody watches it any more, and not since it is well.
+    pub unwatched: bool,
     pub occurrences: i32,
 }

@@ -1,4 +1,4 @@
-//! What is so: a thing begins, happens again, or is over.
+//! What is so: a thing begins, or happens again.
 
 use std::time::Duration;
 
@@ -18,7 +18,9 @@ pub(crate) struct Thing {
     pub(crate) title: String,
     pub(crate) detail: String,
     pub(crate) url: Option<String>,
-    /// When it happened. What is no newer than what is known is known.
+    /// When it happened first, as far as it is told here.
+    pub(crate) since: DateTime<Utc>,
+    /// When it happened last. What is no newer than what is known is known.
     pub(crate) at: DateTime<Utc>,
     pub(crate) occurrences: i32,
     /// The channel is told of it no more often.
@@ -50,22 +52,24 @@ pub(crate) async fn raise(
         r#"
         insert into notice (
             channel, kind, subject, state, title, detail, url, opened_at, last_at, resolved_at,
-            occurrences, repeat_after, run_source, run_id, due_at, tries_since
+            occurrences, repeat_after, run_source, run_id, due_at, tries_since, watched_at, key
         )
         select
             thing.channel, thing.kind, thing.subject,
             (case when thing.once then 'once' else 'open' end)::notice_state, thing.title, thing.detail, thing.url,
-            thing.at, thing.at, case when thing.once then thing.at end, thing.occurrences,
+            thing.since, thing.at, case when thing.once then thing.at end, thing.occurrences,
             thing.repeat_after, thing.run_source, thing.run_id,
             greatest(coalesce($1, now()) + thing.wait, before.told_at + thing.repeat_after),
-            coalesce($1, now())
+            coalesce($1, now()), coalesce($1, now()),
+            -- Nobody else's: several databases may tell one channel.
+            thing.kind || '/' || thing.subject || '/' || gen_random_uuid()
         from unnest(
             $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
             $8::timestamptz[], $9::integer[], $10::interval[], $11::boolean[], $13::boolean[],
-            $14::text[], $15::text[], $16::interval[]
+            $14::text[], $15::text[], $16::interval[], $17::timestamptz[]
         ) as thing (
             channel, kind, subject, title, detail, url, at, occurrences, repeat_after, repeats, once,
-            run_source, run_id, wait
+            run_source, run_id, wait, since
         )
         left join lateral (
             select
@@ -82,7 +86,7 @@ pub(crate) async fn raise(
         where (not thing.repeats or before.last_at is null or before.last_at < thing.at)
             -- A failed run sends two events.
             and not before.knows_run
-        order by thing.channel, thing.kind, thing.subject
+        order by thing.kind, thing.subject, thing.channel
         on conflict (channel, kind, subject) where state = 'open' do update
         set
             occurrences = notice.occurrences + excluded.occurrences,
@@ -93,6 +97,7 @@ pub(crate) async fn raise(
             repeat_after = excluded.repeat_after,
             run_source = excluded.run_source,
             run_id = excluded.run_id,
+            watched_at = excluded.watched_at,
             due_at = coalesce(notice.due_at, excluded.due_at),
             tries_since = case
                 when notice.due_at is null
@@ -121,93 +126,7 @@ pub(crate) async fn raise(
         &column(things, |thing| thing.run.as_ref().map(|(source, _)| source.clone())) as _,
         &column(things, |thing| thing.run.as_ref().map(|(_, run)| text(run))) as _,
         &column(things, |thing| interval(thing.wait)) as _,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Ends what is open of this kind, but for these subjects. What the channel was never told of ends
-/// without a word.
-pub(crate) async fn resolve_all_but(
-    connection: &mut PgConnection,
-    kind: &str,
-    subjects: &[String],
-    now: Option<DateTime<Utc>>,
-) -> Result<(), sqlx::Error> {
-    resolve(connection, kind, subjects, true, now).await
-}
-
-/// Ends what is open of this kind for these subjects.
-pub(crate) async fn resolve_these(
-    connection: &mut PgConnection,
-    kind: &str,
-    subjects: &[String],
-    now: Option<DateTime<Utc>>,
-) -> Result<(), sqlx::Error> {
-    resolve(connection, kind, subjects, false, now).await
-}
-
-/// Ends the failure of a dbt job that has succeeded since; gives the channels that are told so.
-pub(crate) async fn run_ended_well(
-    connection: &mut PgConnection,
-    subject: &str,
-    at: DateTime<Utc>,
-    now: Option<DateTime<Utc>>,
-) -> Result<Vec<String>, sqlx::Error> {
-    let ended = sqlx::query!(
-        r#"
-        update notice
-        set
-            state = 'resolved',
-            resolved_at = greatest($3, last_at),
-            due_at = case
-                when claim is not null then due_at
-                when told is not null or in_doubt then coalesce($4, now())
-            end,
-            tries_since = coalesce($4, now()),
-            attempts = case when claim is null then 0 else attempts end,
-            gave_up_at = null
-        where state = 'open' and kind = $1 and subject = $2 and last_at <= $3
-        returning channel, due_at is not null as "is_told!"
-        "#,
-        super::RUN,
-        subject,
-        at,
-        now,
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ended.into_iter().filter(|row| row.is_told).map(|row| row.channel).collect())
-}
-
-async fn resolve(
-    connection: &mut PgConnection,
-    kind: &str,
-    subjects: &[String],
-    all_but: bool,
-    now: Option<DateTime<Utc>>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"
-        update notice
-        set
-            state = 'resolved',
-            resolved_at = greatest(coalesce($4, now()), last_at),
-            due_at = case
-                -- It is being told right now: what came of that decides.
-                when claim is not null then due_at
-                when told is not null or in_doubt then coalesce($4, now())
-            end,
-            tries_since = coalesce($4, now()),
-            attempts = case when claim is null then 0 else attempts end,
-            gave_up_at = null
-        where state = 'open' and kind = $1 and (subject = any ($2)) <> $3
-        "#,
-        kind,
-        subjects,
-        all_but,
-        now,
+        &column(things, |thing| thing.since),
     )
     .execute(connection)
     .await?;

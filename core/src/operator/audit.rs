@@ -31,7 +31,7 @@ impl Store {
 #[derive(Debug)]
 pub(crate) struct Action<'a> {
     pub(crate) action: &'static str,
-    /// What the subject names: `event`, `refresh`, `target`, `connection`, `session`.
+    /// What the subject names: `event`, `refresh`, `target`, `connection`, `session`, `notice`.
     pub(crate) kind: &'static str,
     pub(crate) subject: &'a str,
     /// What else was asked for; an object.

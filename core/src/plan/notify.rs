@@ -12,49 +12,87 @@ use chrono::{DateTime, Utc};
 use super::DOING;
 use super::lead::{Planning, Told};
 use crate::config::Outcome;
-use crate::notice::{RUN, Thing, raise, run_ended_well};
+use crate::notice::{RUN, Thing, failed_jobs, raise, run_ended_well};
 use crate::route::Happened;
 use crate::{Doing as _, StoreError};
 
 /// So long a failure waits for dbt to say why.
 const EXPLAINED: Duration = Duration::from_secs(90);
 
-impl<'a> Planning<'a> {
-    /// Notes what the channels of these events' routes are to be told.
-    pub(super) async fn notify(&mut self, told: &[&Told<'_>]) -> Result<(), StoreError> {
-        if self.replayed || self.config.routes.iter().all(|route| route.notify.is_empty()) {
-            return Ok(());
-        }
-        for told in told.iter().filter(|told| !told.event.is_rest) {
-            if let Happened::Run(outcome) = told.happened {
-                self.notify_of(told, outcome).await?;
-            }
-        }
-        Ok(())
-    }
+/// An event that tells how a run goes.
+struct RunTold<'t> {
+    told: &'t Told<'t>,
+    outcome: Outcome,
+    job: &'t str,
+    run: &'t str,
+    /// The source and the job.
+    subject: String,
+}
 
-    async fn notify_of(&mut self, told: &Told<'_>, outcome: Outcome) -> Result<(), StoreError> {
+impl<'t> RunTold<'t> {
+    fn of(told: &'t Told<'t>) -> Option<Self> {
+        let Happened::Run(outcome) = told.happened else { return None };
         let event = told.event;
-        let (Some(job), Some(run)) = (&event.facts.job_id, &event.run_id) else { return Ok(()) };
+        if event.is_rest {
+            return None;
+        }
+        let (job, run) = (event.facts.job_id.as_deref()?, event.run_id.as_deref()?);
         let mut subject = format!("{}/{job}", event.source);
         if outcome == Outcome::Started {
             // That a run has begun says nothing of how it ends, which is told as well.
             subject.push_str("/started");
         }
+        Some(Self { told, outcome, job, run, subject })
+    }
+}
+
+impl<'a> Planning<'a> {
+    /// Notes what the channels of these events' routes are to be told, one job after the other, so
+    /// that two planners never wait for each other in a circle; and which failures are over, whether
+    /// a route tells of their job today or not.
+    pub(super) async fn notify(&mut self, told: &[&Told<'_>]) -> Result<(), StoreError> {
+        if self.replayed {
+            return Ok(());
+        }
+        let mut runs: Vec<_> = told.iter().filter_map(|told| RunTold::of(told)).collect();
+        runs.sort_by(|a, b| a.subject.cmp(&b.subject));
+        let mut subjects: Vec<_> = runs.iter().map(|run| run.subject.clone()).collect();
+        subjects.dedup();
+        let open = failed_jobs(self.connection, &subjects).await.doing(DOING)?;
+        let mut open: BTreeSet<String> = open.into_iter().collect();
+        for run in runs {
+            self.notify_of(&run, &mut open).await?;
+        }
+        Ok(())
+    }
+
+    async fn notify_of(
+        &mut self,
+        run: &RunTold<'_>,
+        open: &mut BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        let RunTold { told, outcome, job, run, subject } = run;
+        let (event, outcome) = (told.event, *outcome);
         let at = told.fresh_after;
         let mut channels = self.told(told);
         match outcome {
-            Outcome::Success => {
-                let ended = run_ended_well(self.connection, &subject, at, self.now);
+            Outcome::Success if open.contains(subject) => {
+                let ended = run_ended_well(self.connection, subject, at, self.now);
                 // That it is well again says that it succeeded.
                 for channel in ended.await.doing(DOING)? {
                     channels.remove(channel.as_str());
                 }
             }
-            Outcome::Error | Outcome::Cancelled if self.is_past(told, job, at).await? => {
+            Outcome::Error | Outcome::Cancelled
+                if !channels.is_empty() && self.is_past(told, job, at).await? =>
+            {
                 return Ok(());
             }
-            Outcome::Error | Outcome::Cancelled | Outcome::Started => {}
+            Outcome::Success | Outcome::Error | Outcome::Cancelled | Outcome::Started => {}
+        }
+        let once = matches!(outcome, Outcome::Success | Outcome::Started);
+        if !once && !channels.is_empty() {
+            open.insert(subject.clone());
         }
         let waits = outcome == Outcome::Error && self.has_api(&event.source);
         let things = channels.into_iter().map(|channel| Thing {
@@ -64,12 +102,13 @@ impl<'a> Planning<'a> {
             title: title(told, job, outcome),
             detail: detail(told, run),
             url: None,
+            since: at,
             at,
             occurrences: 1,
             window: Duration::ZERO,
             repeats: true,
-            once: matches!(outcome, Outcome::Success | Outcome::Started),
-            run: Some((event.source.clone(), run.clone())),
+            once,
+            run: Some((event.source.clone(), (*run).to_owned())),
             wait: if waits { EXPLAINED } else { Duration::ZERO },
         });
         let things: Vec<_> = things.collect();

@@ -42,11 +42,12 @@ begin
         grant execute on function history_partitions to afterrun_worker;
     end if;
 
-    -- Analysts: the views and nothing behind them.
+    -- Analysts: the views, and what no view shows otherwise.
     if exists (select from pg_roles where rolname = 'afterrun_reader') then
         execute format('grant usage on schema %I to afterrun_reader', current_schema());
         execute format('revoke all on all tables in schema %I from afterrun_reader', current_schema());
-        grant select on delivery_history, attempt_history, target_freshness, notice_history, run_error to afterrun_reader;
+        grant select on delivery_history, attempt_history, target_freshness, notice_history, notice_attempt, run_error
+            to afterrun_reader;
     end if;
 end
 $$;

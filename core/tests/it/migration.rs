@@ -20,7 +20,8 @@ const DATA: &[(i64, &str)] = &[
     (11, ""),
     (12, ""),
     (13, ""),
-    (14, ""),
+    (14, include_str!("migration/0014.sql")),
+    (15, ""),
 ];
 
 #[sqlx::test(migrations = false)]

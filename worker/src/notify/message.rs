@@ -21,11 +21,14 @@ pub struct Taken {
 }
 
 impl Message {
-    /// The same for a repeat, and for no other message.
+    /// The same for a repeat of the same things, and for no other message of anybody. A channel that
+    /// has room for one thing gets the same of each; where several go together, a repeat after a lost
+    /// answer may be in other company, and is another message then.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
         for note in &self.notes {
-            hash.update(format!("{} {} {}\n", note.id, note.saying.as_str(), note.telling));
+            let (key, saying) = (&note.key, note.saying.as_str());
+            hash.update(format!("{} {key} {saying} {}\n", note.id, note.telling));
         }
         hex::encode(&hash.finalize()[..16])
     }
@@ -47,6 +50,8 @@ pub(super) fn title(note: &Note) -> String {
             format!("{} ({} times)", note.title, note.occurrences)
         }
         Saying::Open | Saying::Once => note.title.clone(),
+        // Its title says so.
+        Saying::Resolved if note.unwatched => note.title.clone(),
         Saying::Resolved => format!("Resolved: {}", note.title),
     }
 }

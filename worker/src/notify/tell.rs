@@ -22,7 +22,7 @@ use crate::targets::Targets;
 /// How often it is looked whether a channel is to be told something.
 const CLAIM: Duration = Duration::from_secs(1);
 
-/// How often it is looked what is wrong, and what is well again.
+/// How often it is looked what is wrong, and what is well again, by all workers together.
 const LOOK: Duration = Duration::from_secs(5);
 
 type Tellings = JoinSet<Result<(), StoreError>>;
@@ -36,7 +36,7 @@ pub(crate) async fn tell(worker: &Worker, targets: &Arc<Targets>) -> Result<(), 
         return Ok(());
     }
     let Asker { store, worker: name, counted, .. } = worker.asker(targets);
-    store.look_for_alerts(targets.config()).await?;
+    store.look_for_alerts(targets.config(), Duration::ZERO).await?;
     loop {
         let mut tellings = Tellings::new();
         begin(&mut tellings, store, name, counted, targets).await?;
@@ -52,7 +52,7 @@ pub(crate) async fn tell(worker: &Worker, targets: &Arc<Targets>) -> Result<(), 
 /// The same whenever something is due, until told to stop; then what is being told is seen through.
 pub(crate) async fn tell_now_and_then(worker: Arc<Worker>, stop: CancellationToken) {
     let mut outage = Outage::of("tell people");
-    let (mut tellings, mut looked) = (Tellings::new(), None::<Instant>);
+    let (mut tellings, mut looked, mut before) = (Tellings::new(), None::<Instant>, Ok(()));
     while !stop.is_cancelled() {
         let targets = worker.targets();
         let Asker { store, worker: name, counted, .. } = worker.asker(&targets);
@@ -62,18 +62,23 @@ pub(crate) async fn tell_now_and_then(worker: Arc<Worker>, stop: CancellationTok
             }
             let mut went = Ok(());
             if looked.is_none_or(|at| at.elapsed() >= LOOK) {
-                went = store.look_for_alerts(targets.config()).await;
+                went = store.look_for_alerts(targets.config(), LOOK).await;
                 looked = Some(Instant::now());
             }
             // What is due is told whatever came of the look.
             went.and(begin(&mut tellings, store, name, counted, &targets).await)
         };
-        let mut went = round.await;
+        let mut went = round.await.and(std::mem::replace(&mut before, Ok(())));
         while let Some(ended) = tellings.try_join_next() {
             went = went.and(told(ended));
         }
         outage.note(went);
-        stop.run_until_cancelled(sleep(CLAIM)).await;
+        // A channel that took what it was told may be told more at once.
+        tokio::select! {
+            () = sleep(CLAIM) => {}
+            Some(ended) = tellings.join_next() => before = told(ended),
+            () = stop.cancelled() => {}
+        }
     }
     while let Some(ended) = tellings.join_next().await {
         outage.note(told(ended));

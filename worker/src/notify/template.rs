@@ -98,7 +98,7 @@ fn sample(kind: &str, saying: Saying) -> Note {
         id: 1,
         kind: kind.into(),
         subject: "sales".into(),
-        key: format!("{kind}/sales"),
+        key: format!("{kind}/sales/1"),
         saying,
         telling: 0,
         title: "The refresh of sales failed".into(),
@@ -107,6 +107,7 @@ fn sample(kind: &str, saying: Saying) -> Note {
         opened_at: at,
         last_at: at,
         resolved_at: (saying == Saying::Resolved).then_some(at),
+        unwatched: false,
         occurrences: 1,
     }
 }

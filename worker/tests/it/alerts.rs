@@ -167,7 +167,7 @@ async fn a_worker_that_vanished_while_it_told_is_followed_by_another(pool: PgPoo
         .unwrap();
     stack.settle().await;
     sqlx::query("update notice_channel set rests_until = null").execute(&stack.pool).await.unwrap();
-    stack.store.look_for_alerts(&config).await.unwrap();
+    stack.store.look_for_alerts(&config, seconds(0)).await.unwrap();
     let room = afterrun_core::notice::Room { channel: "chat".into(), most: 10 };
     let vanished = stack.store.claim_notices("killed", &[room]).await.unwrap();
     assert_eq!(vanished.len(), 1);

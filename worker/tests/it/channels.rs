@@ -38,6 +38,7 @@ fn note(id: i64, text: &str) -> Note {
         opened_at: at,
         last_at: at,
         resolved_at: None,
+        unwatched: false,
         occurrences: 2,
     }
 }

@@ -52,6 +52,7 @@ async fn send(targets: &Targets) -> Sent<Taken> {
         opened_at: at,
         last_at: at,
         resolved_at: None,
+        unwatched: false,
         occurrences: 1,
     };
     targets.channel("mail").unwrap().send(&Message { notes: vec![note] }).await

@@ -1,6 +1,5 @@
 //! Connections that are left alone.
 
-use super::super::raise::resolve_all_but;
 use super::{Look, Wrong};
 use crate::config::AlertKind;
 use crate::connection::circuit::Hold;
@@ -9,6 +8,9 @@ use crate::store::column;
 impl Look<'_> {
     pub(super) async fn left_alone(&mut self) -> Result<(), sqlx::Error> {
         const KIND: AlertKind = AlertKind::BreakerOpen;
+        if !self.is_told_of(KIND) {
+            return self.settle(KIND, &[], &[]).await;
+        }
         let names: Vec<String> = self.config.connections.keys().cloned().collect();
         let rows = sqlx::query!(
             r#"
@@ -38,12 +40,13 @@ impl Look<'_> {
                 ),
                 subject: row.connection,
                 url: None,
+                since: row.held_since,
                 at: row.held_since,
                 occurrences: 1,
             })
             .collect();
         self.raise(KIND, false, &wrong).await?;
         let subjects = column(&wrong, |wrong| wrong.subject.clone());
-        resolve_all_but(self.connection, KIND.as_str(), &subjects, self.now).await
+        self.settle_but(KIND, &names, &subjects).await
     }
 }

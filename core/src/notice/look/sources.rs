@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::raise::{resolve_all_but, resolve_these};
 use super::{Look, Wrong, lasting, written};
 use crate::config::AlertKind;
 use crate::event::interval;
@@ -14,6 +13,9 @@ const NOTED: Duration = Duration::from_secs(60);
 /// After so long without another event that was not understood a source is well again.
 const QUIET: Duration = Duration::from_secs(60 * 60);
 
+/// So long it is kept at least from when on a source was expected.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Look<'_> {
     pub(super) async fn silent(&mut self) -> Result<(), sqlx::Error> {
         const KIND: AlertKind = AlertKind::SourceSilent;
@@ -23,9 +25,11 @@ impl Look<'_> {
             .iter()
             .filter_map(|(name, source)| Some((name.clone(), source.expect_every?)))
             .collect();
-        if limits.is_empty() || self.told_of(KIND).is_empty() {
-            return resolve_all_but(self.connection, KIND.as_str(), &[], self.now).await;
+        self.forget_sources(&column(&limits, |(name, _)| name.clone())).await?;
+        if limits.is_empty() || !self.is_told_of(KIND) {
+            return self.settle(KIND, &[], &[]).await;
         }
+        let watched = column(&limits, |(name, _)| name.clone());
         // One that was never heard of is expected from when it was first looked for.
         let names = column(&limits, |(name, _)| format!("source {name}"));
         sqlx::query!(
@@ -53,7 +57,7 @@ impl Look<'_> {
             ) as seen on seen.source = today.name
             where coalesce(seen.at, look.at) + today.expect_every + $4::interval < coalesce($3, now())
             "#,
-            &column(&limits, |(name, _)| name.clone()),
+            &watched,
             &column(&limits, |(_, every)| interval(*every)) as _,
             self.now,
             interval(NOTED),
@@ -76,38 +80,67 @@ impl Look<'_> {
                 },
                 subject: row.name,
                 url: None,
+                since: row.now,
                 at: row.now,
                 occurrences: 1,
             })
             .collect();
         self.raise(KIND, false, &wrong).await?;
         let subjects = column(&wrong, |wrong| wrong.subject.clone());
-        resolve_all_but(self.connection, KIND.as_str(), &subjects, self.now).await
+        self.settle_but(KIND, &watched, &subjects).await
+    }
+
+    /// From when on a source was expected that is watched no more. Not so soon that two
+    /// configurations, when one takes the other's place, would begin to expect it again and again.
+    async fn forget_sources(&mut self, watched: &[String]) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            r#"
+            delete from notice_look
+            where starts_with(what, 'source ') and substr(what, 8) <> all ($1)
+                and at < coalesce($2, now()) - $3::interval
+            "#,
+            watched,
+            self.now,
+            interval(FORGOTTEN),
+        )
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
     }
 
     pub(super) async fn quarantined(&mut self) -> Result<(), sqlx::Error> {
         const KIND: AlertKind = AlertKind::Quarantined;
         let since = self.since(KIND.as_str()).await?;
+        if !self.is_told_of(KIND) {
+            return self.settle(KIND, &[], &[]).await;
+        }
+        let sources: Vec<String> = self.config.sources.keys().cloned().collect();
         let rows = sqlx::query!(
             r#"
+            with known as materialized (
+                select
+                    source,
+                    (
+                        select max(notice.last_at) from notice
+                        where notice.kind = $2 and notice.subject = source
+                    ) as at
+                from unnest($3::text[]) as source
+            )
             select
                 event.source as "source!", count(*) as "count!", max(event.received_at) as "at!",
+                min(event.received_at) as "since!",
                 (array_agg(event.reason order by event.received_at desc, event.id desc))[1] as reason,
                 (array_agg(event.event_key order by event.received_at desc, event.id desc))[1] as key
             from event
+            join known on known.source = event.source
             where event.state = 'quarantined'
                 and event.received_at > $1
-                and event.received_at > coalesce(
-                    (
-                        select max(notice.last_at) from notice
-                        where notice.kind = $2 and notice.subject = event.source
-                    ),
-                    '-infinity'
-                )
+                and event.received_at > coalesce(known.at, '-infinity')
             group by event.source
             "#,
             since,
             KIND.as_str(),
+            &sources,
         )
         .fetch_all(&mut *self.connection)
         .await?;
@@ -122,6 +155,7 @@ impl Look<'_> {
                 ),
                 subject: row.source,
                 url: None,
+                since: row.since,
                 at: row.at,
                 occurrences: i32::try_from(row.count).unwrap_or(i32::MAX),
             })
@@ -148,6 +182,6 @@ impl Look<'_> {
         )
         .fetch_all(&mut *self.connection)
         .await?;
-        resolve_these(self.connection, KIND.as_str(), &well, self.now).await
+        self.settle(KIND, &sources, &well).await
     }
 }

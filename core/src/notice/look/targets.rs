@@ -1,72 +1,81 @@
 //! Targets whose refresh failed, or that stay stale.
 
-use super::super::raise::{resolve_all_but, resolve_these};
 use super::{Look, Wrong, lasting, written};
 use crate::config::AlertKind;
 use crate::store::column;
-
-/// What failed and is looked through at once; the newest.
-const MOST: i64 = 1000;
 
 impl Look<'_> {
     pub(super) async fn failed(&mut self) -> Result<(), sqlx::Error> {
         const KIND: AlertKind = AlertKind::RefreshFailed;
         let since = self.since(KIND.as_str()).await?;
+        if !self.is_told_of(KIND) {
+            return self.settle(KIND, &[], &[]).await;
+        }
+        let targets: Vec<String> = self.config.targets.keys().cloned().collect();
+        // The newest of each target says it; what failed before it is counted, but for what is known.
         let rows = sqlx::query!(
             r#"
+            with failed as (
+                select
+                    refresh.id, refresh.target, refresh.reason, refresh.last_error, refresh.remote_url,
+                    refresh.attempts, refresh.finished_at,
+                    count(*) over of_target as failures,
+                    min(refresh.finished_at) over of_target as first_at,
+                    row_number() over (of_target order by refresh.finished_at desc, refresh.id desc) as place
+                from refresh
+                join target_state on target_state.target = refresh.target
+                left join lateral (
+                    select max(last_at) as at from notice
+                    where notice.kind = $2 and notice.subject = refresh.target
+                ) as known on true
+                where refresh.finished_at > $1
+                    and refresh.state = 'failed'
+                    and refresh.target = any ($3)
+                    and refresh.finished_at > coalesce(target_state.last_success_at, '-infinity')
+                    and refresh.finished_at > coalesce(known.at, '-infinity')
+                window of_target as (partition by refresh.target)
+            )
             select
-                refresh.id as "id!", refresh.target as "target!", refresh.reason, refresh.last_error,
-                refresh.remote_url, refresh.attempts as "attempts!",
-                refresh.finished_at as "finished_at!"
-            from refresh
-            join target_state on target_state.target = refresh.target
-            where refresh.finished_at > $1
-                and refresh.state = 'failed'
-                and refresh.finished_at > coalesce(target_state.last_success_at, '-infinity')
-            order by refresh.finished_at desc
-            limit $2
+                id as "id!", target as "target!", reason, last_error, remote_url, attempts as "attempts!",
+                finished_at as "finished_at!", failures as "failures!", first_at as "first_at!"
+            from failed
+            where place = 1
             "#,
             since,
-            MOST,
+            KIND.as_str(),
+            &targets,
         )
         .fetch_all(&mut *self.connection)
         .await?;
-        let mut wrong: Vec<Wrong> = Vec::new();
-        for row in rows {
-            // The newest says it; what failed before it is counted, but for what is known already.
-            if wrong.iter().any(|known| known.subject == row.target) {
-                continue;
-            }
+        let wrong = rows.into_iter().map(|row| {
             let reason = row.reason.unwrap_or_default();
             let tries = row.attempts;
             let error = row.last_error.filter(|error| *error != reason);
             let error = error.map(|error| format!("\n{error}")).unwrap_or_default();
-            wrong.push(Wrong {
+            Wrong {
                 title: format!("The refresh of {} failed", row.target),
                 detail: format!("Refresh {} after {tries} tries: {reason}{error}", row.id),
                 subject: row.target,
                 url: row.remote_url,
+                since: row.first_at,
                 at: row.finished_at,
-                occurrences: 1,
-            });
-        }
-        self.raise(KIND, true, &wrong).await?;
+                occurrences: i32::try_from(row.failures).unwrap_or(i32::MAX),
+            }
+        });
+        self.raise(KIND, true, &wrong.collect::<Vec<_>>()).await?;
         let well = sqlx::query_scalar!(
             r#"
             select distinct notice.subject
             from notice
-            left join target_state on target_state.target = notice.subject and target_state.configured
+            join target_state on target_state.target = notice.subject
             where notice.state = 'open' and notice.kind = $1
-                and (
-                    target_state.target is null
-                    or target_state.last_success_at >= notice.last_at
-                )
+                and target_state.last_success_at >= notice.last_at
             "#,
             KIND.as_str(),
         )
         .fetch_all(&mut *self.connection)
         .await?;
-        resolve_these(self.connection, KIND.as_str(), &well, self.now).await
+        self.settle(KIND, &targets, &well).await
     }
 
     pub(super) async fn stale(&mut self) -> Result<(), sqlx::Error> {
@@ -77,9 +86,10 @@ impl Look<'_> {
             .iter()
             .filter_map(|(name, target)| Some((name.clone(), target.stale_after?.as_secs_f64())))
             .collect();
-        if limits.is_empty() || self.told_of(KIND).is_empty() {
-            return resolve_all_but(self.connection, KIND.as_str(), &[], self.now).await;
+        if limits.is_empty() || !self.is_told_of(KIND) {
+            return self.settle(KIND, &[], &[]).await;
         }
+        let watched = column(&limits, |(name, _)| name.clone());
         let rows = sqlx::query!(
             r#"
             with known as materialized (
@@ -99,7 +109,7 @@ impl Look<'_> {
                 on today.name = known.target
             where known.lag > today.stale_after
             "#,
-            &column(&limits, |(name, _)| name.clone()),
+            &watched,
             &column(&limits, |(_, limit)| *limit),
             self.now,
         )
@@ -125,12 +135,13 @@ impl Look<'_> {
                     ),
                     subject: row.target,
                     url: None,
+                    since: row.now,
                     at: row.now,
                     occurrences: 1,
                 }
             })
             .collect();
         self.raise(KIND, false, &wrong).await?;
-        resolve_all_but(self.connection, KIND.as_str(), &subjects, self.now).await
+        self.settle_but(KIND, &watched, &subjects).await
     }
 }
