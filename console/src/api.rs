@@ -34,11 +34,13 @@ const SERVED: &[Served] = &[
     Served { path: "/events", methods: "GET", by: |it| it.get(events::list) },
     Served { path: "/events/{event_id}", methods: "GET", by: |it| it.get(events::show) },
     Served { path: "/events/{event_id}/body", methods: "GET", by: |it| it.get(events::body) },
+    Served { path: "/events/{event_id}/explain", methods: "GET", by: |it| it.get(events::explain) },
     Served {
         path: "/events/{event_id}/replay",
         methods: "POST",
         by: |it| it.post(changes::replay),
     },
+    Served { path: "/quarantine", methods: "GET", by: |it| it.get(events::quarantine) },
     Served { path: "/refreshes", methods: "GET", by: |it| it.get(refreshes::list) },
     Served { path: "/refreshes/{refresh_id}", methods: "GET", by: |it| it.get(refreshes::show) },
     Served {
@@ -63,6 +65,11 @@ const SERVED: &[Served] = &[
         methods: "POST",
         by: |it| it.post(changes::resume_target),
     },
+    Served {
+        path: "/targets/{name}/refresh",
+        methods: "POST",
+        by: |it| it.post(changes::refresh_target),
+    },
     Served { path: "/connections", methods: "GET", by: |it| it.get(estate::connections) },
     Served { path: "/connections/{name}", methods: "GET", by: |it| it.get(estate::connection) },
     Served {
@@ -74,6 +81,11 @@ const SERVED: &[Served] = &[
         path: "/connections/{name}/resume",
         methods: "POST",
         by: |it| it.post(changes::resume_connection),
+    },
+    Served {
+        path: "/connections/{name}/test",
+        methods: "POST",
+        by: |it| it.post(changes::test_connection),
     },
     Served { path: "/sources", methods: "GET", by: |it| it.get(estate::sources) },
     Served { path: "/sources/{name}", methods: "GET", by: |it| it.get(estate::source) },

@@ -6,6 +6,7 @@
 
 mod access;
 mod api;
+mod chosen;
 mod console;
 mod health;
 mod live;

@@ -70,6 +70,13 @@ impl Problem {
 
     /// The database is away or busy, or our own statement is wrong.
     pub(crate) fn of_store(error: &StoreError) -> Self {
+        if error.is_too_much() {
+            let detail = format!(
+                "{error}: it took longer than it may. There is too much to look through, so narrow \
+                 it, by time for one; if it is narrow, the database is busy"
+            );
+            return Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        }
         if !error.is_passing() {
             tracing::error!(error = %Chain(error), "a page or an answer failed");
             let detail = format!("{error}, by a bug; the log says more");

@@ -80,7 +80,7 @@ async fn each_change_is_made_once_and_noted_with_who_and_from_where(pool: PgPool
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn many_are_changed_only_when_their_number_is_confirmed(pool: PgPool) {
+async fn many_are_changed_only_when_these_very_ones_are_confirmed(pool: PgPool) {
     let scene = Scene::guarded(&pool);
     for number in 0..3 {
         scene.event("prod", &format!("e{number}")).await;
@@ -88,30 +88,68 @@ async fn many_are_changed_only_when_their_number_is_confirmed(pool: PgPool) {
     }
     let asked = json!({ "state": ["failed"], "target": "sales" });
     let told = done(&scene, "/api/v1/bulk/retry", &asked).await;
-    assert_eq!(told, json!({ "count": 3, "items": [3, 2, 1] }));
+    assert_eq!((&told["count"], &told["items"]), (&json!(3), &json!([3, 2, 1])));
     let open = "select count(*) from refresh where finished_at is null";
     assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&pool).await.unwrap(), 0);
-    let wrong = json!({ "state": ["failed"], "confirm": 2 });
-    let wrong = post(&scene, "/api/v1/bulk/retry", &wrong).await;
-    assert_eq!(wrong.status, 409, "{wrong:?}");
-    let right = json!({ "refresh_ids": [1, 2, 404, 2], "confirm": 3 });
-    let right = done(&scene, "/api/v1/bulk/retry", &right).await;
+    // As many, but others.
+    let others = json!({ "refresh_ids": [1, 2], "confirm": told["confirm"] });
+    let others = post(&scene, "/api/v1/bulk/retry", &others).await;
+    assert_eq!(others.status, 409, "{others:?}");
+    let right =
+        confirmed(&scene, "/api/v1/bulk/retry", json!({ "refresh_ids": [1, 2, 404, 2] })).await;
     assert_eq!(right["granted"].as_array().unwrap().len(), 2);
-    assert_eq!(right["refused"], json!([{ "id": "404", "detail": "there is no refresh 404" }]));
+    assert_eq!(right["missing"], json!(["404"]));
 
     let told = done(&scene, "/api/v1/bulk/cancel", &json!({ "target": "sales" })).await;
     assert_eq!(told["count"], 1, "what has ended is not meant");
-    done(&scene, "/api/v1/bulk/cancel", &json!({ "target": "sales", "confirm": 1 })).await;
+    confirmed(&scene, "/api/v1/bulk/cancel", json!({ "target": "sales" })).await;
     assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&pool).await.unwrap(), 0);
 
     let asked = json!({ "since": "1h", "state": ["failed"], "route": "nightly" });
     let told = done(&scene, "/api/v1/bulk/replay", &asked).await;
     assert_eq!(told["count"], 3);
     assert_eq!(told["items"][0]["event_id"], "e0");
-    let asked = json!({ "event_ids": ["e0", "e2"], "confirm": 2 });
-    let led = done(&scene, "/api/v1/bulk/replay", &asked).await;
+    let asked = json!({ "event_ids": ["e0", "e2", "none"] });
+    let led = confirmed(&scene, "/api/v1/bulk/replay", asked).await;
+    assert_eq!(led["missing"], json!(["none"]));
     assert_eq!(led["granted"].as_array().unwrap().len(), 2, "{led}");
     assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&pool).await.unwrap(), 1, "coalesced");
+}
+
+/// Asks which are meant, and has it done for these.
+async fn confirmed(scene: &Scene, path: &str, mut asked: Value) -> Value {
+    let told = done(scene, path, &asked).await;
+    asked["confirm"] = told["confirm"].clone();
+    done(scene, path, &asked).await
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_target_is_refreshed_again_and_a_connection_tested(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    let again = post(&scene, "/api/v1/targets/sales/refresh", &Value::Null).await;
+    assert_eq!(again.status, 409, "nothing was refreshed so far: {again:?}");
+    scene.event("prod", "e1").await;
+    end_all(&pool, "failed").await;
+    let again = done(&scene, "/api/v1/targets/sales/refresh", &Value::Null).await;
+    assert_eq!(again["refresh_id"], 1, "{again}");
+    let open = "select count(*) from refresh where finished_at is null";
+    assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&pool).await.unwrap(), 1);
+
+    let tested = post(&scene, "/api/v1/connections/mode/test", &Value::Null).await;
+    assert_eq!(tested.status, 202, "{tested:?}");
+    let asked = "select count(*) from connection_state where connection = 'mode' and test_asked_at is not null";
+    assert_eq!(sqlx::query_scalar::<_, i64>(asked).fetch_one(&pool).await.unwrap(), 1);
+    let noted = "select action || ' ' || kind from operator_action order by id desc limit 1";
+    assert_eq!(
+        sqlx::query_scalar::<_, String>(noted).fetch_one(&pool).await.unwrap(),
+        "test connection"
+    );
+    for path in ["/api/v1/targets/none/refresh", "/api/v1/connections/none/test"] {
+        assert_eq!(post(&scene, path, &Value::Null).await.status, 404, "{path}");
+    }
+    let explained = scene.get("/api/v1/events/e1/explain", &bearer(ADMIN)).await;
+    assert_eq!(explained.status, 200, "{explained:?}");
+    assert!(explained.body.contains("nightly"), "{explained:?}");
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

@@ -157,16 +157,21 @@ async fn a_failed_refresh_says_why_and_is_retried_by_a_form(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn many_refreshes_are_changed_only_once_their_number_is_confirmed(pool: PgPool) {
+async fn many_refreshes_are_changed_only_once_these_very_ones_are_confirmed(pool: PgPool) {
     let scene = Scene::with_targets(&pool).await;
     scene.told("wev_1", 1, "Nightly build").await;
     scene.told("wev_2", 2, "Orders").await;
     let asked = scene.post("/refreshes/selected", "id=1&id=2&id=2&action=cancel").await;
     assert_eq!(asked.status, 200);
     assert!(asked.body.contains("Cancel 2 refreshes?"), "{}", asked.body);
-    let wrong = scene.post("/refreshes/selected", "id=1&id=2&action=cancel&confirmed=1").await;
-    assert_eq!(wrong.status, 200);
-    let done = scene.post("/refreshes/selected", "id=1&id=2&action=cancel&confirmed=2").await;
+    let (_, mark) = asked.body.split_once("name=\"confirmed\" value=\"").unwrap();
+    let (mark, _) = mark.split_once('"').unwrap();
+    let others = format!("id=1&action=cancel&confirmed={mark}");
+    let others = scene.post("/refreshes/selected", &others).await;
+    assert_eq!(others.status, 200);
+    assert!(others.body.contains("Nothing was changed"), "{}", others.body);
+    let these = format!("id=1&id=2&action=cancel&confirmed={mark}");
+    let done = scene.post("/refreshes/selected", &these).await;
     assert_eq!(done.header("location"), Some("/refreshes?done=many-2-2"));
     let list = scene.page("/refreshes?state=cancelled&done=many-2-2").await;
     assert!(list.body.contains("Done for all 2."), "{}", list.body);

@@ -34,20 +34,23 @@ impl Store {
         connection: &str,
         signal: Signal,
     ) -> Result<Option<Hold>, StoreError> {
-        self.judge(connection, signal, Circuit::after_call).await
+        self.judge(connection, signal, Circuit::after_call, None).await
     }
 
-    /// Notes what a probe came to. Gives why nothing should be started there still.
+    /// Notes what a probe came to, and why it did not sign us in. Gives why nothing should be started
+    /// there still.
     pub async fn probed(
         &self,
         connection: &str,
         signal: Signal,
+        found: Result<(), &str>,
     ) -> Result<Option<Hold>, StoreError> {
-        self.judge(connection, signal, Circuit::after_probe).await
+        self.judge(connection, signal, Circuit::after_probe, Some(found)).await
     }
 
     /// Takes the connections of these that should be probed now: each by one worker. Those that
-    /// were not used for a week are among them, to keep their credentials alive.
+    /// somebody wants to be tested are among them, and those that were not used for a week, to keep
+    /// their credentials alive.
     pub async fn claim_probes(&self, connections: &[String]) -> Result<Vec<String>, StoreError> {
         const DOING: &str = "look for connections to probe";
         bounded(DOING, async {
@@ -56,16 +59,24 @@ impl Store {
                 r#"
                 update connection_state
                 set
+                    probe_after = coalesce($2, now()) + $3::interval,
+                    -- By this the version before knows that one is under way.
                     held_until = case
-                        when hold is not null then coalesce($2, now()) + $3::interval
-                    end,
-                    answered_at = case
-                        when hold is null then coalesce($2, now()) else answered_at
+                        when hold in ('outage', 'refused') then coalesce($2, now()) + $3::interval
+                        else held_until
                     end
                 where connection = any ($1)
+                    and coalesce(probe_after <= coalesce($2, now()), true)
                     and (
-                        (hold in ('outage', 'refused') and held_until <= coalesce($2, now()))
-                        or (hold is null and answered_at <= coalesce($2, now()) - $4::interval)
+                        test_asked_at is not null
+                        or (hold in ('outage', 'refused') and held_until <= coalesce($2, now()))
+                        or (
+                            answered_at <= coalesce($2, now()) - $4::interval
+                            and (
+                                hold is null
+                                or (hold = 'slow_down' and held_until <= coalesce($2, now()))
+                            )
+                        )
                     )
                 returning connection
                 "#,
@@ -115,6 +126,7 @@ impl Store {
         connection: &str,
         signal: Signal,
         rule: impl Fn(Circuit, Signal, DateTime<Utc>) -> Circuit,
+        probe: Option<Result<(), &str>>,
     ) -> Result<Option<Hold>, StoreError> {
         const DOING: &str = "note how a connection is doing";
         bounded(DOING, async {
@@ -125,6 +137,9 @@ impl Store {
             let after = rule(before.clone(), signal, now);
             if after != before || answered {
                 write(&mut transaction, connection, &after, answered, now).await?;
+            }
+            if let Some(found) = probe {
+                note_probe(&mut transaction, connection, found.err(), answered, now).await?;
             }
             transaction.commit().await.doing(DOING)?;
             lent.give_back();
@@ -199,6 +214,39 @@ async fn write(
     .execute(transaction)
     .await
     .doing("note how a connection is doing")?;
+    Ok(())
+}
+
+/// Lets the next probe have its time, and whoever asked for this one know what came of it.
+async fn note_probe(
+    transaction: &mut PgConnection,
+    connection: &str,
+    error: Option<&str>,
+    answered: bool,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update connection_state
+        set
+            -- What is held is probed by that time; what told nothing is not asked over and over.
+            probe_after = case
+                when not $3 and coalesce(hold = 'slow_down', true) then $4::timestamptz + $5::interval
+            end,
+            tested_at = case when test_asked_at is not null then $4 else tested_at end,
+            test_error = case when test_asked_at is not null then $2 else test_error end,
+            test_asked_at = null
+        where connection = $1
+        "#,
+        connection,
+        error.map(text),
+        answered,
+        now,
+        interval(NOTED),
+    )
+    .execute(transaction)
+    .await
+    .doing("note what a probe came to")?;
     Ok(())
 }
 

@@ -33,14 +33,16 @@ pub use self::deliveries::DeliveryRow;
 pub use self::events::{
     EventCursor, EventDetail, EventFilter, EventRow, EventState, LedTo, RefreshWithAttempts,
 };
-pub use self::freshness::{Freshness, OpenRefresh, TargetCounts, TargetRow, TargetState};
+pub use self::freshness::{
+    Freshness, OpenRefresh, TargetCounts, TargetFilter, TargetRow, TargetState,
+};
 pub use self::lag::Lagged;
 pub use self::notices::{
     ChannelRow, Delivery, NoticeAttemptRow, NoticeDetail, NoticeFilter, NoticeRow, NoticeState,
 };
 pub use self::overview::{Hour, Numbers, OpenCount, Overview, Unplanned};
 pub use self::quarantine::QuarantinedRow;
-pub use self::refreshes::{Cause, RefreshDetail, RefreshFilter, RefreshRow};
+pub use self::refreshes::{Cause, MOST_EVENTS, RefreshDetail, RefreshFilter, RefreshRow};
 pub use self::runs::{RunFilter, RunRow, RunState};
 pub use self::sources::{Asked, SecretSeen, SourceRow};
 pub use self::target::{BecameFresh, Run, TargetDetail};

@@ -44,6 +44,8 @@ pub enum OperatorError {
     Told(i64),
     #[error("notice {0} was over before its channel was told of it, so there is nothing to tell")]
     NotTold(i64),
+    #[error("no refresh of target {target} was made so far, so there is none to repeat")]
+    NothingToRepeat { target: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -193,7 +193,7 @@ impl Happened {
 }
 
 /// A key of a route that an event does not fit.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Miss {
     /// As it stands in `afterrun.yml`.
     pub key: &'static str,

@@ -91,6 +91,12 @@ impl StoreError {
         code.as_deref() == Some("40001")
     }
 
+    /// Whether the server gave up a statement since it took longer than it may.
+    pub fn is_too_much(&self) -> bool {
+        let code = self.source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.as_deref() == Some("57014")
+    }
+
     /// Whether the fault is of the moment (the server away or busy, a lock, a deadlock) and the
     /// same step may do later.
     pub fn is_passing(&self) -> bool {

@@ -24,14 +24,19 @@ pub(crate) async fn probe(
     name: String,
 ) -> Result<(), StoreError> {
     let Some(connection) = targets.connection(&name) else { return Ok(()) };
-    let signal = match timeout(PROBE, connection.check()).await {
-        Ok(called) => called.answer.map_or_else(|error| error.signal(), |_found| Signal::Answered),
+    let (signal, error) = match timeout(PROBE, connection.check()).await {
+        Ok(called) => match called.answer {
+            Ok(_found) => (Signal::Answered, None),
+            Err(error) => (error.signal(), Some(Chain(&error).to_string())),
+        },
         Err(_elapsed) => {
-            Signal::Outage { error: format!("no answer within {} s", PROBE.as_secs()) }
+            let error = format!("no answer within {} s", PROBE.as_secs());
+            (Signal::Outage { error: error.clone() }, Some(error))
         }
     };
     dbt::heard(&store, &targets, &name, &signal).await?;
-    store.probed(&name, signal).await.map(|_held| ())
+    let found = error.as_deref().map_or(Ok(()), Err);
+    store.probed(&name, signal, found).await.map(|_held| ())
 }
 
 /// Tells the log of a probe that came to nothing.

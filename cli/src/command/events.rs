@@ -34,7 +34,7 @@ fn filter(list: &EventList) -> EventFilter {
         states: list.state.iter().map(|state| state.0).collect(),
         target: list.filter.target.clone(),
         job: list.filter.job.clone(),
-        after: None,
+        ..EventFilter::default()
     }
 }
 

@@ -33,9 +33,8 @@ fn filter(list: &RefreshList) -> RefreshFilter {
         since: list.filter.since,
         states: list.state.iter().map(|state| state.0).collect(),
         target: list.filter.target.clone(),
-        connection: None,
         job: list.filter.job.clone(),
-        after: None,
+        ..RefreshFilter::default()
     }
 }
 

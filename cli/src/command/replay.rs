@@ -48,6 +48,7 @@ pub(crate) async fn run(path: &Path, args: args::Replay) -> anyhow::Result<()> {
         since: args.since,
         states: args.state.iter().map(|state| state.0).collect(),
         route: args.route.clone(),
+        ..ReplayFilter::default()
     };
     let found = store.replayable(&config, &filter).await?;
     all_are_there(&args.event_ids, &found.events)?;
@@ -107,7 +108,9 @@ fn list(found: &Replayable, args: &args::Replay) -> anyhow::Result<()> {
         eprintln!("{} left out: {}", many(*events), clean(why));
     }
     if found.more {
-        eprintln!("there are more: at most {MOST_ROWS} are replayed at once, the oldest first");
+        eprintln!(
+            "there are, or may be, more: at most {MOST_ROWS} are replayed at once, the oldest first"
+        );
     }
     Ok(())
 }

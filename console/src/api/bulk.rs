@@ -1,9 +1,7 @@
 //! What is changed for many at once.
 //!
-//! Invariant: nothing is changed before somebody has confirmed how many there are, and nothing if
-//! there is another number of them by then.
-
-use std::time::Duration;
+//! Invariant: nothing is changed before somebody has confirmed which these are, and nothing if they are
+//! others by then.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
@@ -13,9 +11,10 @@ use afterrun_core::refresh::{RefreshId, State};
 use serde::{Deserialize, Serialize};
 
 use super::changes::{Replayed, Stopped, Tried, is_a_route};
-use super::params;
+use super::params::{self, Since};
 use crate::Console;
 use crate::access::Who;
+use crate::chosen::confirmation;
 use crate::problem::Problem;
 
 /// The most that are changed at once.
@@ -25,33 +24,43 @@ const MOST: usize = 500;
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Refreshes {
+    #[schema(max_items = 500)]
     refresh_ids: Vec<i64>,
     /// In one of these states. To try again: `failed`, if nothing is said; to stop: all that are open.
+    #[schema(max_items = 50)]
     state: Vec<State>,
     target: Option<String>,
+    /// Reached through this connection.
+    connection: Option<String>,
     /// The id or the name of a job.
     job: Option<String>,
-    /// Planned no longer ago than this, such as `2h`.
+    /// Planned no longer ago than this, such as `2h`, or at this moment or later.
     since: Option<String>,
-    /// How many there are. Without it they are told, and nothing is changed.
-    confirm: Option<usize>,
+    /// Planned before this moment.
+    until: Option<String>,
+    /// `confirm` of the answer without it, which says which these are; nothing is changed then.
+    confirm: Option<String>,
 }
 
 /// Which events are meant: those named, or those that fit.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Events {
+    #[schema(max_items = 500)]
     event_ids: Vec<String>,
     /// Only of this source.
     source: Option<String>,
-    /// Received no longer ago than this, such as `2h`.
+    /// Received no longer ago than this, such as `2h`, or at this moment or later.
     since: Option<String>,
+    /// Received before this moment.
+    until: Option<String>,
     /// Led to a refresh in one of these states.
+    #[schema(max_items = 50)]
     state: Vec<State>,
     /// Only what takes this route today, and by no other.
     route: Option<String>,
-    /// How many there are. Without it they are told, and nothing is changed.
-    confirm: Option<usize>,
+    /// `confirm` of the answer without it, which says which these are; nothing is changed then.
+    confirm: Option<String>,
 }
 
 /// What is meant, where nothing was confirmed, or what was done.
@@ -65,9 +74,13 @@ pub(super) enum Answer<A, D> {
 /// What is meant, and not done yet.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Asked<T> {
-    /// To be confirmed.
     count: usize,
+    /// To be sent with the same question to have it done.
+    confirm: String,
+    #[schema(max_items = 500)]
     items: Vec<T>,
+    /// Ids that were asked for and do not exist. They do not count.
+    missing: Vec<String>,
 }
 
 /// What was done.
@@ -76,6 +89,8 @@ pub(super) struct Done<T> {
     count: usize,
     granted: Vec<T>,
     refused: Vec<Refused>,
+    /// Ids that were asked for and do not exist.
+    missing: Vec<String>,
 }
 
 /// What was not, and why.
@@ -86,8 +101,8 @@ pub(super) struct Refused {
 }
 
 impl<T> Done<T> {
-    fn of(count: usize) -> Self {
-        Self { count, granted: vec![], refused: vec![] }
+    fn of(count: usize, missing: Vec<String>) -> Self {
+        Self { count, granted: vec![], refused: vec![], missing }
     }
 
     /// A refusal is one of many; a database that is away ends it.
@@ -120,14 +135,16 @@ pub(super) async fn retry(
     who: Who,
     asked: Json<Refreshes>,
 ) -> Result<HttpResponse, Problem> {
-    let confirmed = asked.confirm;
+    let mut asked = asked.into_inner();
+    let confirmed = asked.confirm.take();
     let can = |state| !matches!(state, State::Running | State::Confirming | State::Skipped);
-    let ids = refreshes(&console, asked.into_inner(), &[State::Failed], can).await?;
-    if !is_confirmed(ids.len(), confirmed)? {
-        return Ok(tell(ids));
+    let Meant { ids, missing } = refreshes(&console, asked, &[State::Failed], can).await?;
+    let confirm = of_refreshes("retry", &ids);
+    if !is_confirmed(&confirm, confirmed.as_deref())? {
+        return Ok(tell(ids, confirm, missing));
     }
     let done = console.act(&who, async move |store, _| {
-        let mut done = Done::of(ids.len());
+        let mut done = Done::of(ids.len(), missing);
         for id in ids {
             let retried = store.retry(id).await.map(|retried| Tried::new(id, retried));
             done.note(id.to_string(), retried.map_err(Problem::from))?;
@@ -152,14 +169,16 @@ pub(super) async fn cancel(
     asked: Json<Refreshes>,
 ) -> Result<HttpResponse, Problem> {
     const OPEN: &[State] = &[State::Waiting, State::Queued, State::Running, State::Confirming];
-    let confirmed = asked.confirm;
+    let mut asked = asked.into_inner();
+    let confirmed = asked.confirm.take();
     let can = |state: State| !state.is_ended();
-    let ids = refreshes(&console, asked.into_inner(), OPEN, can).await?;
-    if !is_confirmed(ids.len(), confirmed)? {
-        return Ok(tell(ids));
+    let Meant { ids, missing } = refreshes(&console, asked, OPEN, can).await?;
+    let confirm = of_refreshes("cancel", &ids);
+    if !is_confirmed(&confirm, confirmed.as_deref())? {
+        return Ok(tell(ids, confirm, missing));
     }
     let done = console.act(&who, async move |store, _| {
-        let mut done = Done::of(ids.len());
+        let mut done = Done::of(ids.len(), missing);
         for id in ids {
             let stopped = store.cancel(id).await.map(|cancelled| Stopped::new(id, cancelled));
             done.note(id.to_string(), stopped.map_err(Problem::from))?;
@@ -185,39 +204,51 @@ pub(super) async fn replay(
 ) -> Result<HttpResponse, Problem> {
     let asked = asked.into_inner();
     is_a_route(&console.config(), asked.route.as_deref())?;
+    let since = since(asked.since.as_deref())?;
     let filter = ReplayFilter {
         event_ids: asked
             .event_ids
             .into_iter()
             .map(|id| text("event_ids", id))
             .collect::<Result<_, _>>()?,
-        since: since(asked.since)?,
+        since: since.ago,
+        from: since.from,
+        until: asked.until.as_deref().map(params::until).transpose()?,
+        source: asked.source.map(|source| text("source", source)).transpose()?,
         states: asked.state,
         route: asked.route.clone(),
     };
     let is_any = filter.event_ids.is_empty()
-        && filter.since.is_none()
+        && asked.since.is_none()
+        && filter.until.is_none()
         && filter.states.is_empty()
         && filter.route.is_none();
     if is_any {
-        return Err(Problem::bad_request("say which: event_ids, since, state or route"));
+        return Err(Problem::bad_request("say which: event_ids, since, until, state or route"));
     }
     at_most(filter.event_ids.len())?;
+    let wanted = filter.event_ids.clone();
     let found =
         console.act(&who, async move |store, config| store.replayable(&config, &filter).await);
     let found = found.await?;
     if found.more {
         return Err(too_many());
     }
-    let mut events = found.events;
-    events.retain(|event| asked.source.as_ref().is_none_or(|source| *source == event.source));
+    let events = found.events;
     at_most(events.len())?;
-    if !is_confirmed(events.len(), asked.confirm)? {
-        return Ok(tell(events));
+    let is_there = |id: &String| events.iter().any(|event| event.event_id == *id);
+    let missing: Vec<_> = wanted.into_iter().filter(|id| !is_there(id)).collect();
+    // By which route is a part of what is confirmed.
+    let change = format!("replay {}", asked.route.as_deref().unwrap_or_default());
+    let names: Vec<_> =
+        events.iter().map(|event| [event.source.clone(), event.event_id.clone()]).collect();
+    let confirm = confirmation(&change, names.iter().map(<[_; 2]>::as_slice));
+    if !is_confirmed(&confirm, asked.confirm.as_deref())? {
+        return Ok(tell(events, confirm, missing));
     }
     let route = asked.route;
     let done = console.act(&who, async move |store, config| {
-        let mut done = Done::of(events.len());
+        let mut done = Done::of(events.len(), missing);
         for event in events {
             let planned = store.replay(&config, &event, route.as_deref()).await;
             let replayed = planned.map(|planned| Replayed::new(&event, planned));
@@ -228,30 +259,45 @@ pub(super) async fn replay(
     Ok(told(done.await?))
 }
 
-/// Those that are meant and of which a wish can be granted, newest first. Where no state is said,
-/// these are meant.
+/// Refreshes that are meant.
+struct Meant {
+    /// Newest first.
+    ids: Vec<RefreshId>,
+    missing: Vec<String>,
+}
+
+/// Those that are meant and of which a wish can be granted. Where no state is said, these are meant.
 async fn refreshes(
     console: &Console,
     asked: Refreshes,
     unsaid: &[State],
     can: impl Fn(State) -> bool,
-) -> Result<Vec<RefreshId>, Problem> {
+) -> Result<Meant, Problem> {
     let is_any = asked.state.is_empty()
         && asked.target.is_none()
+        && asked.connection.is_none()
         && asked.job.is_none()
-        && asked.since.is_none();
+        && asked.since.is_none()
+        && asked.until.is_none();
     if !asked.refresh_ids.is_empty() {
         if !is_any {
             return Err(Problem::bad_request("refresh_ids stand alone: nothing else narrows them"));
         }
-        let mut ids = asked.refresh_ids;
+        let mut ids: Vec<_> = asked.refresh_ids.into_iter().map(RefreshId).collect();
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.dedup();
         at_most(ids.len())?;
-        return Ok(ids.into_iter().map(RefreshId).collect());
+        let filter = RefreshFilter { ids: ids.clone(), ..RefreshFilter::default() };
+        let found = console.ask(async move |store| store.refreshes(&filter, MOST_ROWS).await);
+        let found = found.await?;
+        let (ids, missing): (Vec<_>, Vec<_>) =
+            ids.into_iter().partition(|id| found.iter().any(|row| row.refresh_id == *id));
+        return Ok(Meant { ids, missing: missing.iter().map(ToString::to_string).collect() });
     }
     if is_any {
-        return Err(Problem::bad_request("say which: refresh_ids, state, target, job or since"));
+        return Err(Problem::bad_request(
+            "say which: refresh_ids, state, target, connection, job, since or until",
+        ));
     }
     let mut states = if asked.state.is_empty() { unsaid.to_vec() } else { asked.state };
     // Others would take the places of those that it can be done to.
@@ -259,18 +305,26 @@ async fn refreshes(
     if states.is_empty() {
         return Err(Problem::bad_request("it cannot be done to refreshes in any of these states"));
     }
+    let since = since(asked.since.as_deref())?;
     let filter = RefreshFilter {
-        since: since(asked.since)?,
+        since: since.ago,
+        from: since.from,
+        until: asked.until.as_deref().map(params::until).transpose()?,
         states,
         target: asked.target.map(|target| text("target", target)).transpose()?,
-        connection: None,
+        connection: asked.connection.map(|name| text("connection", name)).transpose()?,
         job: asked.job.map(|job| text("job", job)).transpose()?,
-        after: None,
+        ..RefreshFilter::default()
     };
     let rows = console.ask(async move |store| store.refreshes(&filter, MOST_ROWS).await).await?;
     let ids: Vec<_> = rows.iter().map(|row| row.refresh_id).collect();
     at_most(ids.len())?;
-    Ok(ids)
+    Ok(Meant { ids, missing: vec![] })
+}
+
+fn of_refreshes(change: &str, ids: &[RefreshId]) -> String {
+    let names: Vec<_> = ids.iter().map(|id| [id.to_string()]).collect();
+    confirmation(change, names.iter().map(<[_; 1]>::as_slice))
 }
 
 fn at_most(count: usize) -> Result<(), Problem> {
@@ -282,30 +336,33 @@ fn at_most(count: usize) -> Result<(), Problem> {
 
 fn too_many() -> Problem {
     Problem::conflict(format!(
-        "there are more than {MOST}, which is the most at once: ask for fewer"
+        "there are more than {MOST}, which is the most at once, or too many to look through: ask \
+         for fewer"
     ))
 }
 
-fn is_confirmed(count: usize, confirmed: Option<usize>) -> Result<bool, Problem> {
-    match confirmed {
+fn is_confirmed(confirm: &str, given: Option<&str>) -> Result<bool, Problem> {
+    match given {
         None => Ok(false),
-        Some(confirmed) if confirmed == count => Ok(true),
-        Some(confirmed) => Err(Problem::conflict(format!(
-            "{confirmed} were confirmed, and there are {count} now: nothing was changed"
-        ))),
+        Some(given) if given == confirm => Ok(true),
+        Some(_) => Err(Problem::conflict(
+            "what was confirmed are not those that are meant now, so nothing was changed: ask again \
+             without `confirm`, and confirm what is told then",
+        )),
     }
 }
 
-fn tell<A: Serialize>(items: Vec<A>) -> HttpResponse {
-    HttpResponse::Ok().json(Answer::<A, ()>::Asked(Asked { count: items.len(), items }))
+fn tell<A: Serialize>(items: Vec<A>, confirm: String, missing: Vec<String>) -> HttpResponse {
+    let asked = Asked { count: items.len(), confirm, items, missing };
+    HttpResponse::Ok().json(Answer::<A, ()>::Asked(asked))
 }
 
 fn told<D: Serialize>(done: Done<D>) -> HttpResponse {
     HttpResponse::Ok().json(Answer::<(), D>::Done(done))
 }
 
-fn since(text: Option<String>) -> Result<Option<Duration>, Problem> {
-    text.map(|text| params::length("since", &text)).transpose()
+fn since(text: Option<&str>) -> Result<Since, Problem> {
+    text.map_or(Ok(Since::default()), Since::of)
 }
 
 fn text(name: &str, text: String) -> Result<String, Problem> {

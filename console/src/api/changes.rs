@@ -27,6 +27,7 @@ impl From<OperatorError> for Problem {
             OperatorError::Ended { .. }
             | OperatorError::UnderWay(_)
             | OperatorError::Skipped { .. }
+            | OperatorError::NothingToRepeat { .. }
             | OperatorError::NotConfigured { .. }
             | OperatorError::Told(_)
             | OperatorError::NotTold(_) => Self::conflict(error.to_string()),
@@ -172,6 +173,33 @@ pub(super) async fn retry(
     Ok(HttpResponse::Ok().json(Tried::new(id, retried)))
 }
 
+/// The newest refresh of a target once more.
+#[utoipa::path(
+    post,
+    path = "/api/v1/targets/{name}/refresh",
+    operation_id = "refresh_target",
+    tag = "targets",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "sales-report"),
+    ),
+    responses((status = 200, description = "OK", body = Tried)),
+)]
+pub(super) async fn refresh_target(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Params::of(&request).end()?;
+    let name = known(name.into_inner())?;
+    if !console.config().targets.contains_key(&name) {
+        return Err(nothing_configured());
+    }
+    let again = console.act(&who, async move |store, _| store.refresh_again(&name).await);
+    let (id, retried) = again.await?;
+    Ok(HttpResponse::Ok().json(Tried::new(id, retried)))
+}
+
 /// A refresh that is stopped.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Stopped {
@@ -313,10 +341,52 @@ async fn set_paused(
         Pausable::Connection => config.connections.contains_key(&name),
     };
     if !is_there {
-        return Err(Problem::not_found("there is no such name in the configuration"));
+        return Err(nothing_configured());
     }
     let asked = name.clone();
     let changed =
         console.act(who, async move |store, _| store.set_paused(what, &asked, paused).await);
     Ok(HttpResponse::build(StatusCode::OK).json(Held { name, paused, changed: changed.await? }))
+}
+
+fn nothing_configured() -> Problem {
+    Problem::not_found("there is no such name in the configuration")
+}
+
+/// A connection that a worker signs in to next.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Tested {
+    name: String,
+    /// What comes of it is its `tested_at` and `test_error`.
+    connection_url: String,
+}
+
+/// Lets a worker sign in to it now, whatever holds it back. What comes of it stands with the
+/// connection in a moment.
+#[utoipa::path(
+    post,
+    path = "/api/v1/connections/{name}/test",
+    operation_id = "test_connection",
+    tag = "connections",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "mode"),
+    ),
+    responses((status = 202, description = "It is to be tested", body = Tested)),
+)]
+pub(super) async fn test_connection(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Params::of(&request).end()?;
+    let name = known(name.into_inner())?;
+    if !console.config().connections.contains_key(&name) {
+        return Err(nothing_configured());
+    }
+    let tested = name.clone();
+    console.act(&who, async move |store, _| store.probe_now(&tested).await).await?;
+    let path = request.path();
+    let connection_url = path.strip_suffix("/test").unwrap_or(path).to_owned();
+    Ok(HttpResponse::Accepted().json(Tested { name, connection_url }))
 }

@@ -3,7 +3,9 @@
 use actix_web::HttpResponse;
 use serde::Serialize;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
@@ -22,6 +24,8 @@ use super::{audit, bulk, changes, estate, events, refreshes};
         events::list,
         events::show,
         events::body,
+        events::explain,
+        events::quarantine,
         changes::replay,
         refreshes::list,
         refreshes::show,
@@ -31,10 +35,12 @@ use super::{audit, bulk, changes, estate, events, refreshes};
         estate::target,
         changes::pause_target,
         changes::resume_target,
+        changes::refresh_target,
         estate::connections,
         estate::connection,
         changes::pause_connection,
         changes::resume_connection,
+        changes::test_connection,
         estate::sources,
         estate::source,
         estate::overview,
@@ -70,6 +76,12 @@ pub(super) struct Limit(u32);
 #[expect(dead_code, reason = "it is there to be described")]
 pub(super) struct Length(String);
 
+/// From when on: how long ago, or a moment.
+#[derive(ToSchema)]
+#[schema(value_type = String, examples("2h", "2026-11-20T06:00:00Z"))]
+#[expect(dead_code, reason = "it is there to be described")]
+pub(super) struct Since(String);
+
 /// What may be answered to any question.
 struct Everywhere;
 
@@ -80,21 +92,32 @@ const PROBLEMS: &[(&str, &str)] = &[
     ("404", "Not there"),
     ("405", "The path takes other methods; Allow names them"),
     ("409", "What is there does not let it be"),
-    ("413", "The body is too long"),
-    ("415", "The body is no JSON"),
     ("421", "Without a token: not under a name of this machine"),
+    ("422", "There is too much to look through; narrow it, by time for one"),
     ("429", "Too many wrong tokens; Retry-After says when to try again"),
     ("503", "The database is away; Retry-After says when to try again"),
 ];
+
+/// And to what has a body.
+const OF_BODIES: &[(&str, &str)] =
+    &[("413", "The body is too long"), ("415", "The body is no JSON")];
 
 impl Modify for Everywhere {
     fn modify(&self, document: &mut Document) {
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         if let Some(components) = &mut document.components {
             components.add_security_scheme("token", SecurityScheme::Http(bearer));
+            let cookie = ApiKeyValue::with_description(
+                "afterrun",
+                "A browser's session: over TLS it is `__Host-afterrun`. A change by one must come \
+                 from a page of the console (`Origin`).",
+            );
+            let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
+            components.add_security_scheme("session", cookie);
         }
         let none: [&str; 0] = [];
-        document.security = Some(vec![SecurityRequirement::new("token", none)]);
+        let either = ["token", "session"].map(|scheme| SecurityRequirement::new(scheme, none));
+        document.security = Some(either.to_vec());
         for path in document.paths.paths.values_mut() {
             for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
                 add_problems(operation);
@@ -104,7 +127,8 @@ impl Modify for Everywhere {
 }
 
 fn add_problems(operation: &mut Operation) {
-    for (status, description) in PROBLEMS {
+    let of_bodies = OF_BODIES.iter().filter(|_| operation.request_body.is_some());
+    for (status, description) in PROBLEMS.iter().chain(of_bodies) {
         let schema = Ref::from_schema_name("ProblemDetails");
         let content = ContentBuilder::new().schema(Some(schema)).build();
         let problem = ResponseBuilder::new()

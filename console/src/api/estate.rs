@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{ConnectionRow, SourceRow, TargetDetail, TargetRow, TargetState};
+use afterrun_core::StoreError;
+use afterrun_core::history::{
+    ConnectionRow, SourceRow, TargetDetail, TargetFilter, TargetRow, TargetState,
+};
 use serde::Serialize;
 
 use super::document::{Length, Limit};
@@ -46,17 +49,13 @@ pub(super) async fn targets(
 ) -> Result<HttpResponse, Problem> {
     let mut params = Params::of(&request);
     let limit = params.limit()?;
-    let states = params.any_of("state", STATES)?;
-    let connection = params.text("connection")?;
-    let after: Option<String> = page::from(params.text("cursor")?)?;
+    let filter = TargetFilter {
+        states: params.any_of("state", STATES)?,
+        connection: params.text("connection")?,
+        after: page::from(params.text("cursor")?)?,
+    };
     params.end()?;
-    let mut rows = console.ask(async |store| store.freshness().await).await?.targets;
-    rows.retain(|row| {
-        (states.is_empty() || states.contains(&row.state))
-            && connection.as_ref().is_none_or(|connection| *connection == row.connection)
-            && after.as_ref().is_none_or(|after| row.target > *after)
-    });
-    rows.sort_by(|a, b| a.target.cmp(&b.target));
+    let rows = console.ask(async move |store| store.targets(&filter, limit + 1).await).await?;
     Ok(page::answer(&request, rows, limit, |row| row.target.clone()))
 }
 
@@ -86,22 +85,25 @@ pub(super) async fn target(
     Ok(HttpResponse::Ok().json(found))
 }
 
-/// By name, all of them.
+/// By name.
 #[utoipa::path(
     get,
     path = "/api/v1/connections",
     operation_id = "list_connections",
     tag = "connections",
-    responses((status = 200, description = "OK", body = All<ConnectionRow>)),
+    params(
+        ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "OK", body = Page<ConnectionRow>)),
 )]
 pub(super) async fn connections(
     request: HttpRequest,
     console: Data<Console>,
 ) -> Result<HttpResponse, Problem> {
-    Params::of(&request).end()?;
     let config = console.config();
-    let rows = console.ask(async move |store| store.connections(&config).await).await?;
-    Ok(all(rows))
+    let rows = console.ask(async move |store| store.connections(&config).await);
+    by_name(&request, rows, |row| row.connection.clone()).await
 }
 
 /// One of them.
@@ -126,22 +128,25 @@ pub(super) async fn connection(
     one(rows, "connection", |row| row.connection == *name)
 }
 
-/// By name, all of them.
+/// By name.
 #[utoipa::path(
     get,
     path = "/api/v1/sources",
     operation_id = "list_sources",
     tag = "sources",
-    responses((status = 200, description = "OK", body = All<SourceRow>)),
+    params(
+        ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "OK", body = Page<SourceRow>)),
 )]
 pub(super) async fn sources(
     request: HttpRequest,
     console: Data<Console>,
 ) -> Result<HttpResponse, Problem> {
-    Params::of(&request).end()?;
     let config = console.config();
-    let rows = console.ask(async move |store| store.sources(&config).await).await?;
-    Ok(all(rows))
+    let rows = console.ask(async move |store| store.sources(&config).await);
+    by_name(&request, rows, |row| row.source.clone()).await
 }
 
 /// One of them.
@@ -204,14 +209,19 @@ pub(super) async fn overview(
     Ok(HttpResponse::Ok().json(Overview { targets, numbers }))
 }
 
-/// What the configuration bounds is one page.
-#[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct All<T> {
-    items: Vec<T>,
-}
-
-fn all<T: Serialize>(items: Vec<T>) -> HttpResponse {
-    HttpResponse::Ok().json(All { items })
+/// A page of what the configuration names, of all of which is known by then how it is.
+async fn by_name<T: Serialize>(
+    request: &HttpRequest,
+    rows: impl Future<Output = Result<Vec<T>, StoreError>>,
+    name: impl Fn(&T) -> String,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(request);
+    let limit = params.limit()?;
+    let after: Option<String> = page::from(params.text("cursor")?)?;
+    params.end()?;
+    let mut rows = rows.await?;
+    rows.retain(|row| after.as_ref().is_none_or(|after| name(row) > *after));
+    Ok(page::answer(request, rows, limit, name))
 }
 
 /// A name that can be asked for.

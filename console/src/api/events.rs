@@ -4,10 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{EventDetail, EventFilter, EventRow, EventState};
+use afterrun_core::history::{EventDetail, EventFilter, EventRow, EventState, QuarantinedRow};
+use afterrun_core::plan::Explained;
 use serde::Serialize;
 
-use super::document::{Length, Limit};
+use super::document::{Limit, Since};
 use super::page;
 use super::page::Page;
 use super::params::Params;
@@ -28,7 +29,8 @@ const STATES: &[(&str, EventState)] = &[
     operation_id = "list_events",
     tag = "events",
     params(
-        ("since" = inline(Option<Length>), Query, description = "Received no longer ago than this"),
+        ("since" = inline(Option<Since>), Query, description = "Received no longer ago than this, or then or later"),
+        ("until" = Option<DateTime<Utc>>, Query, description = "Received before then"),
         ("state" = Option<Vec<EventState>>, Query, explode = false, description = "In one of these states"),
         ("target" = Option<String>, Query, description = "Led to a refresh of this target"),
         ("job" = Option<String>, Query, description = "The id or the name of a job"),
@@ -43,8 +45,11 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let mut params = Params::of(&request);
     let limit = params.limit()?;
+    let since = params.since()?;
     let filter = EventFilter {
-        since: params.duration("since")?,
+        since: since.ago,
+        from: since.from,
+        until: params.until()?,
         states: params.any_of("state", STATES)?,
         target: params.text("target")?,
         job: params.text("job")?,
@@ -129,6 +134,65 @@ pub(super) async fn body(
         .content_type("application/octet-stream")
         .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"event\""))
         .body(body))
+}
+
+/// What each of today's routes makes of it, and why not where it makes nothing.
+#[utoipa::path(
+    get,
+    path = "/api/v1/events/{event_id}/explain",
+    operation_id = "explain_event",
+    tag = "events",
+    params(
+        ("event_id" = String, Path, description = "dbt's id of the event"),
+        ("source" = Option<String>, Query, description = "Where events of several sources have this id: of which it is"),
+    ),
+    responses((status = 200, description = "OK", body = Explained)),
+)]
+pub(super) async fn explain(
+    request: HttpRequest,
+    console: Data<Console>,
+    event_id: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(&request);
+    let source = params.text("source")?;
+    params.end()?;
+    let event = one(&console, event_id.into_inner(), source.as_deref()).await?.event;
+    if event.event_state == EventState::Quarantined {
+        let nothing_acts = Some("its body was not understood".to_owned());
+        return Ok(HttpResponse::Ok().json(Explained { nothing_acts, routes: vec![] }));
+    }
+    let config = console.config();
+    let found = console.ask(async move |store| store.explain(&config, event.id).await).await?;
+    let found = found.ok_or_else(|| Problem::not_found("there is no such event any more"))?;
+    Ok(HttpResponse::Ok().json(found))
+}
+
+/// What was signed and not understood, newest first. The bytes of each are `/events/{event_id}/body`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/quarantine",
+    operation_id = "list_quarantine",
+    tag = "events",
+    params(
+        ("source" = Option<String>, Query, description = "Of this source"),
+        ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "OK", body = Page<QuarantinedRow>)),
+)]
+pub(super) async fn quarantine(
+    request: HttpRequest,
+    console: Data<Console>,
+) -> Result<HttpResponse, Problem> {
+    let mut params = Params::of(&request);
+    let limit = params.limit()?;
+    let source = params.text("source")?;
+    let after = page::from(params.text("cursor")?)?;
+    params.end()?;
+    let rows = console
+        .ask(async move |store| store.quarantined(source.as_deref(), after, limit + 1).await)
+        .await?;
+    Ok(page::answer(&request, rows, limit, |row| row.cursor()))
 }
 
 /// The event of this id, and of this source where more than one sent it.

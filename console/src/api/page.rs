@@ -14,6 +14,7 @@ use crate::problem::Problem;
 /// A part of a list, newest first, or by name.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Page<T> {
+    #[schema(max_items = 500)]
     items: Vec<T>,
     /// By which the list goes on; none if this is its end.
     next_cursor: Option<String>,

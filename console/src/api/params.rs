@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use afterrun_core::config::duration;
+use chrono::{DateTime, Utc};
 use url::form_urlencoded;
 
 use crate::problem::Problem;
@@ -22,6 +23,9 @@ const MOST_BYTES: usize = 1_000;
 
 /// Values of one parameter.
 const MOST_VALUES: usize = 50;
+
+/// The end of the year 9999, in seconds.
+const LAST: i64 = 253_402_300_799;
 
 /// The parameters that are not taken yet.
 pub(super) struct Params<'r>(Vec<(Cow<'r, str>, Cow<'r, str>)>);
@@ -79,6 +83,16 @@ impl<'r> Params<'r> {
         length(name, &text).map(Some)
     }
 
+    /// From when on: `2h` ago, or a moment.
+    pub(super) fn since(&mut self) -> Result<Since, Problem> {
+        self.text("since")?.map_or(Ok(Since::default()), |text| Since::of(&text))
+    }
+
+    /// Before when.
+    pub(super) fn until(&mut self) -> Result<Option<DateTime<Utc>>, Problem> {
+        self.text("until")?.map(|text| until(&text)).transpose()
+    }
+
     pub(super) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
         match self.text(name)?.as_deref() {
             None | Some("false") => Ok(false),
@@ -115,7 +129,61 @@ pub(super) fn checked(name: &str, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// From when on, if anything is said.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Since {
+    /// No longer ago than this.
+    pub(super) ago: Option<Duration>,
+    /// Then or later.
+    pub(super) from: Option<DateTime<Utc>>,
+}
+
+impl Since {
+    pub(super) fn of(text: &str) -> Result<Self, Problem> {
+        if let Some(from) = moment(text) {
+            return Ok(Self { ago: None, from: Some(from) });
+        }
+        let shape = "since is a duration such as 15m, 2h or 7d, or a moment such as \
+                     2026-11-20T06:00:00Z";
+        let ago = duration::parse(text).ok_or_else(|| Problem::bad_request(shape))?;
+        Ok(Self { ago: Some(ago), from: None })
+    }
+}
+
+pub(super) fn until(text: &str) -> Result<DateTime<Utc>, Problem> {
+    let shape = "until is a moment such as 2026-11-20T06:00:00Z";
+    moment(text).ok_or_else(|| Problem::bad_request(shape))
+}
+
+/// RFC 3339, of the years that it and the database both know.
+fn moment(text: &str) -> Option<DateTime<Utc>> {
+    // A `+` that nobody wrote as %2B has become a blank by now.
+    let text = text.replace(' ', "+");
+    let moment = DateTime::parse_from_rfc3339(&text).ok()?.to_utc();
+    (0..=LAST).contains(&moment.timestamp()).then_some(moment)
+}
+
 pub(super) fn length(name: &str, text: &str) -> Result<Duration, Problem> {
     let shape = || Problem::bad_request(format!("{name} is a duration such as 15m, 2h or 7d"));
     duration::parse(text).ok_or_else(shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_length_or_a_moment_and_nothing_else() {
+        let of = |text| Since::of(text).ok();
+        let from = "2026-11-20T06:00:00Z".parse().ok();
+        assert_eq!(of("2h").and_then(|since| since.ago), Some(Duration::from_secs(7200)));
+        for same in
+            ["2026-11-20T06:00:00Z", "2026-11-20T07:00:00+01:00", "2026-11-20T07:00:00 01:00"]
+        {
+            assert_eq!(of(same), Some(Since { ago: None, from }), "{same}");
+        }
+        for none in ["", "soon", "2026-11-20", "1969-12-31T23:59:59Z", "10000-01-01T00:00:00Z"] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
 }

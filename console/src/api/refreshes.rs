@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use afterrun_core::history::{RefreshDetail, RefreshFilter, RefreshRow};
 use afterrun_core::refresh::{RefreshId, State};
 
-use super::document::{Length, Limit};
+use super::document::{Limit, Since};
 use super::page;
 use super::page::Page;
 use super::params::Params;
@@ -30,7 +30,8 @@ pub(super) const STATES: &[(&str, State)] = &[
     operation_id = "list_refreshes",
     tag = "refreshes",
     params(
-        ("since" = inline(Option<Length>), Query, description = "Planned no longer ago than this, or not ended"),
+        ("since" = inline(Option<Since>), Query, description = "Planned no longer ago than this, or then or later; or not ended"),
+        ("until" = Option<DateTime<Utc>>, Query, description = "Planned before then"),
         ("state" = Option<Vec<State>>, Query, explode = false, description = "In one of these states"),
         ("target" = Option<String>, Query, description = "Of this target"),
         ("connection" = Option<String>, Query, description = "Reached through this connection"),
@@ -46,13 +47,17 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let mut params = Params::of(&request);
     let limit = params.limit()?;
+    let since = params.since()?;
     let filter = RefreshFilter {
-        since: params.duration("since")?,
+        since: since.ago,
+        from: since.from,
+        until: params.until()?,
         states: params.any_of("state", STATES)?,
         target: params.text("target")?,
         connection: params.text("connection")?,
         job: params.text("job")?,
         after: page::from(params.text("cursor")?)?.map(RefreshId),
+        ..RefreshFilter::default()
     };
     params.end()?;
     let rows = console.ask(async move |store| store.refreshes(&filter, limit + 1).await).await?;

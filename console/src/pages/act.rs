@@ -1,16 +1,16 @@
 //! What forms change: one refresh, many, a target, a connection, an event planned again.
 //!
 //! Invariant: whatever is done is core's doing, noted there with who wished it; a change leads to a
-//! page that is read, and many things are changed only once their number was confirmed.
+//! page that is read, and many things are changed only once they were confirmed, these and no others.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
-use afterrun_core::history::RefreshFilter;
+use afterrun_core::Store;
+use afterrun_core::history::{MOST_ROWS, RefreshFilter};
 use afterrun_core::operator::{Cancelled, OperatorError, Pausable, Retried};
 use afterrun_core::plan::{NotReplayed, ReplayFilter};
-use afterrun_core::refresh::{RefreshId, State};
-use afterrun_core::{Store, StoreError};
-use maud::html;
+use afterrun_core::refresh::RefreshId;
+use maud::{Markup, html};
 
 use super::asked::{self, Asked};
 use super::layout::{self, Section};
@@ -19,6 +19,7 @@ use super::problem::NoPage;
 use super::{link, refresh, text};
 use crate::Console;
 use crate::access::Who;
+use crate::chosen::confirmation;
 
 /// So many at once.
 const MOST_SELECTED: usize = 1000;
@@ -29,16 +30,15 @@ pub(super) async fn retry(
     who: Who,
 ) -> Result<HttpResponse, NoPage> {
     let id = refresh::id(&path)?;
-    let done = retry_one(&console, &who, id).await?;
-    Ok(see(&link::refresh(id), done))
+    let retried = console.act(&who, async move |store, _| store.retry(id).await).await?;
+    Ok(see(&link::refresh(id), tried(retried)))
 }
 
-async fn retry_one(console: &Console, who: &Who, id: RefreshId) -> Result<Done, NoPage> {
-    let retried = console.act(who, async move |store, _| store.retry(id).await).await?;
-    Ok(match retried {
+fn tried(retried: Retried) -> Done {
+    match retried {
         Retried::Now(_) => Done::RetriedNow,
         Retried::Anew(by) => Done::RetriedAnew(by.0),
-    })
+    }
 }
 
 pub(super) async fn cancel(
@@ -62,24 +62,10 @@ pub(super) async fn refresh_again(
     who: Who,
 ) -> Result<HttpResponse, NoPage> {
     let name = asked::plain(&path)?.to_owned();
-    let wanted = RefreshFilter {
-        target: Some(name.clone()),
-        states: vec![
-            State::Waiting,
-            State::Queued,
-            State::Succeeded,
-            State::Failed,
-            State::Cancelled,
-        ],
-        ..RefreshFilter::default()
-    };
-    let newest = console.ask(async move |store| store.refreshes(&wanted, 1).await).await?;
-    let Some(newest) = newest.first() else {
-        return Err(NoPage::conflict(
-            "No refresh of this target was made so far, so there is none to repeat.",
-        ));
-    };
-    let done = retry_one(&console, &who, newest.refresh_id).await?;
+    let target = name.clone();
+    let again = console.act(&who, async move |store, _| store.refresh_again(&target).await);
+    let (_, retried) = again.await?;
+    let done = tried(retried);
     Ok(see(&link::target(&name), done))
 }
 
@@ -128,14 +114,7 @@ pub(super) async fn test(
     if !console.config().connections.contains_key(&name) {
         return Err(NoPage::missing("No connection of this name is configured."));
     }
-    let due = console
-        .act(&who, async move |store: Store, _| store.probe_now(&name).await.map_err(NoPage::from))
-        .await?;
-    if !due {
-        return Err(NoPage::conflict(
-            "The tool asked us to slow down; it is left alone until then.",
-        ));
-    }
+    console.act(&who, async move |store: Store, _| store.probe_now(&name).await).await?;
     Ok(see("/connections", Done::Tested))
 }
 
@@ -194,33 +173,51 @@ pub(super) async fn selected(
         Some("cancel") => false,
         _ => return Err(NoPage::wrong("`action` is retry or cancel")),
     };
-    if asked.one("confirmed")? == Some(ids.len().to_string().as_str()) {
+    let wanted = ids.clone();
+    let filter = RefreshFilter { ids: wanted, ..RefreshFilter::default() };
+    let found = console.ask(async move |store| store.refreshes(&filter, MOST_ROWS).await).await?;
+    let (mut ids, gone): (Vec<_>, Vec<_>) =
+        ids.into_iter().partition(|id| found.iter().any(|row| row.refresh_id == *id));
+    ids.sort_unstable();
+    let word = if retry { "Retry" } else { "Cancel" };
+    let names: Vec<_> = ids.iter().map(|id| [id.to_string()]).collect();
+    let confirmed = confirmation(&word.to_lowercase(), names.iter().map(<[_; 1]>::as_slice));
+    let given = asked.one("confirmed")?;
+    if given == Some(confirmed.as_str()) && !ids.is_empty() {
         let of = ids.len() as i64;
         let done = console.act(&who, async move |store, _| all(&store, &ids, retry).await).await?;
         return Ok(see("/refreshes", Done::Many(done, of)));
     }
-    let word = if retry { "Retry" } else { "Cancel" };
     let many = if ids.len() == 1 { "refresh" } else { "refreshes" };
     let content = html! {
-        p { "This is done for " strong { (ids.len()) " " (many) } ": "
-            @for (place, id) in ids.iter().take(20).enumerate() {
-                @if place > 0 { ", " } a href=(link::refresh(id)) { (id) }
-            }
-            @if ids.len() > 20 { " and " (ids.len() - 20) " more" } "."
+        @if given.is_some() {
+            p.notice role="status" { "Others were confirmed than are meant now. Nothing was changed: look again." }
         }
+        @if !gone.is_empty() { p { "There are no refreshes of these numbers: " (listed(&gone)) "." } }
+        @if !ids.is_empty() { p { "This is done for " strong { (ids.len()) " " (many) } ": " (listed(&ids)) "." } }
         form.actions method="post" action="/refreshes/selected" {
             @for id in &ids { input type="hidden" name="id" value=(id); }
             input type="hidden" name="action" value=(word.to_lowercase());
-            input type="hidden" name="confirmed" value=(ids.len());
-            button.main type="submit" { (word) " " (ids.len()) " " (many) }
+            input type="hidden" name="confirmed" value=(confirmed);
+            @if !ids.is_empty() { button.main type="submit" { (word) " " (ids.len()) " " (many) } }
             a href="/refreshes" { "Back, and change nothing" }
         }
     };
     Ok(layout::page(&who, Section::Refreshes, &format!("{word} {} {many}?", ids.len()), &content))
 }
 
+/// The first of them, with the way to each.
+fn listed(ids: &[RefreshId]) -> Markup {
+    html! {
+        @for (place, id) in ids.iter().take(20).enumerate() {
+            @if place > 0 { ", " } a href=(link::refresh(id)) { (id) }
+        }
+        @if ids.len() > 20 { " and " (ids.len() - 20) " more" }
+    }
+}
+
 /// How many it was done for; those that cannot be are noted in the audit with the reason.
-async fn all(store: &Store, ids: &[RefreshId], retry: bool) -> Result<i64, StoreError> {
+async fn all(store: &Store, ids: &[RefreshId], retry: bool) -> Result<i64, NoPage> {
     let mut done = 0;
     for id in ids {
         let did = if retry {
@@ -230,7 +227,9 @@ async fn all(store: &Store, ids: &[RefreshId], retry: bool) -> Result<i64, Store
         };
         match did {
             Ok(()) => done += 1,
-            Err(OperatorError::Store(error)) => return Err(error),
+            Err(OperatorError::Store(error)) => {
+                return Err(NoPage::from(error).after(format!("It was done for {done} before. ")));
+            }
             Err(_refused) => {}
         }
     }

@@ -53,6 +53,7 @@ fn connection(row: &ConnectionRow, now: DateTime<Utc>, who: &Who) -> Markup {
             dl {
                 dt { "State" } dd { (state(row, now)) }
                 dt { "Answered or signed us in" } dd { (when::maybe(row.answered_at, now)) }
+                @if row.test_asked_at.is_some() || row.tested_at.is_some() { dt { "Tested" } dd { (tested(row, now)) } }
                 dt { "Last call" } dd { (last(&row.calls, now)) }
                 dt { "Calls of the last hour" } dd { (counted(&row.calls)) }
                 dt { "Under way" }
@@ -103,6 +104,22 @@ fn state(row: &ConnectionRow, now: DateTime<Utc>) -> Markup {
         } @else if !row.paused {
             @if row.failures > 0 { (mark::warn("failing")) " " (row.failures) " calls in a row failed" }
             @else { (mark::good("in use")) }
+        }
+    }
+}
+
+/// What came of the last test, and whether another waits.
+fn tested(row: &ConnectionRow, now: DateTime<Utc>) -> Markup {
+    html! {
+        @if let Some(asked) = row.test_asked_at {
+            p { (mark::idle("waits")) " for a worker since " (when::ago(asked, now)) }
+        }
+        @if let Some(at) = row.tested_at {
+            p {
+                @if row.test_error.is_none() { (mark::good("signed in")) } @else { (mark::bad("failed")) }
+                " " (when::ago(at, now))
+            }
+            @if let Some(error) = &row.test_error { p.error { (text::message(error)) } }
         }
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn show(
         target: asked.one("target")?.map(str::to_owned),
         job: asked.one("job")?.map(str::to_owned),
         after: asked.one("after")?.map(cursor).transpose()?,
+        ..EventFilter::default()
     };
     let fields = [
         filter::choice("state", "State", &STATES, &asked)?,

@@ -28,6 +28,11 @@ impl NoPage {
         Self(Problem::new(StatusCode::FORBIDDEN, why))
     }
 
+    /// The same, with what went before it.
+    pub(super) fn after(self, before: String) -> Self {
+        Self(self.0.after(before))
+    }
+
     /// What is wrong with the request, and what to write instead.
     pub(super) fn wrong(what: impl Into<String>) -> Self {
         Self(Problem::bad_request(what))

@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{RefreshFilter, RefreshRow};
+use afterrun_core::history::{MOST_EVENTS, RefreshFilter, RefreshRow};
 use afterrun_core::refresh::{RefreshId, State};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -50,6 +50,7 @@ pub(super) async fn show(
         connection: asked.one("connection")?.map(str::to_owned),
         job: asked.one("job")?.map(str::to_owned),
         after: after.transpose()?,
+        ..RefreshFilter::default()
     };
     let config = console.config();
     let choices = STATES.map(|(value, word, _)| (value, word));
@@ -131,7 +132,7 @@ fn line(row: &RefreshRow, now: DateTime<Utc>, selectable: bool) -> Markup {
                     @for (place, job) in row.jobs.iter().take(3).enumerate() {
                         @if place > 0 { ", " } (text::name(job))
                     }
-                    @if row.events > 1 { " (" (row.events) " events)" }
+                    @if row.events >= MOST_EVENTS { " (" (row.events) " events or more)" } @else if row.events > 1 { " (" (row.events) " events)" }
                 }
                 @if let Some(reason) = &row.reason { p { (text::message(reason)) } }
                 @if row.refresh_state != State::Succeeded { @if let Some(error) = &row.last_error { p.error { (text::message(error)) } } }

@@ -109,7 +109,11 @@ impl Circuit {
     pub fn after_probe(self, signal: Signal, now: DateTime<Utc>) -> Self {
         let probes = self.probes.saturating_add(1);
         match signal {
-            Signal::Answered => Self::default(),
+            // A sign-in that somebody asked for meanwhile is not what it wants fewer of.
+            Signal::Answered => match self.hold {
+                Some((Hold::SlowDown, until)) if until > now => Self { failures: 0, ..self },
+                _ => Self::default(),
+            },
             Signal::Refused { error } => {
                 Self::held(Hold::Refused, wait(SIGN_IN, probes), probes, error, now)
             }
@@ -121,14 +125,20 @@ impl Circuit {
                 }
             }
             Signal::SlowDown { after } => {
-                let after = after.unwrap_or(SLOW_DOWN).min(LONGEST_PUT_OFF);
-                let hold = self.hold.map(|(hold, _)| (hold, now + after));
-                Self { hold, ..self }
+                let until = now + after.unwrap_or(SLOW_DOWN).min(LONGEST_PUT_OFF);
+                let hold = match self.hold {
+                    Some((hold @ (Hold::Outage | Hold::Refused), _)) => (hold, until),
+                    Some((Hold::SlowDown, then)) => (Hold::SlowDown, until.max(then)),
+                    None => (Hold::SlowDown, until),
+                };
+                Self { hold: Some(hold), ..self }
             }
-            Signal::Nothing => {
-                let hold = self.hold.map(|(hold, _)| (hold, now + wait(PROBE, probes)));
-                Self { hold, ..self }
-            }
+            Signal::Nothing => match self.hold {
+                Some((hold @ (Hold::Outage | Hold::Refused), _)) => {
+                    Self { hold: Some((hold, now + wait(PROBE, probes))), ..self }
+                }
+                None | Some((Hold::SlowDown, _)) => self,
+            },
         }
     }
 

@@ -58,6 +58,12 @@ pub struct ConnectionRow {
     pub probes: i32,
     /// When it is known to have answered or signed us in last; noted once an hour while all is well.
     pub answered_at: Option<DateTime<Utc>>,
+    /// Since when a test waits for a worker, or is under way.
+    pub test_asked_at: Option<DateTime<Utc>>,
+    /// When it was last tested by hand.
+    pub tested_at: Option<DateTime<Utc>>,
+    /// Why that failed; none if it signed us in.
+    pub test_error: Option<String>,
     pub under_way: i64,
     /// At most so many are under way.
     pub max_concurrent: u32,
@@ -82,6 +88,9 @@ struct Known {
     failures: i32,
     probes: i32,
     answered_at: Option<DateTime<Utc>>,
+    test_asked_at: Option<DateTime<Utc>>,
+    tested_at: Option<DateTime<Utc>>,
+    test_error: Option<String>,
     under_way: i64,
     waiting: i64,
 }
@@ -119,6 +128,9 @@ impl Store {
                 failures: known.failures,
                 probes: known.probes,
                 answered_at: known.answered_at,
+                test_asked_at: known.test_asked_at,
+                tested_at: known.tested_at,
+                test_error: known.test_error,
                 under_way: known.under_way,
                 max_concurrent: settings.max_concurrent,
                 waiting: known.waiting,
@@ -168,6 +180,9 @@ async fn known(
             coalesce(known.failures, 0) as "failures!",
             coalesce(known.probes, 0) as "probes!",
             known.answered_at as "answered_at?",
+            known.test_asked_at as "test_asked_at?",
+            known.tested_at as "tested_at?",
+            known.test_error as "test_error?",
             coalesce(open.under_way, 0) as "under_way!",
             coalesce(open.waiting, 0) as "waiting!"
         from unnest($1::text[]) as today (name)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 
 use super::{AttemptRow, MOST_WITHIN, RefreshRow, limit, since};
@@ -38,6 +39,10 @@ impl EventState {
 pub struct EventFilter {
     /// Received no longer ago than this.
     pub since: Option<Duration>,
+    /// Received then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Received before then.
+    pub until: Option<DateTime<Utc>>,
     /// In one of these states; empty means any.
     pub states: Vec<EventState>,
     /// Led to a refresh of this target.
@@ -138,14 +143,13 @@ impl Store {
         filter: &EventFilter,
         rows: u32,
     ) -> Result<Vec<EventRow>, StoreError> {
-        let states: Vec<String> = filter.states.iter().map(|state| state.as_str().into()).collect();
-        self.select_events(filter, &states, None, limit(rows)).await.doing("list the events")
+        self.select_events("list the events", filter, None, limit(rows)).await
     }
 
     /// The events of this id, one for each source that sent it, as lists show them.
     pub async fn event_rows(&self, event_id: &str) -> Result<Vec<EventRow>, StoreError> {
         let all = EventFilter::default();
-        self.select_events(&all, &[], Some(event_id), limit(10)).await.doing("read an event")
+        self.select_events("read an event", &all, Some(event_id), limit(10)).await
     }
 
     /// The same with all that they led to.
@@ -189,11 +193,31 @@ impl Store {
 
     async fn select_events(
         &self,
+        doing: &'static str,
         filter: &EventFilter,
-        states: &[String],
         event_id: Option<&str>,
         limit: i64,
-    ) -> Result<Vec<EventRow>, sqlx::Error> {
+    ) -> Result<Vec<EventRow>, StoreError> {
+        let arguments = Arguments { now: self.now(), filter, event_id, limit };
+        self.reading(doing, async |connection| match &filter.target {
+            None => of_any_target(connection, &arguments).await,
+            Some(_) => of_target(connection, &arguments).await,
+        })
+        .await
+    }
+}
+
+struct Arguments<'a> {
+    now: Option<DateTime<Utc>>,
+    filter: &'a EventFilter,
+    event_id: Option<&'a str>,
+    limit: i64,
+}
+
+/// Rows as lists show them, of those targets. What is joined only if it is asked for is a statement
+/// of its own: of an `or` beside it the planner makes a look at each row.
+macro_rules! events {
+    ($connection:expr, $arguments:expr, $of_target:tt) => {
         sqlx::query_as!(
             EventRow,
             r#"
@@ -288,30 +312,53 @@ impl Store {
             ) as held
             left join dbt_run on dbt_run.source = event.source and dbt_run.run_id = event.run_id
             where ($2::interval is null or event.received_at >= coalesce($1, now()) - $2::interval)
-                and (cardinality($3::text[]) = 0 or event.state::text = any ($3))
+                and ($10::timestamptz is null or event.received_at >= $10)
+                and ($11::timestamptz is null or event.received_at < $11)
+                and (cardinality($3::event_state[]) = 0 or event.state = any ($3))
+            "#
+                + $of_target
+                + r#"
                 and (
-                    $4::text is null or exists (
-                        select from refresh_cause
-                        where refresh_cause.event_id = event.id and refresh_cause.target = $4
-                    )
+                    $5::text is null
+                    or event.job_id = $5
+                    or (left(event.job_name, 200) = left($5, 200) and event.job_name = $5)
                 )
-                and ($5::text is null or event.job_id = $5 or event.job_name = $5)
                 and ($6::timestamptz is null or (event.received_at, event.id) < ($6, $7::bigint))
                 and ($8::text is null or event.event_key = $8)
             order by event.received_at desc, event.id desc
             limit $9
             "#,
-            self.now(),
-            since(filter.since),
-            states,
-            filter.target,
-            filter.job,
-            filter.after.map(|cursor| cursor.received_at),
-            filter.after.map(|cursor| cursor.id),
-            event_id,
-            limit,
+            $arguments.now,
+            since($arguments.filter.since),
+            &$arguments.filter.states as &[EventState],
+            $arguments.filter.target,
+            $arguments.filter.job,
+            $arguments.filter.after.map(|cursor| cursor.received_at),
+            $arguments.filter.after.map(|cursor| cursor.id),
+            $arguments.event_id,
+            $arguments.limit,
+            $arguments.filter.from,
+            $arguments.filter.until,
         )
-        .fetch_all(&self.pool)
+        .fetch_all($connection)
         .await
-    }
+    };
+}
+
+async fn of_any_target(
+    connection: &mut PgConnection,
+    arguments: &Arguments<'_>,
+) -> Result<Vec<EventRow>, sqlx::Error> {
+    events!(connection, arguments, "and $4::text is null")
+}
+
+async fn of_target(
+    connection: &mut PgConnection,
+    arguments: &Arguments<'_>,
+) -> Result<Vec<EventRow>, sqlx::Error> {
+    events!(
+        connection,
+        arguments,
+        "and event.id in (select event_id from refresh_cause where target = $4)"
+    )
 }

@@ -9,6 +9,7 @@ use sqlx::types::Json;
 
 use super::{MOST_ROWS, limit};
 use crate::refresh::{RefreshId, State};
+use crate::store::column;
 use crate::{Store, StoreError};
 
 /// Whether a target shows the newest run that it should show.
@@ -113,12 +114,44 @@ pub struct Freshness {
     pub targets: Vec<TargetRow>,
 }
 
+/// Which targets a list by their names shows; what is not given leaves nothing out.
+#[derive(Debug, Clone, Default)]
+pub struct TargetFilter {
+    /// In one of these states; empty means any.
+    pub states: Vec<TargetState>,
+    pub connection: Option<String>,
+    /// Goes on after the target of this name.
+    pub after: Option<String>,
+}
+
+/// Which are read, and in which order.
+#[derive(Default)]
+pub(super) struct Wanted<'a> {
+    pub(super) target: Option<&'a str>,
+    pub(super) filter: Option<&'a TargetFilter>,
+}
+
 impl Store {
+    /// Targets that fit, by name: their order stays while their states change.
+    pub async fn targets(
+        &self,
+        filter: &TargetFilter,
+        rows: u32,
+    ) -> Result<Vec<TargetRow>, StoreError> {
+        self.reading("list how fresh targets are", async |connection| {
+            let wanted = Wanted { filter: Some(filter), ..Wanted::default() };
+            select_targets(connection, self.now(), &wanted, limit(rows)).await
+        })
+        .await
+    }
+
     /// How fresh all targets are: failed ones first, then stale ones, those that are refreshed, that
     /// are paused, of which nothing is known, and fresh ones; the longest lag first.
     pub async fn freshness(&self) -> Result<Freshness, StoreError> {
         self.reading("look how fresh the targets are", async |connection| {
-            let targets = select_targets(connection, self.now(), None, limit(MOST_ROWS)).await?;
+            let targets =
+                select_targets(connection, self.now(), &Wanted::default(), limit(MOST_ROWS))
+                    .await?;
             // Those that are cut off count too.
             let counts = if targets.len() < MOST_ROWS as usize {
                 count(&targets)
@@ -152,9 +185,10 @@ async fn count_all(connection: &mut PgConnection) -> Result<TargetCounts, sqlx::
 pub(super) async fn select_targets(
     connection: &mut PgConnection,
     now: Option<DateTime<Utc>>,
-    target: Option<&str>,
+    wanted: &Wanted<'_>,
     limit: i64,
 ) -> Result<Vec<TargetRow>, sqlx::Error> {
+    let filter = wanted.filter.cloned().unwrap_or_default();
     sqlx::query_as!(
             TargetRow,
             r#"
@@ -169,13 +203,16 @@ pub(super) async fn select_targets(
                 from target_freshness as fresh
                 join target_state on target_state.target = fresh.target
                 left join connection_state on connection_state.connection = fresh.connection
-                where $2::text is null or fresh.target = $2
+                where ($2::text is null or fresh.target = $2)
+                    and (cardinality($5::text[]) = 0 or fresh.state = any ($5))
+                    and ($6::text is null or fresh.connection = $6)
+                    and ($7::text is null or fresh.target > $7 collate "C")
                 order by
-                    array_position(
+                    case when not $4::boolean then array_position(
                         '{failed,stale,refreshing,paused,unknown,fresh}', fresh.state
-                    ),
-                    fresh.lag_seconds desc nulls last,
-                    fresh.target
+                    ) end,
+                    case when not $4 then fresh.lag_seconds end desc nulls last,
+                    fresh.target collate "C"
                 limit $3
             ),
             open as (
@@ -211,13 +248,19 @@ pub(super) async fn select_targets(
             left join open as ahead on ahead.target = shown.target and not ahead.is_behind
             left join open as behind on behind.target = shown.target and behind.is_behind
             order by
-                array_position('{failed,stale,refreshing,paused,unknown,fresh}', shown.state),
-                shown.lag_seconds desc nulls last,
-                shown.target
+                case when not $4 then array_position(
+                    '{failed,stale,refreshing,paused,unknown,fresh}', shown.state
+                ) end,
+                case when not $4 then shown.lag_seconds end desc nulls last,
+                shown.target collate "C"
             "#,
             now,
-            target,
+            wanted.target,
             limit,
+            wanted.filter.is_some(),
+            &column(&filter.states, |state| state.as_str().to_owned()),
+            filter.connection,
+            filter.after,
         )
         .fetch_all(connection)
         .await

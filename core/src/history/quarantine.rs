@@ -6,7 +6,7 @@ use super::{EventCursor, limit};
 use crate::{Store, StoreError};
 
 /// An event that was not understood.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct QuarantinedRow {
     #[serde(skip)]
     pub id: i64,

@@ -3,16 +3,27 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 
 use super::{AttemptRow, MOST_WITHIN, limit, since};
 use crate::refresh::{RefreshId, State};
+use crate::store::column;
 use crate::{Doing as _, Store, StoreError};
+
+/// So many events of one refresh are counted for a list.
+pub const MOST_EVENTS: i64 = 1000;
 
 /// Which refreshes a list shows; what is not given leaves nothing out.
 #[derive(Debug, Clone, Default)]
 pub struct RefreshFilter {
     /// Planned no longer ago than this, or not ended yet.
     pub since: Option<Duration>,
+    /// Planned then or later, or not ended yet.
+    pub from: Option<DateTime<Utc>>,
+    /// Planned before then.
+    pub until: Option<DateTime<Utc>>,
+    /// These; empty means any.
+    pub ids: Vec<RefreshId>,
     /// In one of these states; empty means any.
     pub states: Vec<State>,
     pub target: Option<String>,
@@ -46,10 +57,11 @@ pub struct RefreshRow {
     pub refresh_finished_at: Option<DateTime<Utc>>,
     /// From the first event's arrival to the confirmed end.
     pub latency_ms: Option<i64>,
-    /// How many events it serves.
+    /// How many events it serves; in lists [`MOST_EVENTS`] stand for so many or more.
     pub events: i64,
+    /// Of the newest of them.
     pub routes: Vec<String>,
-    /// The jobs of those events, by name where they have one.
+    /// The jobs of the newest of those events, by name where they have one.
     pub jobs: Vec<String>,
 }
 
@@ -107,7 +119,7 @@ impl Store {
         filter: &RefreshFilter,
         rows: u32,
     ) -> Result<Vec<RefreshRow>, StoreError> {
-        self.select_refreshes(filter, None, limit(rows)).await.doing("list the refreshes")
+        self.select_refreshes("list the refreshes", filter, MOST_EVENTS, limit(rows)).await
     }
 
     /// One refresh with its causes and its calls.
@@ -122,8 +134,8 @@ impl Store {
 
     /// One refresh as lists show it.
     pub async fn refresh_row(&self, id: RefreshId) -> Result<Option<RefreshRow>, StoreError> {
-        let all = RefreshFilter::default();
-        let rows = self.select_refreshes(&all, Some(id), 1).await.doing("read a refresh")?;
+        let one = RefreshFilter { ids: vec![id], ..RefreshFilter::default() };
+        let rows = self.select_refreshes("read a refresh", &one, i64::MAX, 1).await?;
         Ok(rows.into_iter().next())
     }
 
@@ -157,11 +169,34 @@ impl Store {
 
     async fn select_refreshes(
         &self,
+        doing: &'static str,
         filter: &RefreshFilter,
-        id: Option<RefreshId>,
+        most_events: i64,
         limit: i64,
-    ) -> Result<Vec<RefreshRow>, sqlx::Error> {
-        let states: Vec<String> = filter.states.iter().map(|state| state.as_str().into()).collect();
+    ) -> Result<Vec<RefreshRow>, StoreError> {
+        let is_open = !filter.states.is_empty() && !filter.states.iter().any(|it| it.is_ended());
+        let arguments = Arguments { now: self.now(), filter, is_open, most_events, limit };
+        self.reading(doing, async |connection| match &filter.job {
+            None => of_any_job(connection, &arguments).await,
+            Some(_) => of_job(connection, &arguments).await,
+        })
+        .await
+    }
+}
+
+struct Arguments<'a> {
+    now: Option<DateTime<Utc>>,
+    filter: &'a RefreshFilter,
+    /// Only what has not ended can fit.
+    is_open: bool,
+    most_events: i64,
+    limit: i64,
+}
+
+/// Rows as lists show them, of those jobs. What is joined only if it is asked for is a statement of
+/// its own: of an `or` beside it the planner makes a look at each row.
+macro_rules! refreshes {
+    ($connection:expr, $arguments:expr, $of_job:tt) => {
         sqlx::query_as!(
             RefreshRow,
             r#"
@@ -191,17 +226,35 @@ impl Store {
             from refresh
             cross join lateral (
                 select
-                    count(distinct event.id) as events,
-                    min(event.received_at) as first_received_at,
-                    coalesce(array_agg(distinct refresh_cause.route), '{}') as routes,
+                    (
+                        select count(*)
+                        from (
+                            select distinct event_id from refresh_cause
+                            where refresh_cause.refresh_id = refresh.id
+                            limit $13
+                        ) as counted
+                    ) as events,
+                    (
+                        select event.received_at
+                        from refresh_cause
+                        join event on event.id = refresh_cause.event_id
+                        where refresh_cause.refresh_id = refresh.id
+                        order by refresh_cause.event_id
+                        limit 1
+                    ) as first_received_at,
+                    coalesce(array_agg(distinct newest.route), '{}') as routes,
                     coalesce(
                         array_agg(distinct coalesce(event.job_name, event.job_id))
                             filter (where coalesce(event.job_name, event.job_id) is not null),
                         '{}'
                     ) as jobs
-                from refresh_cause
-                join event on event.id = refresh_cause.event_id
-                where refresh_cause.refresh_id = refresh.id
+                from (
+                    select event_id, route from refresh_cause
+                    where refresh_cause.refresh_id = refresh.id
+                    order by event_id desc, route
+                    limit $14
+                ) as newest
+                join event on event.id = newest.event_id
             ) as served
             where (
                     $2::interval is null
@@ -212,33 +265,67 @@ impl Store {
                         and refresh.finished_at >= coalesce($1, now()) - $2::interval
                     )
                 )
-                and (cardinality($3::text[]) = 0 or refresh.state::text = any ($3))
-                and ($4::text is null or refresh.target = $4)
                 and (
-                    $5::text is null or exists (
-                        select from refresh_cause
-                        join event on event.id = refresh_cause.event_id
-                        where refresh_cause.refresh_id = refresh.id
-                            and (event.job_id = $5 or event.job_name = $5)
-                    )
+                    $10::timestamptz is null
+                    or refresh.finished_at is null
+                    or (refresh.created_at >= $10 and refresh.finished_at >= $10)
                 )
+                and ($11::timestamptz is null or refresh.created_at < $11)
+                and (cardinality($3::refresh_state[]) = 0 or refresh.state = any ($3))
+                -- What is open lies by itself, and what has ended by its week.
+                and (not $12::boolean or refresh.finished_at is null)
+                and (cardinality($7::bigint[]) = 0 or refresh.id = any ($7))
+                and ($4::text is null or refresh.target = $4)
+            "#
+                + $of_job
+                + r#"
                 and ($6::bigint is null or refresh.id < $6)
-                and ($7::bigint is null or refresh.id = $7)
                 and ($9::text is null or refresh.connection = $9)
             order by refresh.id desc
             limit $8
             "#,
-            self.now(),
-            since(filter.since),
-            &states,
-            filter.target,
-            filter.job,
-            filter.after.map(|id| id.0),
-            id.map(|id| id.0),
-            limit,
-            filter.connection,
+            $arguments.now,
+            since($arguments.filter.since),
+            &$arguments.filter.states as &[State],
+            $arguments.filter.target,
+            $arguments.filter.job,
+            $arguments.filter.after.map(|id| id.0),
+            &column(&$arguments.filter.ids, |id| id.0),
+            $arguments.limit,
+            $arguments.filter.connection,
+            $arguments.filter.from,
+            $arguments.filter.until,
+            $arguments.is_open,
+            $arguments.most_events,
+            MOST_WITHIN,
         )
-        .fetch_all(&self.pool)
+        .fetch_all($connection)
         .await
-    }
+    };
+}
+
+async fn of_any_job(
+    connection: &mut PgConnection,
+    arguments: &Arguments<'_>,
+) -> Result<Vec<RefreshRow>, sqlx::Error> {
+    refreshes!(connection, arguments, "and $5::text is null")
+}
+
+async fn of_job(
+    connection: &mut PgConnection,
+    arguments: &Arguments<'_>,
+) -> Result<Vec<RefreshRow>, sqlx::Error> {
+    refreshes!(
+        connection,
+        arguments,
+        r#"
+                and refresh.id in (
+                    select refresh_cause.refresh_id
+                    from refresh_cause
+                    join event on event.id = refresh_cause.event_id
+                    where event.job_id = $5
+                        or (left(event.job_name, 200) = left($5, 200) and event.job_name = $5)
+                )
+        "#
+    )
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use super::freshness::select_targets;
+use super::freshness::{Wanted, select_targets};
 use super::{RefreshFilter, RefreshRow, TargetRow};
 use crate::event::interval;
 use crate::{Store, StoreError};
@@ -68,7 +68,8 @@ impl Store {
         let latest = RefreshFilter { target: Some(name.to_owned()), ..RefreshFilter::default() };
         let known = self
             .reading("read how fresh a target is", async |connection| {
-                let target = select_targets(connection, now, Some(name), 1).await?.pop();
+                let wanted = Wanted { target: Some(name), ..Wanted::default() };
+                let target = select_targets(connection, now, &wanted, 1).await?.pop();
                 let Some(target) = target else { return Ok(None) };
                 let newest_run = newest_run_of(connection, name).await?;
                 let lag = became_fresh(connection, now, name, lag_over).await?;

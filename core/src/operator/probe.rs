@@ -9,27 +9,24 @@ use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
 impl Store {
-    /// Lets a worker sign in to the connection next, held back or not. Where the tool asked us to
-    /// slow down that wish stands, and this says so by giving `false`.
-    pub async fn probe_now(&self, connection: &str) -> Result<bool, StoreError> {
+    /// Lets a worker sign in to the connection next, whatever holds it back: a sign-in is one call,
+    /// and whoever asks wants to know now. What came of it is `tested_at` and `test_error`.
+    pub async fn probe_now(&self, connection: &str) -> Result<(), StoreError> {
         const DOING: &str = "let a connection be tried";
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
-            // As if it had not been used for a week, or its next probe were due.
-            let due = sqlx::query!(
+            // Who asks twice is told of one sign-in; what began before anybody asked is not waited for.
+            sqlx::query!(
                 r#"
-                insert into connection_state (connection, answered_at)
-                values ($1, coalesce($2, now()) - interval '7 days')
+                insert into connection_state (connection, test_asked_at)
+                values ($1, coalesce($2, now()))
                 on conflict (connection) do update set
-                    answered_at = case
-                        when connection_state.hold is null then excluded.answered_at
-                        else connection_state.answered_at
-                    end,
-                    held_until = case
-                        when connection_state.hold is not null then coalesce($2, now())
+                    test_asked_at = excluded.test_asked_at,
+                    probe_after = case
+                        when connection_state.test_asked_at is not null
+                        then connection_state.probe_after
                     end
-                where connection_state.hold is distinct from 'slow_down'
                 "#,
                 connection,
                 self.now(),
@@ -37,22 +34,16 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .doing(DOING)?;
-            let due = due.rows_affected() == 1;
             let action = Action {
-                action: "retry",
+                action: "test",
                 kind: "connection",
                 subject: connection,
                 arguments: json!({}),
             };
-            let result = if due {
-                Ok("a worker signs in next")
-            } else {
-                Err("the tool asked us to slow down")
-            };
-            action.note(self, &mut transaction, result).await?;
+            action.note(self, &mut transaction, Ok("a worker signs in next")).await?;
             transaction.commit().await.doing(DOING)?;
             lent.give_back();
-            Ok(due)
+            Ok(())
         })
         .await
     }

@@ -6,6 +6,7 @@ use sqlx::Connection as _;
 
 use super::{Action, OperatorError};
 use crate::config::Debounce;
+use crate::history::RefreshFilter;
 use crate::pool::Lent;
 use crate::refresh::enqueue::{Wanted, enqueue};
 use crate::refresh::{RefreshId, State};
@@ -46,6 +47,26 @@ impl Store {
         .await?;
         self.wake_after_commit().await;
         granted
+    }
+
+    /// The newest refresh of a target that can be tried again, tried again.
+    pub async fn refresh_again(&self, target: &str) -> Result<(RefreshId, Retried), OperatorError> {
+        let filter = RefreshFilter {
+            target: Some(target.to_owned()),
+            states: vec![
+                State::Waiting,
+                State::Queued,
+                State::Succeeded,
+                State::Failed,
+                State::Cancelled,
+            ],
+            ..RefreshFilter::default()
+        };
+        let newest = self.refreshes(&filter, 1).await?;
+        let Some(newest) = newest.first() else {
+            return Err(OperatorError::NothingToRepeat { target: target.to_owned() });
+        };
+        Ok((newest.refresh_id, self.retry(newest.refresh_id).await?))
     }
 }
 

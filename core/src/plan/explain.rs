@@ -9,7 +9,7 @@ use crate::route::{Happened, Miss};
 use crate::{Store, StoreError};
 
 /// An event by today's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Explained {
     /// Why no route looks at it at all.
     pub nothing_acts: Option<String>,
@@ -18,7 +18,7 @@ pub struct Explained {
 }
 
 /// What one route makes of an event.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Considered {
     pub route: String,
     /// It takes the event, as far as the event tells.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
 use super::lead::Planning;
-use super::read::{Event, read};
+use super::read::{Event, read, select};
 use super::{DOING, Planned};
 use crate::config::{Config, Outcome};
 use crate::event::interval;
@@ -29,6 +29,12 @@ pub struct ReplayFilter {
     pub event_ids: Vec<String>,
     /// Received no longer ago than this.
     pub since: Option<Duration>,
+    /// Received then or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Received before then.
+    pub until: Option<DateTime<Utc>>,
+    /// Only of this source.
+    pub source: Option<String>,
     /// Led to a refresh in one of these states, of that route where one is given.
     pub states: Vec<State>,
     /// Only what takes this route today; and only this route is taken.
@@ -40,7 +46,7 @@ pub struct ReplayFilter {
 pub struct Replayable {
     /// Oldest first, and no more than [`MOST_ROWS`].
     pub events: Vec<Replay>,
-    /// There are more than these.
+    /// There are more than these, or more than can be looked through.
     pub more: bool,
     /// How many were left out since they would lead to nothing, by the reason. Asked for by their
     /// ids, none are; asked for by their route, those that do not take it are not meant.
@@ -88,6 +94,43 @@ pub enum NotReplayed {
 const QUARANTINED: &str = "its body was not understood, so there is nothing to plan";
 const UNPLANNED: &str = "it is not planned yet, and will be by all its routes";
 
+/// So many events are looked through for those that fit.
+const MOST_LOOKED: usize = 20 * PAGE;
+
+/// A page of the events that fit: when it is, what is asked, where it goes on, and the states.
+macro_rules! ids {
+    ($now:expr, $filter:expr, $at:expr, $id:expr, $led_to:tt) => {
+        sqlx::query_scalar!(
+            r#"
+            select id
+            from event
+            where (cardinality($1::text[]) = 0 or event_key = any ($1))
+                and ($3::interval is null or received_at >= coalesce($2, now()) - $3::interval)
+                and ($9::timestamptz is null or received_at >= $9)
+                and ($10::timestamptz is null or received_at < $10)
+                and ($11::text is null or source = $11)
+                and ($6::timestamptz is null or (received_at, id) > ($6, $7::bigint))
+            "#
+                + $led_to
+                + r#"
+            order by received_at, id
+            limit $8
+            "#,
+            &$filter.event_ids,
+            $now,
+            $filter.since.map(interval),
+            &$filter.states as &[State],
+            $filter.route,
+            $at,
+            $id,
+            i64::from(MOST_ROWS),
+            $filter.from,
+            $filter.until,
+            $filter.source,
+        )
+    };
+}
+
 impl Store {
     /// The events that fit, with what each would lead to today. Changes nothing.
     pub async fn replayable(
@@ -95,42 +138,47 @@ impl Store {
         config: &Config,
         filter: &ReplayFilter,
     ) -> Result<Replayable, StoreError> {
-        let mut lent = Lent::from(&self.pool).await.doing(LOOKING)?;
-        let mut found = Replayable::default();
-        let mut after = None;
-        loop {
-            let ids = self.next_page(&mut lent, filter, after).await?;
-            let events = read(&mut lent, &ids).await?;
-            after = events.last().map(|event| (event.received_at, event.id));
-            for event in events {
-                let judging = Planning {
-                    connection: &mut lent,
-                    config,
-                    now: self.now(),
-                    only_route: filter.route.as_deref(),
-                    replayed: true,
-                };
-                let replay = judging.judge(event);
-                // Asked for by its id, it is told of in any case.
-                if filter.event_ids.is_empty()
-                    && let Some(why) = replay.refused.as_ref().or(replay.nothing.as_ref())
-                {
-                    if filter.route.is_none() || why == UNPLANNED {
-                        *found.left_out.entry(why.clone()).or_default() += 1;
+        self.reading(LOOKING, async |connection| {
+            let mut found = Replayable::default();
+            let (mut after, mut looked) = (None, 0);
+            loop {
+                let ids = self.next_page(connection, filter, after).await?;
+                let events = select(connection, &ids).await?;
+                after = events.last().map(|event| (event.received_at, event.id));
+                looked += ids.len();
+                for event in events {
+                    let judging = Planning {
+                        connection: &mut *connection,
+                        config,
+                        now: self.now(),
+                        only_route: filter.route.as_deref(),
+                        replayed: true,
+                    };
+                    let replay = judging.judge(event);
+                    // Asked for by its id, it is told of in any case.
+                    if filter.event_ids.is_empty()
+                        && let Some(why) = replay.refused.as_ref().or(replay.nothing.as_ref())
+                    {
+                        if filter.route.is_none() || why == UNPLANNED {
+                            *found.left_out.entry(why.clone()).or_default() += 1;
+                        }
+                    } else if found.events.len() == PAGE {
+                        found.more = true;
+                        return Ok(found);
+                    } else {
+                        found.events.push(replay);
                     }
-                } else if found.events.len() == PAGE {
-                    found.more = true;
-                    lent.give_back();
+                }
+                if ids.len() < PAGE {
                     return Ok(found);
-                } else {
-                    found.events.push(replay);
+                }
+                if looked >= MOST_LOOKED {
+                    found.more = true;
+                    return Ok(found);
                 }
             }
-            if ids.len() < PAGE {
-                lent.give_back();
-                return Ok(found);
-            }
-        }
+        })
+        .await
     }
 
     async fn next_page(
@@ -138,39 +186,36 @@ impl Store {
         connection: &mut PgConnection,
         filter: &ReplayFilter,
         after: Option<(DateTime<Utc>, i64)>,
-    ) -> Result<Vec<i64>, StoreError> {
-        let states: Vec<String> = filter.states.iter().map(|state| state.as_str().into()).collect();
-        sqlx::query_scalar!(
-            r#"
-            select id
-            from event
-            where (cardinality($1::text[]) = 0 or event_key = any ($1))
-                and ($3::interval is null or received_at >= coalesce($2, now()) - $3::interval)
-                and (
-                    cardinality($4::text[]) = 0 or exists (
-                        select from refresh_cause
-                        join refresh on refresh.id = refresh_cause.refresh_id
-                        where refresh_cause.event_id = event.id
-                            and refresh.state::text = any ($4)
-                            and ($5::text is null or refresh_cause.route = $5)
-                    )
-                )
-                and ($6::timestamptz is null or (received_at, id) > ($6, $7::bigint))
-            order by received_at, id
-            limit $8
-            "#,
-            &filter.event_ids,
+    ) -> Result<Vec<i64>, sqlx::Error> {
+        let (at, id) = after.unzip();
+        if filter.states.is_empty() {
+            return ids!(
+                self.now(),
+                filter,
+                at,
+                id,
+                "and cardinality($4::refresh_state[]) = 0 and ($5::text is null or true)"
+            )
+            .fetch_all(connection)
+            .await;
+        }
+        ids!(
             self.now(),
-            filter.since.map(interval),
-            &states,
-            filter.route,
-            after.map(|(received_at, _)| received_at),
-            after.map(|(_, id)| id),
-            i64::from(MOST_ROWS),
+            filter,
+            at,
+            id,
+            r#"
+                and id in (
+                    select refresh_cause.event_id
+                    from refresh_cause
+                    join refresh on refresh.id = refresh_cause.refresh_id
+                    where refresh.state = any ($4)
+                        and ($5::text is null or refresh_cause.route = $5)
+                )
+            "#
         )
         .fetch_all(connection)
         .await
-        .doing(LOOKING)
     }
 
     /// Plans an event again, under this configuration and, if given, by this route alone. One that

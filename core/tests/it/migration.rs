@@ -22,6 +22,7 @@ const DATA: &[(i64, &str)] = &[
     (13, ""),
     (14, include_str!("migration/0014.sql")),
     (15, ""),
+    (16, ""),
 ];
 
 #[sqlx::test(migrations = false)]
