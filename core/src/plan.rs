@@ -25,7 +25,7 @@ use sqlx::Connection as _;
 pub use self::explain::{Considered, Explained};
 use self::lead::Planning;
 use self::read::{Event, take};
-pub use self::replay::{NotReplayed, Replay, ReplayFilter, Replayable, Taken};
+pub use self::replay::{More, NotReplayed, Replay, ReplayFilter, Replayable, Taken};
 pub use self::run::{AskedOfRun, BuiltNode, MadeDue, RunDetail};
 use crate::config::Config;
 use crate::event::interval;

@@ -9,7 +9,7 @@ use std::path::Path;
 use afterrun_core::Store;
 use afterrun_core::config::{Config, choices};
 use afterrun_core::history::{EventRow, LedTo, MOST_ROWS};
-use afterrun_core::plan::{self, NotReplayed, Replay, ReplayFilter, Replayable};
+use afterrun_core::plan::{self, More, NotReplayed, Replay, ReplayFilter, Replayable};
 use serde::Serialize;
 
 use super::history;
@@ -107,18 +107,19 @@ fn list(found: &Replayable, args: &args::Replay) -> anyhow::Result<()> {
     for (why, events) in &found.left_out {
         eprintln!("{} left out: {}", many(*events), clean(why));
     }
-    if found.more {
-        eprintln!(
-            "there are, or may be, more: at most {MOST_ROWS} are replayed at once, the oldest first"
-        );
-    }
+    let more = match found.more {
+        More::Not => return Ok(()),
+        More::Known => "there are more",
+        More::Unknown => "there may be more",
+    };
+    eprintln!("{more}: at most {MOST_ROWS} are replayed at once, the oldest first");
     Ok(())
 }
 
 fn counted(found: &Replayable, dry_run: bool) -> String {
     let events = match found.more {
-        true => format!("the oldest {}", many(found.events.len())),
-        false => many(found.events.len()),
+        More::Known | More::Unknown => format!("the oldest {}", many(found.events.len())),
+        More::Not => many(found.events.len()),
     };
     match dry_run {
         true => format!("{events} would be planned again"),

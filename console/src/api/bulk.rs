@@ -6,7 +6,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
 use afterrun_core::history::{MOST_ROWS, RefreshFilter};
-use afterrun_core::plan::{Replay, ReplayFilter};
+use afterrun_core::plan::{More, Replay, ReplayFilter};
 use afterrun_core::refresh::{RefreshId, State};
 use serde::{Deserialize, Serialize};
 
@@ -231,7 +231,7 @@ pub(super) async fn replay(
     let found =
         console.act(&who, async move |store, config| store.replayable(&config, &filter).await);
     let found = found.await?;
-    if found.more {
+    if found.more != More::Not {
         return Err(too_many());
     }
     let events = found.events;

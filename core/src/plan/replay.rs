@@ -46,11 +46,21 @@ pub struct ReplayFilter {
 pub struct Replayable {
     /// Oldest first, and no more than [`MOST_ROWS`].
     pub events: Vec<Replay>,
-    /// There are more than these, or more than can be looked through.
-    pub more: bool,
+    pub more: More,
     /// How many were left out since they would lead to nothing, by the reason. Asked for by their
     /// ids, none are; asked for by their route, those that do not take it are not meant.
     pub left_out: BTreeMap<String, usize>,
+}
+
+/// Whether more events are meant than are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum More {
+    #[default]
+    Not,
+    /// At least one more.
+    Known,
+    /// So many would lead to nothing that the rest were not looked at.
+    Unknown,
 }
 
 /// An event that a replay would plan.
@@ -163,7 +173,7 @@ impl Store {
                             *found.left_out.entry(why.clone()).or_default() += 1;
                         }
                     } else if found.events.len() == PAGE {
-                        found.more = true;
+                        found.more = More::Known;
                         return Ok(found);
                     } else {
                         found.events.push(replay);
@@ -173,7 +183,7 @@ impl Store {
                     return Ok(found);
                 }
                 if looked >= MOST_LOOKED {
-                    found.more = true;
+                    found.more = More::Unknown;
                     return Ok(found);
                 }
             }
