@@ -3,6 +3,7 @@
 //! Secrets have no option where the environment can hold them: DATABASE_URL, AFTERRUN_ADMIN_TOKEN.
 
 mod history;
+mod notices;
 mod operate;
 mod send;
 mod serve;
@@ -17,8 +18,9 @@ use clap::{Arg, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 pub(crate) use self::history::{
-    EventAction, EventList, Events, Filter, RefreshAction, RefreshList, Refreshes,
+    EventAction, EventList, Events, Listing, RefreshAction, RefreshList, Refreshes,
 };
+pub(crate) use self::notices::{NoticeAction, NoticeList, Notices};
 pub(crate) use self::operate::{Cancel, Chosen, Pause, Reconcile, Replay, Retry};
 pub(crate) use self::send::{EventKind, Send};
 pub(crate) use self::serve::{Demo, Ingest, Up, Worker};
@@ -115,6 +117,14 @@ Examples:
   afterrun refreshes show 42 --output json")]
     #[command(arg(no_config()))]
     Refreshes(Refreshes),
+    /// Lists what people were told and are to be told, shows one thing, or tells it once more
+    #[command(after_help = "\
+Examples:
+  afterrun notices --delivery waiting,failed
+  afterrun notices show 42
+  afterrun notices retry 42")]
+    #[command(arg(no_config()))]
+    Notices(Notices),
     /// Lists targets and how fresh each is, or shows one with its latest refreshes
     #[command(after_help = "\
 Examples:

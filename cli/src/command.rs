@@ -10,6 +10,7 @@ mod history;
 mod ingest;
 mod man;
 mod migrate;
+mod notices;
 mod pause;
 mod reconcile;
 mod refreshes;
@@ -40,6 +41,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Send(args) => send::run(&config, args).await,
         Command::Events(args) => events::run(args).await,
         Command::Refreshes(args) => refreshes::run(args).await,
+        Command::Notices(args) => notices::run(args).await,
         Command::Targets(args) => targets::run(args).await,
         Command::Top(args) => top::run(args).await,
         Command::Replay(args) => replay::run(&config, args).await,

@@ -1,5 +1,5 @@
 //! What a shell offers when somebody presses Tab: beside commands and options also the names of
-//! targets and connections, and the newest events and refreshes.
+//! targets, connections and channels, and the newest events, refreshes and notices.
 //!
 //! Invariants: a shell puts what is offered onto the command line as it is, so only plain words are;
 //! a database that is away or slow offers nothing, says nothing, and holds nobody up.
@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use afterrun_core::history::{EventFilter, RefreshFilter};
+use afterrun_core::history::{EventFilter, NoticeFilter, RefreshFilter};
 use afterrun_core::{Store, StoreError};
 use clap::CommandFactory as _;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
@@ -66,6 +66,30 @@ pub(crate) fn refreshes() -> ArgValueCandidates {
                 (row.refresh_id.to_string(), about)
             });
             Ok(about.collect())
+        })
+    })
+}
+
+/// The numbers of the newest notices.
+pub(crate) fn notices() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        look(async |store| {
+            let rows = store.notices(&NoticeFilter::default(), NEWEST).await?;
+            let about = rows.into_iter().map(|row| {
+                let about = format!("{} {} {}", row.channel, row.title, row.delivery.as_str());
+                (row.notice_id.to_string(), about)
+            });
+            Ok(about.collect())
+        })
+    })
+}
+
+/// Names of channels that were ever to be told something.
+pub(crate) fn channels() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        look(async |store| {
+            let known = store.channels().await?.into_iter();
+            Ok(known.map(|row| (row.channel, String::new())).collect())
         })
     })
 }

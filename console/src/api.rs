@@ -10,9 +10,11 @@ mod changes;
 mod document;
 mod estate;
 mod events;
+pub(crate) mod notices;
 mod page;
 mod params;
 mod refreshes;
+mod runs;
 
 use actix_web::error::JsonPayloadError;
 use actix_web::http::Method;
@@ -89,6 +91,16 @@ const SERVED: &[Served] = &[
     },
     Served { path: "/sources", methods: "GET", by: |it| it.get(estate::sources) },
     Served { path: "/sources/{name}", methods: "GET", by: |it| it.get(estate::source) },
+    Served { path: "/runs", methods: "GET", by: |it| it.get(runs::list) },
+    Served { path: "/runs/{source}/{run_id}", methods: "GET", by: |it| it.get(runs::show) },
+    Served { path: "/notices", methods: "GET", by: |it| it.get(notices::list) },
+    Served { path: "/notices/{notice_id}", methods: "GET", by: |it| it.get(notices::show) },
+    Served {
+        path: "/notices/{notice_id}/retry",
+        methods: "POST",
+        by: |it| it.post(notices::retry),
+    },
+    Served { path: "/channels", methods: "GET", by: |it| it.get(notices::channels) },
     Served { path: "/overview", methods: "GET", by: |it| it.get(estate::overview) },
     Served { path: "/bulk/replay", methods: "POST", by: |it| it.post(bulk::replay) },
     Served { path: "/bulk/retry", methods: "POST", by: |it| it.post(bulk::retry) },

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod audit;
+mod channels;
 mod connections;
 mod deliveries;
 mod events;
@@ -28,6 +29,7 @@ use sqlx::{Connection as _, PgConnection};
 
 pub use self::attempts::AttemptRow;
 pub use self::audit::{AuditFilter, AuditRow};
+pub use self::channels::{ChannelRow, ConfiguredChannel};
 pub use self::connections::{Budget, Calls, ConnectionRow};
 pub use self::deliveries::DeliveryRow;
 pub use self::events::{
@@ -38,7 +40,7 @@ pub use self::freshness::{
 };
 pub use self::lag::Lagged;
 pub use self::notices::{
-    ChannelRow, Delivery, NoticeAttemptRow, NoticeDetail, NoticeFilter, NoticeRow, NoticeState,
+    Delivery, NoticeAttemptRow, NoticeDetail, NoticeFilter, NoticeRow, NoticeState,
 };
 pub use self::overview::{Hour, Numbers, OpenCount, Overview, Unplanned};
 pub use self::quarantine::QuarantinedRow;

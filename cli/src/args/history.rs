@@ -115,6 +115,13 @@ pub(crate) struct Filter {
     /// Only those of this job, by its id or its name
     #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+/// How a list is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Listing {
     /// Keeps on showing what is new or has changed, until Ctrl-C
     #[arg(long, short)]
     pub(crate) follow: bool,

@@ -15,7 +15,7 @@ pub(crate) async fn run(args: args::Events) -> anyhow::Result<()> {
     match args.action.unwrap_or(EventAction::List(args.list)) {
         EventAction::List(list) => {
             let events = Events { store, filter: filter(&list) };
-            history::list(&events, &list.filter).await
+            history::list(&events, &list.filter.listing).await
         }
         EventAction::Show { event_id, output } => {
             let found = store.event(&event_id).await?;

@@ -14,7 +14,7 @@ pub(crate) async fn run(args: args::Refreshes) -> anyhow::Result<()> {
     match args.action.unwrap_or(RefreshAction::List(args.list)) {
         RefreshAction::List(list) => {
             let refreshes = Refreshes { store, filter: filter(&list) };
-            history::list(&refreshes, &list.filter).await
+            history::list(&refreshes, &list.filter.listing).await
         }
         RefreshAction::Show { refresh_id, output } => {
             let Some(found) = store.refresh(refresh_id).await? else {

@@ -13,6 +13,7 @@ mod lists;
 mod lost_answer;
 mod migrate;
 mod migrate_killed;
+mod notices;
 mod operate;
 mod progress;
 mod recovery;

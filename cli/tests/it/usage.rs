@@ -2,7 +2,7 @@
 
 use crate::harness::Home;
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "up",
     "demo",
     "ingest",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 20] = [
     "send",
     "events",
     "refreshes",
+    "notices",
     "targets",
     "top",
     "replay",
@@ -54,7 +55,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
 fn a_missing_database_url_is_named() {
     let home = Home::new();
     home.configure_source();
-    for command in ["ingest", "worker", "migrate", "events", "refreshes", "targets"] {
+    for command in ["ingest", "worker", "migrate", "events", "refreshes", "notices", "targets"] {
         let ended = home.run(&[command]).exits(2);
         assert!(ended.err.contains("DATABASE_URL is not set"), "{ended}");
     }

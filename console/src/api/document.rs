@@ -9,7 +9,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 
-use super::{audit, bulk, changes, estate, events, refreshes};
+use super::{audit, bulk, changes, estate, events, notices, refreshes, runs};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -43,6 +43,12 @@ use super::{audit, bulk, changes, estate, events, refreshes};
         changes::test_connection,
         estate::sources,
         estate::source,
+        runs::list,
+        runs::show,
+        notices::list,
+        notices::show,
+        notices::retry,
+        notices::channels,
         estate::overview,
         bulk::replay,
         bulk::retry,

@@ -210,7 +210,7 @@ pub(super) async fn overview(
 }
 
 /// A page of what the configuration names, of all of which is known by then how it is.
-async fn by_name<T: Serialize>(
+pub(super) async fn by_name<T: Serialize>(
     request: &HttpRequest,
     rows: impl Future<Output = Result<Vec<T>, StoreError>>,
     name: impl Fn(&T) -> String,

@@ -31,6 +31,10 @@ targets:
 routes:
   - { name: nightly, on: success, jobs: [1], refresh: [sales] }
   - { name: of-orders, on: success, jobs: [2], refresh: [orders] }
+  - { name: tell, on: error, jobs: [7], notify: [chat] }
+channels:
+  chat: { kind: slack, url: 'https://hooks.slack.example/services/T0/B0/hush' }
+  pager: { kind: pagerduty, routing_key: hush }
 ";
 
 /// A console that serves until this is dropped.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use afterrun_core::attempt::Call;
 use afterrun_core::event::Delivery;
+use afterrun_core::notice::{Came, Room};
 use afterrun_core::refresh::{Bounds, Claimed, Ended, Gate, Gates, Reach, RefreshId};
 use afterrun_core::transition::Next;
 
@@ -41,6 +42,26 @@ impl Scene {
         });
         self.delivered(&body.to_string()).await;
         while self.store.plan_next(&self.config).await.unwrap().is_some() {}
+    }
+
+    /// A run of a job that failed, of which `chat` is to be told.
+    pub(crate) async fn ran_into(&self, event: &str, job_name: &str) {
+        let body = serde_json::json!({
+            "eventId": event, "eventType": "job.run.errored",
+            "data": {
+                "jobId": 7, "jobName": job_name, "runId": event,
+                "runStatus": "Errored", "runStatusCode": 20,
+            },
+        });
+        self.delivered(&body.to_string()).await;
+        while self.store.plan_next(&self.config).await.unwrap().is_some() {}
+    }
+
+    /// What came of telling `chat` what it is to be told.
+    pub(crate) async fn answered(&self, came: Came, status: Option<u16>) {
+        let room = Room { channel: "chat".into(), most: 10 };
+        let telling = self.store.claim_notices("worker", &[room]).await.unwrap().pop().unwrap();
+        self.store.record_notices(&telling, &came, status).await.unwrap();
     }
 
     /// Something that somebody signed.

@@ -1,11 +1,10 @@
-//! What people were told, as lists show it; one thing with each try to tell it; and the channels.
+//! What people were told, as lists show it; and one thing with each try to tell it.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::{MOST_WITHIN, limit, since};
-use crate::connection::circuit::Hold;
 use crate::notice::Saying;
 use crate::{Store, StoreError};
 
@@ -134,26 +133,6 @@ pub struct NoticeDetail {
     pub attempt_history: Vec<NoticeAttemptRow>,
 }
 
-/// A channel that was ever to be told something.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-pub struct ChannelRow {
-    pub channel: String,
-    /// Why it is left alone, since when, and what it said.
-    pub hold: Option<Hold>,
-    pub held_since: Option<DateTime<Utc>>,
-    pub hold_error: Option<String>,
-    /// It is told nothing before.
-    pub rests_until: Option<DateTime<Utc>>,
-    /// Tries in a row after which it was to be told again.
-    pub failures: i32,
-    /// When it last took what it was told.
-    pub told_at: Option<DateTime<Utc>>,
-    /// Things that it is to be told of.
-    pub waiting: i64,
-    /// Things that it could not be told of, and that last still.
-    pub failed: i64,
-}
-
 impl NoticeState {
     /// As the view writes it.
     pub fn as_str(self) -> &'static str {
@@ -212,36 +191,6 @@ impl Store {
                 "#,
                 id,
                 MOST_WITHIN,
-            )
-            .fetch_all(connection)
-            .await
-        })
-        .await
-    }
-
-    /// The channels that were ever to be told something, by name.
-    pub async fn channels(&self) -> Result<Vec<ChannelRow>, StoreError> {
-        self.reading("read how the channels are doing", async |connection| {
-            sqlx::query_as!(
-                ChannelRow,
-                r#"
-                select
-                    channel, hold as "hold: Hold", held_since, hold_error,
-                    case when rests_until > coalesce($1, now()) then rests_until end as rests_until,
-                    failures, told_at,
-                    (
-                        select count(*) from notice
-                        where notice.channel = notice_channel.channel and due_at is not null
-                    ) as "waiting!",
-                    (
-                        select count(*) from notice
-                        where notice.channel = notice_channel.channel and state = 'open'
-                            and gave_up_at is not null and due_at is null
-                    ) as "failed!"
-                from notice_channel
-                order by channel
-                "#,
-                self.now(),
             )
             .fetch_all(connection)
             .await

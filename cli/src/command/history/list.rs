@@ -8,7 +8,7 @@ use afterrun_core::telemetry::Chain;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{Filter, Output};
+use crate::args::{Listing, Output};
 use crate::output::columns::{Column, Shown, Widths, listed, room};
 use crate::output::{Paint, json, json_line, line};
 
@@ -31,10 +31,13 @@ pub(in crate::command) trait Listed {
 }
 
 /// Lists, and with `--follow` goes on listing what is new or has changed.
-pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> anyhow::Result<()> {
-    let mut rows = listed.rows(filter.limit).await?;
-    if !filter.follow {
-        return match filter.output {
+pub(in crate::command) async fn list<L: Listed>(
+    listed: &L,
+    listing: &Listing,
+) -> anyhow::Result<()> {
+    let mut rows = listed.rows(listing.limit).await?;
+    if !listing.follow {
+        return match listing.output {
             Output::Json => json(&rows),
             Output::Table => Ok(line(tabulated::<L>(&rows))?),
         };
@@ -45,7 +48,7 @@ pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> 
     let mut shown = HashMap::new();
     let mut lines = Lines::new::<L>(&rows);
     let titles = |lines: &mut Lines| match lines.header::<L>() {
-        Some(header) if filter.output == Output::Table => line(header),
+        Some(header) if listing.output == Output::Table => line(header),
         _ => Ok(()),
     };
     titles(&mut lines)?;
@@ -57,7 +60,7 @@ pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> 
             if shown.get(&L::key(row)) == Some(&cells) {
                 continue;
             }
-            match filter.output {
+            match listing.output {
                 Output::Json => json_line(row)?,
                 Output::Table => {
                     lines.widths.widen(&cells);
@@ -72,7 +75,7 @@ pub(in crate::command) async fn list<L: Listed>(listed: &L, filter: &Filter) -> 
             _ = interrupts.recv() => return Ok(()),
             _ = terminations.recv() => return Ok(()),
         }
-        rows = match listed.rows(FOLLOWED.max(filter.limit)).await {
+        rows = match listed.rows(FOLLOWED.max(listing.limit)).await {
             Ok(rows) => rows,
             // Who follows wants to see what comes after it.
             Err(error) if error.is_passing() => {

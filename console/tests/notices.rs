@@ -1,0 +1,139 @@
+//! What people were told, could not be told, and are told again; and what a run built.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its scene has failed")]
+
+mod scene;
+
+use afterrun_core::notice::Came;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use self::scene::{ADMIN, READ, Scene, bearer};
+
+async fn json(scene: &Scene, path: &str) -> Value {
+    let answer = scene.get(path, &bearer(READ)).await;
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    answer.json()
+}
+
+async fn ids(scene: &Scene, path: &str) -> Vec<i64> {
+    let page = json(scene, path).await;
+    page["items"].as_array().unwrap().iter().map(|it| it["notice_id"].as_i64().unwrap()).collect()
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn notices_are_listed_page_by_page_and_narrowed_by_every_filter(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    scene.ran_into("r1", "Nightly").await;
+    scene.answered(Came::Refused { error: "answered 404: no_service".into() }, Some(404)).await;
+    sqlx::query("update notice set subject = 'prod/8'").execute(&pool).await.unwrap();
+    scene.ran_into("r3", "Nightly").await;
+    let first = json(&scene, "/api/v1/notices?limit=1").await;
+    let newest = first["items"][0]["notice_id"].as_i64().unwrap();
+    assert_eq!(ids(&scene, first["next"].as_str().unwrap()).await, [1]);
+    for (query, wanted) in [
+        ("?state=open&channel=chat&kind=run", vec![newest, 1]),
+        ("?subject=prod%2F8", vec![1]),
+        ("?delivery=waiting&since=1h&subject=prod%2F7", vec![newest]),
+        ("?delivery=told,not_told", vec![]),
+        ("?state=resolved", vec![]),
+        ("?channel=pager", vec![]),
+    ] {
+        assert_eq!(ids(&scene, &format!("/api/v1/notices{query}")).await, wanted, "{query}");
+    }
+    let one = json(&scene, "/api/v1/notices/1").await;
+    assert_eq!(one["attempt_history"][0]["http_status"], 404, "{one}");
+    for (path, status) in [
+        ("/api/v1/notices/404", 404),
+        ("/api/v1/notices/x", 404),
+        ("/api/v1/notices?state=closed", 400),
+        ("/api/v1/notices?delivery=lost", 400),
+        ("/api/v1/notices?since=soon", 400),
+        ("/api/v1/notices?channel=%00", 400),
+        ("/api/v1/notices?cursor=x", 400),
+        ("/api/v1/channels?cursor=x", 400),
+        ("/api/v1/runs?state=odd", 400),
+        ("/api/v1/runs?cursor=x", 400),
+        ("/api/v1/runs/prod/none", 404),
+        ("/api/v1/runs/%00/1", 404),
+    ] {
+        assert_eq!(scene.get(path, &bearer(READ)).await.status, status, "{path}");
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_was_given_up_is_told_again_by_whoever_may_change_and_noted(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    scene.ran_into("r1", "Nightly").await;
+    scene.answered(Came::Refused { error: "answered 404: no_service".into() }, Some(404)).await;
+    let post = async |path: &str, token: &str| scene.ask("POST", path, &bearer(token), "").await;
+    assert_eq!(post("/api/v1/notices/1/retry", READ).await.status, 403);
+    assert_eq!(json(&scene, "/api/v1/notices/1").await["delivery"], "failed");
+    let again = post("/api/v1/notices/1/retry", ADMIN).await;
+    assert_eq!(again.json(), json!({ "notice_id": 1, "was_given_up": true }), "{again:?}");
+    let again = post("/api/v1/notices/1/retry", ADMIN).await;
+    assert_eq!(again.json()["was_given_up"], false, "it waits: {again:?}");
+    scene.answered(Came::Told { but: None }, Some(200)).await;
+    assert_eq!(json(&scene, "/api/v1/notices/1").await["delivery"], "told");
+    let known = post("/api/v1/notices/1/retry", ADMIN).await;
+    assert_eq!(known.status, 409, "{known:?}");
+    assert_eq!(post("/api/v1/notices/404/retry", ADMIN).await.status, 404);
+    let noted = "select operator || ' ' || action || ' ' || subject from operator_action
+                 where kind = 'notice' and granted order by id";
+    let noted: Vec<String> = sqlx::query_scalar(noted).fetch_all(&pool).await.unwrap();
+    assert_eq!(noted, ["admin token retry 1", "admin token retry 1"]);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn each_channel_tells_how_it_is_doing_whether_it_was_ever_told_something_or_not(
+    pool: PgPool,
+) {
+    let scene = Scene::guarded(&pool);
+    let channels = json(&scene, "/api/v1/channels").await["items"].clone();
+    assert_eq!([&channels[0]["channel"], &channels[1]["channel"]], ["chat", "pager"]);
+    assert_eq!(channels[1]["kind"], "pagerduty");
+    assert!(!channels.to_string().contains("hush"), "{channels}");
+
+    scene.ran_into("r1", "Nightly").await;
+    scene.answered(Came::Refused { error: "answered 404: no_service".into() }, Some(404)).await;
+    let held = "update notice_channel set hold = 'outage', held_since = now()";
+    sqlx::query(held).execute(&pool).await.unwrap();
+    sqlx::query("insert into notice_channel (channel) values ('before')")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let channels = json(&scene, "/api/v1/channels?limit=2").await;
+    assert_eq!(channels["items"][0]["channel"], "before");
+    assert_eq!(channels["items"][0]["kind"], Value::Null, "no longer configured");
+    assert_eq!(channels["items"][1]["failed"], 1, "{channels}");
+    assert_eq!(channels["items"][1]["hold"], "outage", "{channels}");
+    let next = json(&scene, channels["next"].as_str().unwrap()).await;
+    assert_eq!(next["items"][0]["channel"], "pager");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn runs_are_listed_and_one_tells_its_events_and_that_dbt_was_not_asked(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    scene.event("prod", "e1").await;
+    scene.ran_into("a/b", "Later").await;
+    let runs = json(&scene, "/api/v1/runs?limit=1").await;
+    assert_eq!(runs["items"][0]["run_id"], "a/b", "{runs}");
+    assert_eq!(runs["items"][0]["run_state"], "error", "{runs}");
+    let next = json(&scene, runs["next"].as_str().unwrap()).await;
+    assert_eq!(next["items"][0]["led_to"][0]["target"], "sales", "{next}");
+    let narrowed = json(&scene, "/api/v1/runs?state=success&source=prod&job=Nightly").await;
+    assert_eq!(narrowed["items"][0]["run_id"], "e1", "{narrowed}");
+    let one = json(&scene, "/api/v1/runs/prod/a%2Fb").await;
+    assert_eq!(one["events"][0]["event_id"], "a/b", "{one}");
+    assert_eq!(one["asked"], Value::Null, "{one}");
+
+    sqlx::query(
+        "insert into dbt_run (source, run_id, wants_built, asked_for_at, url, error)
+         values ('prod', 'e1', true, now(), 'https://dbt.example/runs/1', 'Database Error')",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let one = json(&scene, "/api/v1/runs/prod/e1").await;
+    assert_eq!(one["asked"]["error"], "Database Error", "{one}");
+    assert!(one["asked"]["nodes_unknown"].is_string(), "{one}");
+}
