@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import threading
 from collections import deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urldefrag, urljoin, urlsplit
 
@@ -26,6 +28,9 @@ targets:
   sales-report: { connection: mode, report: 5d1b2c3d4e5f }
 routes:
   - { name: nightly, on: success, jobs: [282191], refresh: [sales-report] }
+  - { name: tell, on: error, notify: [chat] }
+channels:
+  chat: { kind: http, url: "http://127.0.0.1:9/hook" }
 """ % programs.SECRET
 
 
@@ -60,10 +65,43 @@ def hostile():
         told = dict.fromkeys(["jobName", "projectName", "environmentName", "runReason"], name)
         body = programs.event(f"wev_hostile{number}", 90_000 + number, **told)
         assert programs.post(webhooks, body)["status"] == "stored"
+        failed = {"jobId": str(91_000 + number), "runStatus": "Errored", "runStatusCode": 20}
+        body = programs.event(f"wev_failed{number}", 95_000 + number, **told, **failed)
+        assert programs.post(webhooks, body)["status"] == "stored"
     assert programs.post(webhooks, SCRIPT.encode())["status"] == "quarantined"
     running.wait_for("refresh 1 of sales-report")
     yield address
     running.end()
+
+
+class Channel(BaseHTTPRequestHandler):
+    """Where people would be told, and which takes nothing until it is mended."""
+
+    takes = False
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204 if Channel.takes else 400)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def untold():
+    """A console that was told of a failed run, of which the channel took no word; and the channel."""
+    Channel.takes = False
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Channel)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    hook = f"http://127.0.0.1:{server.server_port}/hook"
+    running, webhooks, address = programs.up(CONFIG.replace("http://127.0.0.1:9/hook", hook))
+    body = programs.event("wev_failed", 95_000, runStatus="Errored", runStatusCode=20)
+    assert programs.post(webhooks, body)["status"] == "stored"
+    running.wait_for("channel chat does not take what it is told")
+    yield address, Channel
+    running.end()
+    server.shutdown()
 
 
 class Visitor:

@@ -38,7 +38,7 @@ def test_every_page_is_quiet_loads_nothing_from_elsewhere_and_can_be_read_by_all
 def test_every_page_is_whole_without_a_script(visit, demo):
     # Without a script the browser tells of links by its own means alone.
     visitor = visit(demo, java_script_enabled=False)
-    for path in ["/", "/events", "/refreshes", "/connections", "/sources", "/overview"]:
+    for path in ["/", "/events", "/refreshes", "/connections", "/sources", "/notices", "/overview"]:
         visitor.open(path)
         assert visitor.page.locator("main").inner_text().strip(), path
 
@@ -97,3 +97,23 @@ def test_an_open_page_shows_what_happens_until_it_is_paused(visit, demo):
     expect(pause).to_have_attribute("aria-pressed", "true")
     visitor.open("/")
     expect(page.get_by_role("button", name="Paused")).to_be_visible()
+
+
+def test_somebody_learns_what_nobody_was_told_mends_it_and_has_it_told(visit, untold):
+    address, channel = untold
+    visitor = visit(address)
+    page = visitor.page
+    visitor.open("/overview")
+    expect(page.get_by_role("status")).to_contain_text("could not be told")
+    visitor.open("/")
+    page.get_by_role("link", name="1 notice").click()
+    row = page.get_by_role("row").filter(has_text="dbt job Nightly build failed")
+    expect(row).to_contain_text("failed")
+    expect(row).to_contain_text("400")
+    row.get_by_role("link").first.click()
+    picture(visitor, "notice-failed")
+    channel.takes = True
+    page.get_by_role("button", name="Tell it again").click()
+    expect(page.locator("#notice")).to_contain_text("that it began", timeout=20_000)
+    visitor.open("/")
+    expect(page.locator("#untold")).to_be_empty()

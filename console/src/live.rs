@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, HttpResponse};
-use afterrun_core::history::{EventFilter, RefreshFilter};
+use afterrun_core::history::{EventFilter, NoticeFilter, RefreshFilter};
 use afterrun_core::{Store, StoreError};
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
@@ -88,8 +88,9 @@ async fn mark(store: &Store) -> Result<u64, StoreError> {
     }
     let events = store.events(&EventFilter::default(), 1).await?;
     let refreshes = store.refreshes(&RefreshFilter::default(), 1).await?;
+    let told = (store.channels().await?, store.notices(&NoticeFilter::default(), 1).await?);
     let mut hasher = DefaultHasher::new();
-    let seen = serde_json::to_vec(&(freshness, events, refreshes)).unwrap_or_default();
+    let seen = serde_json::to_vec(&(freshness, events, refreshes, told)).unwrap_or_default();
     seen.hash(&mut hasher);
     Ok(hasher.finish())
 }

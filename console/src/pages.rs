@@ -16,6 +16,7 @@ mod link;
 mod mark;
 mod masked;
 mod notice;
+mod notices;
 mod overview;
 mod problem;
 mod refresh;
@@ -25,6 +26,7 @@ mod sources;
 mod target;
 mod text;
 mod timeline;
+mod told;
 mod when;
 
 use actix_web::web::{self, ServiceConfig};
@@ -51,6 +53,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read("/refreshes", refreshes::show))
         .service(post("/refreshes/selected", act::selected))
         .service(read("/refreshes/{id}", refresh::show))
+        .service(read("/notices", notices::show))
+        .service(read("/notices/{id}", told::show))
         .service(read("/live", live::stream))
         .service(read("/assets/{name}", assets::show));
     config
@@ -59,6 +63,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/targets/{name}/retry", act::refresh_again))
         .service(post("/connections/{name}/test", act::test))
         .service(post("/{kind:targets|connections}/{name}/{wish:pause|resume}", act::pause))
+        .service(post("/notices/{id}/retry", act::tell_again))
         .service(post("/replay", act::replay));
 }
 

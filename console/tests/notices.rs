@@ -137,3 +137,64 @@ async fn runs_are_listed_and_one_tells_its_events_and_that_dbt_was_not_asked(poo
     assert_eq!(one["asked"]["error"], "Database Error", "{one}");
     assert!(one["asked"]["nodes_unknown"].is_string(), "{one}");
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn pages_tell_what_nobody_was_told_and_have_it_told_again(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    for path in ["/", "/overview"] {
+        assert!(!scene.page(path).await.body.contains("could not be told"), "{path}");
+    }
+    scene.ran_into("r1", "<b>Nightly\u{202e}").await;
+    scene.answered(Came::Refused { error: "answered 404: no_<i>service".into() }, Some(404)).await;
+    for path in ["/", "/overview"] {
+        let page = scene.page(path).await.body;
+        let link = "<a href=\"/notices?delivery=failed&amp;state=open\">1 notice</a>";
+        assert!(page.contains(link), "{path}: {page}");
+    }
+    let list = scene.page("/notices?delivery=failed&state=open").await.body;
+    assert!(list.contains("&lt;b&gt;Nightly") && list.contains("U+202E"), "{list}");
+    assert!(list.contains("no_&lt;i&gt;service") && list.contains("href=\"/notices/1\""), "{list}");
+    assert!(list.contains("pagerduty") && !list.contains("hush"), "channels stand there: {list}");
+    let none = scene.page("/notices?delivery=told&channel=pager&since=1h").await;
+    assert!(none.body.contains("There are no notices like that"), "{none:?}");
+
+    let shown = scene.page("/notices/1").await.body;
+    assert!(shown.contains("Given up") && shown.contains("404"), "{shown}");
+    let told = scene.post("/notices/1/retry", "").await;
+    assert_eq!(told.header("location"), Some("/notices/1?done=told"));
+    let told = scene.post("/notices/1/retry", "").await;
+    assert_eq!(told.header("location"), Some("/notices/1?done=retried"), "it waits by now");
+    scene.answered(Came::Told { but: None }, Some(200)).await;
+    let shown = scene.page("/notices/1?done=told").await.body;
+    assert!(shown.contains("that it began") && !shown.contains("/notices/1/retry"), "{shown}");
+    assert_eq!(scene.post("/notices/1/retry", "").await.status, 409);
+
+    for (path, status) in [
+        ("/notices?state=odd", 400),
+        ("/notices?delivery=odd", 400),
+        ("/notices?after=x", 400),
+        ("/notices?channel=%00", 400),
+        ("/notices/x", 404),
+        ("/notices/404", 404),
+    ] {
+        assert_eq!(scene.page(path).await.status, status, "{path}");
+    }
+    assert_eq!(scene.post("/notices/404/retry", "").await.status, 404);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_channel_that_is_left_alone_is_told_of_where_people_look_anyway(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.ran_into("r1", "Nightly").await;
+    let error = "could not connect".to_owned();
+    scene.answered(Came::Again { error, after: None, doubt: false }, None).await;
+    let held = "update notice_channel set hold = 'outage', held_since = now(),
+                    hold_error = 'could not connect'";
+    sqlx::query(held).execute(&pool).await.unwrap();
+    let home = scene.page("/").await.body;
+    assert!(home.contains("is left alone, and 1 notice waits"), "{home}");
+    let list = scene.page("/notices").await.body;
+    assert!(list.contains("does not answer") && list.contains("could not connect"), "{list}");
+    let shown = scene.page("/notices/1").await.body;
+    assert!(shown.contains("Tell it now") && shown.contains("does not answer"), "{shown}");
+}

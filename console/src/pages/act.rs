@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Bytes, Data, Path};
 use afterrun_core::Store;
 use afterrun_core::history::{MOST_ROWS, RefreshFilter};
-use afterrun_core::operator::{Cancelled, OperatorError, Pausable, Retried};
+use afterrun_core::operator::{Again, Cancelled, OperatorError, Pausable, Retried};
 use afterrun_core::plan::{NotReplayed, ReplayFilter};
 use afterrun_core::refresh::RefreshId;
 use maud::{Markup, html};
@@ -16,7 +16,7 @@ use super::asked::{self, Asked};
 use super::layout::{self, Section};
 use super::notice::{Done, see};
 use super::problem::NoPage;
-use super::{link, refresh, text};
+use super::{link, refresh, text, told};
 use crate::Console;
 use crate::access::Who;
 use crate::chosen::confirmation;
@@ -102,6 +102,21 @@ pub(super) async fn pause(
             (true, false) => Done::Resumed,
         },
     ))
+}
+
+/// Tells a channel once more what it could not be told.
+pub(super) async fn tell_again(
+    path: Path<String>,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let id = told::id(&path)?;
+    let again = console.act(&who, async move |store, _| store.retry_notice(id).await).await?;
+    let done = match again {
+        Again::Now => Done::RetriedNow,
+        Again::Anew => Done::ToldAgain,
+    };
+    Ok(see(&link::notice(id), done))
 }
 
 /// Lets a worker sign in to a connection now.

@@ -14,7 +14,7 @@ use super::chart::{self, Tooth};
 use super::layout::{self, Section};
 use super::problem::NoPage;
 use super::when::{self, Long};
-use super::{link, mark, text};
+use super::{link, mark, notices, text};
 use crate::Console;
 use crate::access::Who;
 
@@ -40,12 +40,18 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, NoPage> {
     let asked = Asked::of(request.query_string().as_bytes())?;
     let only = asked.one("state")?.map(state).transpose()?;
-    let (now, freshness, lagged) = console
+    let (now, freshness, lagged, channels) = console
         .ask(async |store| {
-            Ok((store.time().await?, store.freshness().await?, store.lagged(DAY).await?))
+            Ok((
+                store.time().await?,
+                store.freshness().await?,
+                store.lagged(DAY).await?,
+                store.channels().await?,
+            ))
         })
         .await?;
     let content = html! {
+        (notices::untold(&channels))
         (counts(&freshness, only))
         @if freshness.targets.is_empty() {
             p.empty { "No target is configured. Targets and the routes that refresh them are written in "

@@ -15,16 +15,18 @@ pub(super) enum Section {
     Refreshes,
     Connections,
     Sources,
+    Notices,
     Overview,
     None,
 }
 
-const SECTIONS: [(Section, &str, &str); 6] = [
+const SECTIONS: [(Section, &str, &str); 7] = [
     (Section::Freshness, "/", "Freshness"),
     (Section::Events, "/events", "Events"),
     (Section::Refreshes, "/refreshes", "Refreshes"),
     (Section::Connections, "/connections", "Connections"),
     (Section::Sources, "/sources", "Sources"),
+    (Section::Notices, "/notices", "Notices"),
     (Section::Overview, "/overview", "Overview"),
 ];
 

@@ -41,6 +41,16 @@ pub(super) fn run(source: &str, run: &str) -> String {
     }
 }
 
+pub(super) fn notice(id: i64) -> String {
+    format!("/notices/{id}")
+}
+
+/// The list of notices, narrowed by these.
+pub(super) fn notices(by: &[(&str, &str)]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    format!("/notices?{}", query.extend_pairs(by).finish())
+}
+
 /// Only what a browser opens as a page: a tool's own address is no script.
 pub(super) fn is_web(address: &str) -> bool {
     address.starts_with("https://") || address.starts_with("http://")

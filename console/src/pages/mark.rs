@@ -87,6 +87,11 @@ pub(super) fn bad(word: &str) -> Markup {
     Mark { tone: "bad", path: CROSSED }.with(word)
 }
 
+/// Something is being done about it.
+pub(super) fn busy(word: &str) -> Markup {
+    Mark { tone: "busy", path: THREE_QUARTERS }.with(word)
+}
+
 /// It is held back.
 pub(super) fn held(word: &str) -> Markup {
     Mark { tone: "held", path: BARS }.with(word)

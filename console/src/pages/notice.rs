@@ -26,6 +26,7 @@ pub(super) enum Done {
     Unchanged,
     Replayed,
     Tested,
+    ToldAgain,
     /// So many of so many.
     Many(i64, i64),
 }
@@ -42,6 +43,7 @@ impl Done {
             Self::Unchanged => "unchanged".to_owned(),
             Self::Replayed => "replayed".to_owned(),
             Self::Tested => "tested".to_owned(),
+            Self::ToldAgain => "told".to_owned(),
             Self::Many(done, of) => format!("many-{done}-{of}"),
         }
     }
@@ -60,6 +62,7 @@ impl Done {
             "unchanged" => Self::Unchanged,
             "replayed" => Self::Replayed,
             "tested" => Self::Tested,
+            "told" => Self::ToldAgain,
             "many" => Self::Many(number()?, number()?),
             _ => return None,
         })
@@ -84,6 +87,7 @@ impl Done {
             Self::Tested => {
                 html! { "The next sign-in is tried now; the result shows here in a moment." }
             }
+            Self::ToldAgain => html! { "It had been given up; it is told again now." },
             Self::Many(done, of) if done == of => html! { "Done for all " (of) "." },
             Self::Many(done, of) => html! {
                 "Done for " (done) " of " (of) "; the others had ended, are under way, or have nothing to try."

@@ -8,16 +8,20 @@ use maud::{Markup, html};
 
 use super::chart::{Bar, Chart};
 use super::layout::{self, Section};
-use super::mark;
 use super::problem::NoPage;
 use super::when::{self, Long};
+use super::{mark, notices};
 use crate::Console;
 use crate::access::Who;
 
 pub(super) async fn show(console: Data<Console>, who: Who) -> Result<HttpResponse, NoPage> {
-    let (now, overview) =
-        console.ask(async |store| Ok((store.time().await?, store.overview().await?))).await?;
+    let (now, overview, channels) = console
+        .ask(async |store| {
+            Ok((store.time().await?, store.overview().await?, store.channels().await?))
+        })
+        .await?;
     let content = html! {
+        (notices::untold(&channels))
         (total(&overview, now))
         (waiting(&overview, now))
         (charts(&overview.hours))
