@@ -22,6 +22,61 @@ async fn the_first_page_names_every_target_and_says_how_fresh_it_is(pool: PgPool
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_target_that_failed_is_refreshed_again_on_the_first_page_which_stays_as_it_was(
+    pool: PgPool,
+) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.succeeded("wev_1", "sales").await;
+    scene.failed("wev_2", "orders", "report 4 is gone").await;
+    let page = scene.page("/?state=failed&connection=mode").await;
+    assert!(page.body.contains("action=\"/targets/orders/retry\""), "{}", page.body);
+    let form = "list=yes&state=failed&connection=mode";
+    for part in form.split('&') {
+        let (key, value) = part.split_once('=').unwrap();
+        let field = format!("name=\"{key}\" value=\"{value}\"");
+        assert!(page.body.contains(&field), "{field} in {}", page.body);
+    }
+    let whole = scene.page("/").await;
+    assert!(!whole.body.contains("action=\"/targets/sales/retry\""), "a fresh one has no need");
+    let again = scene.post("/targets/orders/retry", form).await;
+    let back = again.header("location").unwrap();
+    assert_eq!(back, "/?state=failed&connection=mode&done=anew-3");
+    let said = scene.page(back).await;
+    assert!(said.body.contains("tries the same events again"), "{}", said.body);
+    assert!(scene.page("/").await.body.contains("Refresh now"), "it waits, and may be hurried");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_page_of_the_first_list_leads_to_those_that_are_less_urgent_and_finds_by_name(
+    pool: PgPool,
+) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.failed("wev_1", "orders", "gone").await;
+    sqlx::query(
+        "insert into target_state (target, connection, connector, configured)
+        select 'more-' || n, 'mode', 'mode', true from generate_series(100, 299) as n",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let targets = |body: &str| body.matches("<th scope=\"row\">").count();
+    let first = scene.page("/").await;
+    assert_eq!(targets(&first.body), 100);
+    assert!(first.body.contains("/targets/orders\"") && first.body.contains("page=2\""));
+    let last = scene.page("/?page=3").await;
+    assert_eq!(targets(&last.body), 3, "{}", last.body);
+    assert!(last.body.contains("page=2\"") && !last.body.contains("page=4\""));
+    // Those of later pages are found, by their names and by their states.
+    let named = scene.page("/?name=RE-299").await;
+    assert_eq!((targets(&named.body), named.body.contains("/targets/more-299")), (1, true));
+    assert_eq!(targets(&scene.page("/?state=unknown&page=3").await.body), 2);
+    assert_eq!(targets(&scene.page("/?name=%25&page=10000").await.body), 0);
+    for wrong in ["/?page=0", "/?page=10001", "/?page=x"] {
+        assert_eq!(scene.page(wrong).await.status, 400, "{wrong}");
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_targets_page_shows_its_refreshes_and_how_its_lag_was(pool: PgPool) {
     let scene = Scene::with_targets(&pool).await;
     scene.succeeded("wev_1", "sales").await;
@@ -31,6 +86,28 @@ async fn a_targets_page_shows_its_refreshes_and_how_its_lag_was(pool: PgPool) {
         for shown in ["<h1>sales</h1>", "Lag over time", "As a table", "succeeded", "wev_1"] {
             assert!(page.body.contains(shown), "{shown} in {}", page.body);
         }
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn the_overview_draws_each_hour_and_tells_the_same_in_words_and_as_a_table(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.succeeded("wev_1", "sales").await;
+    scene.failed("wev_2", "orders", "report 4 is gone").await;
+    sqlx::query("update refresh set fresh_after = fresh_after - interval '90 seconds'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let page = scene.page("/overview").await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    for shown in [
+        "From run end to confirmed refresh: half within, 19 in 20 within",
+        ": half within 1 min 30 s, 19 in 20 within 1 min 30 s",
+        ": 1 of 2 succeeded",
+        ": 1 succeeded, 1 failed, 0 skipped, 0 cancelled",
+        "<td class=\"number\">50.0 %</td>",
+    ] {
+        assert!(page.body.contains(shown), "{shown} in {}", page.body);
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) async fn targets(
         states: params.any_of("state", STATES)?,
         connection: params.text("connection")?,
         after: page::from(params.text("cursor")?)?,
+        ..TargetFilter::default()
     };
     params.end()?;
     let rows = console.ask(async move |store| store.targets(&filter, limit + 1).await).await?;

@@ -16,7 +16,7 @@ use super::asked::{self, Asked};
 use super::layout::{self, Section};
 use super::notice::{Done, see};
 use super::problem::NoPage;
-use super::{link, refresh, text, told};
+use super::{freshness, link, refresh, text, told};
 use crate::Console;
 use crate::access::Who;
 use crate::chosen::confirmation;
@@ -55,18 +55,23 @@ pub(super) async fn cancel(
     Ok(see(&link::refresh(id), done))
 }
 
-/// The newest refresh of a target once more.
+/// The newest refresh of a target once more; then the page that it was asked on, its own or the first.
 pub(super) async fn refresh_again(
     path: Path<String>,
+    form: Bytes,
     console: Data<Console>,
     who: Who,
 ) -> Result<HttpResponse, NoPage> {
     let name = asked::plain(&path)?.to_owned();
+    let asked = Asked::of(&form)?;
+    let back = match asked.one("list")? {
+        Some(_) => freshness::back(&asked),
+        None => link::target(&name),
+    };
     let target = name.clone();
     let again = console.act(&who, async move |store, _| store.refresh_again(&target).await);
     let (_, retried) = again.await?;
-    let done = tried(retried);
-    Ok(see(&link::target(&name), done))
+    Ok(see(&back, tried(retried)))
 }
 
 pub(super) async fn pause(

@@ -29,19 +29,30 @@ pub(super) fn highest(teeth: &[Tooth], now: DateTime<Utc>, over: Duration, parts
         .collect()
 }
 
-/// A chart as small as a word.
-pub(super) fn spark(values: &[i64], over: &str) -> Markup {
+/// How many of these parts begin before this moment.
+pub(super) fn before(at: DateTime<Utc>, now: DateTime<Utc>, over: Duration, parts: i32) -> usize {
+    let part = TimeDelta::from_std(over).unwrap_or(TimeDelta::days(1)) / parts;
+    let start = now - part * parts;
+    (0..parts).filter(|number| start + part * *number < at).count()
+}
+
+/// A chart as small as a word. Of so many parts at its start nothing is told, and it says so.
+pub(super) fn spark(values: &[i64], untold: usize, over: &str) -> Markup {
     let most = values.iter().copied().max().unwrap_or(0);
-    let said = if most == 0 {
+    let mut said = if most == 0 {
         format!("no lag within {over}")
     } else {
         format!("lag within {over}: at most {}", Long(most))
     };
+    if untold > 0 {
+        said.push_str(", as far as it is drawn: there were too many refreshes for all of it");
+    }
     html! {
         svg.spark viewBox={ "0 0 " (values.len() * 3) " 20" } preserveAspectRatio="none"
             role="img" aria-label=(said) {
             title { (said) }
             line x1="0" y1="19.5" x2=(values.len() * 3) y2="19.5" {}
+            @if untold > 0 { rect.untold x="0" y="1" width=(untold * 3) height="18" {} }
             @for (place, value) in values.iter().enumerate() {
                 @if *value > 0 {
                     @let high = height(*value, most, 18);
@@ -136,6 +147,22 @@ mod tests {
             Tooth { since: now - TimeDelta::minutes(90), until: now - TimeDelta::minutes(80) };
         let over = Duration::from_secs(4 * 3600);
         assert_eq!(highest(&[tooth], now, over, 4), [0, 0, 600, 0]);
+    }
+
+    #[test]
+    fn a_part_that_begins_before_a_moment_is_before_it() {
+        let now: DateTime<Utc> = "2026-11-30T12:00:00Z".parse().unwrap();
+        let over = Duration::from_secs(4 * 3600);
+        assert_eq!(before(now - TimeDelta::hours(5), now, over, 4), 0);
+        assert_eq!(before(now - TimeDelta::minutes(90), now, over, 4), 3);
+    }
+
+    #[test]
+    fn a_small_chart_that_does_not_tell_all_says_so() {
+        let whole = spark(&[0, 60, 0], 0, "24 h").into_string();
+        assert!(!whole.contains("untold") && !whole.contains("too many"), "{whole}");
+        let part = spark(&[0, 60, 0], 1, "24 h").into_string();
+        assert!(part.contains("class=\"untold\"") && part.contains("too many"), "{part}");
     }
 
     #[test]

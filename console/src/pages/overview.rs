@@ -121,20 +121,41 @@ fn charts(hours: &[Hour]) -> Markup {
             ),
         }
     };
-    let confirmed = |hour: &Hour| {
-        let millis = hour.numbers.p95_seconds.map_or(0, |seconds| (seconds * 1e3) as i64);
-        Bar {
-            pieces: vec![(millis, "lag")],
-            said: format!("{}: 19 in 20 within {}", span(hour), when::millis(millis)),
-        }
-    };
     html! {
-        (drawn("events", "Events received in each hour", hours.iter().map(events).collect(), |most| most.to_string()))
+        (drawn("confirmed", "From run end to confirmed refresh: half within, 19 in 20 within",
+            hours.iter().map(confirmed).collect(), when::millis))
+        (drawn("rate", "Success rate of the refreshes that succeeded or failed",
+            hours.iter().map(rate).collect(), |most| format!("{} %", most / 10)))
         (drawn("ended", "Refreshes that ended in each hour: succeeded, skipped or cancelled, failed",
             hours.iter().map(refreshes).collect(), |most| most.to_string()))
-        (drawn("confirmed", "From run end to confirmed refresh, 19 in 20 within",
-            hours.iter().map(confirmed).collect(), when::millis))
+        (drawn("events", "Events received in each hour", hours.iter().map(events).collect(), |most| most.to_string()))
     }
+}
+
+/// How long refreshes took to be confirmed: half of them up to the lower piece.
+fn confirmed(hour: &Hour) -> Bar {
+    let millis = |took: Option<f64>| took.map_or(0, |seconds| (seconds * 1e3) as i64);
+    let (half, most) = (millis(hour.numbers.p50_seconds), millis(hour.numbers.p95_seconds));
+    Bar {
+        pieces: vec![(half, "lag"), (most - half, "rest")],
+        said: format!(
+            "{}: half within {}, 19 in 20 within {}",
+            span(hour),
+            when::millis(half),
+            when::millis(most)
+        ),
+    }
+}
+
+/// In thousandths; an hour in which nothing succeeded or failed has no rate, and no bar.
+fn rate(hour: &Hour) -> Bar {
+    let Numbers { succeeded, failed, success_rate, .. } = hour.numbers;
+    let said = format!("{}: {succeeded} of {} succeeded", span(hour), succeeded + failed);
+    let pieces = success_rate.map_or_else(Vec::new, |rate| {
+        let well = thousandths(rate);
+        vec![(well, "good"), (1000 - well, "bad")]
+    });
+    Bar { pieces, said }
 }
 
 fn drawn(id: &str, title: &str, bars: Vec<Bar>, unit: impl Fn(i64) -> String) -> Markup {
@@ -163,7 +184,7 @@ fn table(hours: &[Hour]) -> Markup {
                 caption { "By the hour, in UTC, newest first" }
                 thead { tr {
                     th scope="col" { "Hour" }
-                    @for column in ["Events", "Succeeded", "Failed", "Skipped", "Cancelled", "Half within", "19 in 20 within"] {
+                    @for column in ["Events", "Succeeded", "Failed", "Skipped", "Cancelled", "Success rate", "Half within", "19 in 20 within"] {
                         th.number scope="col" { (column) }
                     }
                 } }
@@ -175,6 +196,7 @@ fn table(hours: &[Hour]) -> Markup {
                             @for count in [numbers.events, numbers.succeeded, numbers.failed, numbers.skipped, numbers.cancelled] {
                                 td.number { (count) }
                             }
+                            td.number { @if let Some(rate) = numbers.success_rate { (share(rate)) } @else { "–" } }
                             @for took in [numbers.p50_seconds, numbers.p95_seconds] {
                                 td.number { @if let Some(took) = took { (seconds(took)) } @else { "–" } }
                             }
@@ -191,11 +213,22 @@ fn span(hour: &Hour) -> String {
     format!("{}–{}", hour.at.format("%d %b %H:%M"), end.format("%H:%M"))
 }
 
-fn percent(share: Option<f64>) -> Markup {
+fn percent(rate: Option<f64>) -> Markup {
     html! {
-        @if let Some(share) = share { (format!("{:.1} %", share * 100.0)) }
+        @if let Some(rate) = rate { (share(rate)) }
         @else { span.none { "nothing succeeded or failed" } }
     }
+}
+
+fn share(rate: f64) -> String {
+    let well = thousandths(rate);
+    format!("{}.{} %", well / 10, well % 10)
+}
+
+/// Cut and not rounded: 100 % are said, and drawn, only of all.
+fn thousandths(rate: f64) -> i64 {
+    // A share such as 0.57 may lie just below itself.
+    (rate * 1e3 + 1e-6).floor() as i64
 }
 
 fn seconds(seconds: f64) -> String {
@@ -203,5 +236,18 @@ fn seconds(seconds: f64) -> String {
         when::millis((seconds * 1e3) as i64)
     } else {
         Long(seconds as i64).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_percent_are_said_only_of_all() {
+        for (rate, said) in [(1.0, "100.0 %"), (0.9999, "99.9 %"), (0.57, "57.0 %"), (0.0, "0.0 %")]
+        {
+            assert_eq!(share(rate), said);
+        }
     }
 }

@@ -120,8 +120,18 @@ pub struct TargetFilter {
     /// In one of these states; empty means any.
     pub states: Vec<TargetState>,
     pub connection: Option<String>,
+    /// Has this in its name, whatever the case.
+    pub named: Option<String>,
     /// Goes on after the target of this name.
     pub after: Option<String>,
+}
+
+impl TargetFilter {
+    /// Whether it leaves nothing out.
+    fn takes_all(&self) -> bool {
+        let Self { states, connection, named, after } = self;
+        states.is_empty() && connection.is_none() && named.is_none() && after.is_none()
+    }
 }
 
 /// Which are read, and in which order.
@@ -129,6 +139,10 @@ pub struct TargetFilter {
 pub(super) struct Wanted<'a> {
     pub(super) target: Option<&'a str>,
     pub(super) filter: Option<&'a TargetFilter>,
+    /// By name, and not by urgency.
+    pub(super) by_name: bool,
+    /// So many of the first are left out.
+    pub(super) skip: i64,
 }
 
 impl Store {
@@ -139,7 +153,7 @@ impl Store {
         rows: u32,
     ) -> Result<Vec<TargetRow>, StoreError> {
         self.reading("list how fresh targets are", async |connection| {
-            let wanted = Wanted { filter: Some(filter), ..Wanted::default() };
+            let wanted = Wanted { filter: Some(filter), by_name: true, ..Wanted::default() };
             select_targets(connection, self.now(), &wanted, limit(rows)).await
         })
         .await
@@ -148,16 +162,28 @@ impl Store {
     /// How fresh all targets are: failed ones first, then stale ones, those that are refreshed, that
     /// are paused, of which nothing is known, and fresh ones; the longest lag first.
     pub async fn freshness(&self) -> Result<Freshness, StoreError> {
+        self.freshness_of(&TargetFilter::default(), 0, MOST_ROWS).await
+    }
+
+    /// The same of those that fit, so many after as many as are skipped; the counts are of all that
+    /// are configured. Rows are counted and not remembered, since urgency changes while one looks.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn freshness_of(
+        &self,
+        filter: &TargetFilter,
+        skip: u32,
+        rows: u32,
+    ) -> Result<Freshness, StoreError> {
         self.reading("look how fresh the targets are", async |connection| {
-            let targets =
-                select_targets(connection, self.now(), &Wanted::default(), limit(MOST_ROWS))
-                    .await?;
+            let wanted =
+                Wanted { filter: Some(filter), skip: i64::from(skip), ..Wanted::default() };
+            let limit = limit(rows);
+            let targets = select_targets(connection, self.now(), &wanted, limit).await?;
             // Those that are cut off count too.
-            let counts = if targets.len() < MOST_ROWS as usize {
-                count(&targets)
-            } else {
-                count_all(connection).await?
-            };
+            let is_all = filter.takes_all() && skip == 0 && (targets.len() as i64) < limit;
+            let counts = if is_all { count(&targets) } else { count_all(connection).await? };
             Ok(Freshness { counts, targets })
         })
         .await
@@ -207,13 +233,14 @@ pub(super) async fn select_targets(
                     and (cardinality($5::text[]) = 0 or fresh.state = any ($5))
                     and ($6::text is null or fresh.connection = $6)
                     and ($7::text is null or fresh.target > $7 collate "C")
+                    and ($8::text is null or strpos(lower(fresh.target), lower($8)) > 0)
                 order by
                     case when not $4::boolean then array_position(
                         '{failed,stale,refreshing,paused,unknown,fresh}', fresh.state
                     ) end,
                     case when not $4 then fresh.lag_seconds end desc nulls last,
                     fresh.target collate "C"
-                limit $3
+                limit $3 offset $9
             ),
             open as (
                 select
@@ -257,10 +284,12 @@ pub(super) async fn select_targets(
             now,
             wanted.target,
             limit,
-            wanted.filter.is_some(),
+            wanted.by_name,
             &column(&filter.states, |state| state.as_str().to_owned()),
             filter.connection,
             filter.after,
+            filter.named,
+            wanted.skip,
         )
         .fetch_all(connection)
         .await

@@ -1,7 +1,8 @@
-//! How the lag of all targets rose and fell, for small charts.
+//! How the lag of targets rose and fell, for small charts.
 //!
-//! Invariant: as in [`super::target`], a target lags from the end of the oldest run that it should
-//! show and does not, until a refresh that shows it is confirmed.
+//! Invariants: as in [`super::target`], a target lags from the end of the oldest run that it should
+//! show and does not, until a refresh that shows it is confirmed; what a target was refreshed for
+//! takes nothing from another, and where not all of it is told, that is.
 
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use chrono::{DateTime, Utc};
 use crate::event::interval;
 use crate::{Store, StoreError};
 
-/// The newest refreshes that charts are made of.
-const MOST_TEETH: i64 = 4000;
+/// The newest refreshes of each target that its chart is made of: one in a quarter of an hour
+/// fills a day.
+const MOST_TEETH: i64 = 100;
 
 /// That a target lagged, and no longer does.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -19,35 +21,50 @@ pub struct Lagged {
     pub target: String,
     pub since: DateTime<Utc>,
     pub until: DateTime<Utc>,
+    /// From when on all of this target is told, if there was more before.
+    pub told_since: Option<DateTime<Utc>>,
 }
 
 impl Store {
-    /// How all targets lagged for so long, in no order.
-    pub async fn lagged(&self, over: Duration) -> Result<Vec<Lagged>, StoreError> {
+    /// How these targets lagged for so long, in no order.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn lagged(
+        &self,
+        targets: &[String],
+        over: Duration,
+    ) -> Result<Vec<Lagged>, StoreError> {
         self.reading("read how targets lagged", async |connection| {
             sqlx::query_as!(
                 Lagged,
                 r#"
-                with succeeded as (
-                    select id, target, finished_at, fresh_after
-                    from refresh
-                    where finished_at > coalesce($1, now()) - $2::interval and state = 'succeeded'
-                    order by finished_at desc
-                    limit $3
-                ),
-                shown as (
+                with shown as (
                     select
-                        id, target, finished_at, fresh_after,
-                        max(fresh_after) over (
-                            partition by target order by finished_at, id
+                        succeeded.id, wanted.target, succeeded.finished_at, succeeded.fresh_after,
+                        max(succeeded.fresh_after) over (
+                            partition by wanted.target order by succeeded.finished_at, succeeded.id
                             rows between unbounded preceding and 1 preceding
-                        ) as fresh_before
-                    from succeeded
+                        ) as fresh_before,
+                        case when count(*) over of_target = $3
+                            then min(succeeded.finished_at) over of_target end as told_since
+                    from unnest($4::text[]) as wanted (target)
+                    cross join lateral (
+                        select id, finished_at, fresh_after
+                        from refresh
+                        where refresh.target = wanted.target
+                            and state = 'succeeded'
+                            and finished_at > coalesce($1, now()) - $2::interval
+                        order by id desc
+                        limit $3
+                    ) as succeeded
+                    window of_target as (partition by wanted.target)
                 )
                 select
                     shown.target as "target!",
                     coalesce(since_then.fresh_after, its_own.fresh_after, shown.fresh_after) as "since!",
-                    shown.finished_at as "until!"
+                    shown.finished_at as "until!",
+                    shown.told_since
                 from shown
                 left join lateral (
                     select refresh_cause.fresh_after
@@ -67,6 +84,7 @@ impl Store {
                 self.now(),
                 interval(over),
                 MOST_TEETH,
+                targets,
             )
             .fetch_all(connection)
             .await

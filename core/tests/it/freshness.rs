@@ -177,3 +177,26 @@ async fn the_lag_of_a_target_is_told_tooth_by_tooth(pool: PgPool) {
     assert_eq!(store.target("a-0", DAY).await.unwrap().unwrap().lag, []);
     assert!(store.target("a-1", DAY).await.unwrap().is_none());
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn small_charts_say_from_when_on_they_are_whole_where_a_target_was_refreshed_very_often(
+    pool: PgPool,
+) {
+    let (store, config) = (store(&pool), config(&[("a", 1)]));
+    let names = ["a-0".to_owned(), "of-nothing".to_owned()];
+    let start = now(&store);
+    for run in 1..=100 {
+        planned(&store, &config, &format!("wev_{run}"), run).await;
+        store.clock().advance(MINUTE);
+        succeed(&store).await;
+        if run == 99 {
+            let whole = store.lagged(&names, DAY).await.unwrap();
+            assert_eq!(whole.len(), 99);
+            assert!(whole.iter().all(|tooth| tooth.told_since.is_none()));
+        }
+    }
+    let cut = store.lagged(&names, DAY).await.unwrap();
+    assert_eq!(cut.len(), 100);
+    assert!(cut.iter().all(|tooth| tooth.told_since == Some(start + MINUTE)), "{cut:?}");
+    assert_eq!(store.lagged(&names[1..], DAY).await.unwrap(), []);
+}

@@ -44,7 +44,8 @@ impl Plans {
 impl Visit for Plans {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.0.lock().unwrap().push(format!("{value:?}"));
+            // It is told as one line.
+            self.0.lock().unwrap().push(format!("{value:?}").replace("\\n", "\n"));
         }
     }
 }
@@ -120,9 +121,10 @@ async fn asked(store: &Store, config: &Config, plans: &Plans) -> Vec<String> {
             }
         }
     };
-    store.freshness().await.unwrap();
+    let fresh = store.freshness().await.unwrap();
     note("freshness");
-    store.lagged(DAY).await.unwrap();
+    let targets: Vec<_> = fresh.targets.into_iter().take(100).map(|row| row.target).collect();
+    store.lagged(&targets, DAY).await.unwrap();
     note("how targets lagged");
     store.overview().await.unwrap();
     note("overview");
