@@ -38,7 +38,8 @@ def test_every_page_is_quiet_loads_nothing_from_elsewhere_and_can_be_read_by_all
 def test_every_page_is_whole_without_a_script(visit, demo):
     # Without a script the browser tells of links by its own means alone.
     visitor = visit(demo, java_script_enabled=False)
-    for path in ["/", "/events", "/refreshes", "/connections", "/sources", "/notices", "/overview"]:
+    paths = ["/", "/events", "/runs", "/refreshes", "/connections", "/sources", "/notices", "/overview"]
+    for path in [*paths, "/audit"]:
         visitor.open(path)
         assert visitor.page.locator("main").inner_text().strip(), path
 

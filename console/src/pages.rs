@@ -5,6 +5,7 @@
 mod act;
 mod asked;
 mod assets;
+mod audit;
 mod chart;
 mod connections;
 mod event;
@@ -22,6 +23,7 @@ mod problem;
 mod refresh;
 mod refreshes;
 mod run;
+mod runs;
 mod sources;
 mod target;
 mod text;
@@ -45,9 +47,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read("/quarantine", sources::quarantine))
         .service(read("/events/{source}/{id}/raw", sources::raw))
         .service(read("/overview", overview::show))
+        .service(read("/audit", audit::show))
         .service(read("/events", events::show))
         .service(read("/event", event::show_asked))
         .service(read("/events/{source}/{id}", event::show))
+        .service(read("/runs", runs::show))
         .service(read("/runs/{source}/{id}", run::show))
         .service(read("/run", run::show_asked))
         .service(read("/refreshes", refreshes::show))

@@ -2,7 +2,7 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{EventCursor, EventFilter, EventRow, EventState};
+use afterrun_core::history::{EventCursor, EventFilter, EventRow, EventState, LedTo};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
@@ -140,14 +140,27 @@ pub(super) fn happened(row: &EventRow) -> Markup {
 fn led_to(row: &EventRow) -> Markup {
     html! {
         @if let Some(reason) = &row.reason { p { (text::message(reason)) } }
-        @for led in row.led_to.iter().take(6) {
-            p {
-                @if let Some(id) = led.refresh_id { a href=(link::refresh(id)) { (id) } " " }
-                (mark::refresh_named(&led.state)) " " (text::name(&led.target))
-                @if let Some(reason) = &led.reason { span.sub { (text::message(reason)) } }
-            }
-        }
-        @if row.led_to.len() > 6 { span.sub { "and " (row.led_to.len() - 6) " more" } }
+        (led(&row.led_to))
         @if let Some(error) = &row.run_error { p.error { (text::message(error)) } }
+    }
+}
+
+/// Refreshes that came of it, and what is held until something else has happened.
+pub(super) fn led(rows: &[LedTo]) -> Markup {
+    html! {
+        @for led in rows.iter().take(6) { (led_one(led, true)) }
+        @if rows.len() > 6 { span.sub { "and " (rows.len() - 6) " more" } }
+    }
+}
+
+/// One of them, with its target where that is not said beside it.
+pub(super) fn led_one(led: &LedTo, with_target: bool) -> Markup {
+    html! {
+        p {
+            @if let Some(id) = led.refresh_id { a href=(link::refresh(id)) { (id) } " " }
+            (mark::refresh_named(&led.state))
+            @if with_target { " " (text::name(&led.target)) }
+            @if let Some(reason) = &led.reason { span.sub { (text::message(reason)) } }
+        }
     }
 }

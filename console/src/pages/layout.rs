@@ -12,22 +12,26 @@ use crate::access::Who;
 pub(super) enum Section {
     Freshness,
     Events,
+    Runs,
     Refreshes,
     Connections,
     Sources,
     Notices,
     Overview,
+    Audit,
     None,
 }
 
-const SECTIONS: [(Section, &str, &str); 7] = [
+const SECTIONS: [(Section, &str, &str); 9] = [
     (Section::Freshness, "/", "Freshness"),
     (Section::Events, "/events", "Events"),
+    (Section::Runs, "/runs", "Runs"),
     (Section::Refreshes, "/refreshes", "Refreshes"),
     (Section::Connections, "/connections", "Connections"),
     (Section::Sources, "/sources", "Sources"),
     (Section::Notices, "/notices", "Notices"),
     (Section::Overview, "/overview", "Overview"),
+    (Section::Audit, "/audit", "Audit"),
 ];
 
 /// A whole page of this title, for somebody who is known.

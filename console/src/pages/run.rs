@@ -3,6 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use afterrun_core::artifact::Status;
+use afterrun_core::history::LedTo;
 use afterrun_core::plan::{AskedOfRun, BuiltNode, MadeDue, RunDetail};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -58,15 +59,15 @@ async fn page(
     let content = html! {
         (facts(&detail, now))
         @if let Some(asked) = &detail.asked {
-            (exposures(&asked.exposures))
+            (exposures(asked, &led_to(&detail)))
             (built(asked))
         }
         section aria-labelledby="events-title" {
             h2 #events-title { "Events that tell of it" }
-            div.scroll { (events::table(&detail.events, now)) }
+            div.scroll data-live #events { (events::table(&detail.events, now)) }
         }
     };
-    Ok(layout::page(&who, Section::Events, &title, &content))
+    Ok(layout::page(&who, Section::Runs, &title, &content))
 }
 
 fn facts(detail: &RunDetail, now: DateTime<Utc>) -> Markup {
@@ -95,22 +96,51 @@ fn facts(detail: &RunDetail, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn exposures(rows: &[MadeDue]) -> Markup {
+/// What all of its events led to, each refresh once.
+fn led_to(detail: &RunDetail) -> Vec<&LedTo> {
+    let mut led: Vec<&LedTo> = detail.events.iter().flat_map(|event| event.led_to.iter()).collect();
+    let key = |led: &LedTo| (led.refresh_id, led.target.clone(), led.reason.clone());
+    led.sort_by_key(|led| key(led));
+    led.dedup_by_key(|led| key(led));
+    led
+}
+
+/// Each target that an exposure names: whether it was due, and what it is waiting for or came of it.
+fn exposures(asked: &AskedOfRun, led: &[&LedTo]) -> Markup {
+    let rows = &asked.exposures;
     html! {
-        @if !rows.is_empty() {
-            section aria-labelledby="exposures-title" {
+        @if asked.nodes.is_ok() {
+            section aria-labelledby="exposures-title" data-live #exposures {
                 h2 #exposures-title { "What its exposures made due" }
-                div.scroll { table {
+                @if rows.is_empty() {
+                    p.empty { "No route of today that takes this run refreshes what exposures name." }
+                } @else { div.scroll { table {
                     caption.hidden { "Targets that exposures name, by today's routes" }
-                    thead { tr { th scope="col" { "Target" } th scope="col" { "Due" } th scope="col" { "Why not" } th scope="col" { "By route" } } }
-                    tbody { @for row in rows { tr {
-                        th scope="row" { @if let Some(target) = &row.target { a href=(link::target(target)) { (text::name(target)) } } }
-                        td { @if row.not_due.is_none() { (mark::good("yes")) } @else { (mark::idle("no")) } }
-                        td.wide { @if let Some(why) = &row.not_due { (text::message(why)) } }
-                        td { (text::name(&row.route)) }
-                    } } }
-                } }
+                    thead { tr { th scope="col" { "Target" } th scope="col" { "Due" } th scope="col" { "Why not, or what came of it" } th scope="col" { "By route" } } }
+                    tbody { @for row in rows { (exposure(row, led)) } }
+                } } }
             }
+        }
+    }
+}
+
+fn exposure(row: &MadeDue, led: &[&LedTo]) -> Markup {
+    let of_target = led.iter().filter(|led| row.target.as_deref() == Some(led.target.as_str()));
+    let (led, held): (Vec<&LedTo>, Vec<&LedTo>) =
+        of_target.copied().partition(|led| led.refresh_id.is_some());
+    html! {
+        tr {
+            th scope="row" { @if let Some(target) = &row.target { a href=(link::target(target)) { (text::name(target)) } } @else { "–" } }
+            td {
+                @if row.not_due.is_some() { (mark::idle("no")) }
+                @else if led.is_empty() && !held.is_empty() { (mark::held("not yet")) }
+                @else { (mark::good("yes")) }
+            }
+            td.wide {
+                @if let Some(why) = &row.not_due { p { (text::message(why)) } }
+                @else { @for one in led.iter().chain(&held) { (events::led_one(one, false)) } }
+            }
+            td { (text::name(&row.route)) }
         }
     }
 }
