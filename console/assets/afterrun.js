@@ -34,8 +34,9 @@ furnish();
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
   if (!button) return;
-  await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+  await navigator.clipboard.writeText(button.value);
   button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 2000);
 });
 
 document.addEventListener("change", (event) => {
@@ -45,6 +46,36 @@ document.addEventListener("change", (event) => {
   }
 });
 
+/** What stands for this in the same part as it is now: by what it is, then by its place among such. */
+function counterpart(element, part, next) {
+  let like = element.localName;
+  for (const name of ["id", "name", "value", "href", "aria-label", "action"]) {
+    const value = element.getAttribute(name);
+    if (value !== null) like += `[${name}="${CSS.escape(value)}"]`;
+  }
+  return next.querySelectorAll(like)[[...part.querySelectorAll(like)].indexOf(element)];
+}
+
+/** What a person has done to a part stays: opened, ticked, moved to. False where it could not. */
+function keep(part, next) {
+  for (const box of part.querySelectorAll("tbody input:checked")) {
+    const same = counterpart(box, part, next);
+    if (!same) return false;
+    same.checked = true;
+  }
+  for (const box of part.querySelectorAll("input.all:checked")) {
+    counterpart(box, part, next).checked = true;
+  }
+  for (const details of part.querySelectorAll("details")) {
+    const same = counterpart(details, part, next);
+    if (same) same.open = details.open;
+  }
+  return true;
+}
+
+/** Where it was moved to is known only once it is in the page. */
+const scrolls = (part) => [part, ...part.querySelectorAll(".scroll, pre")];
+
 /** Takes over what may change from the same page as it is now; not from under somebody's hands. */
 async function renew() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
@@ -53,17 +84,21 @@ async function renew() {
   if (!answer.ok) throw new Error(answer.status);
   const now = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
-    const busy = part.contains(document.activeElement) || part.querySelector("input:checked");
     const next = now.getElementById(part.id);
-    if (busy || !next) continue;
-    for (const details of part.querySelectorAll("details[open]")) {
-      const same = details.id && next.querySelector(`#${CSS.escape(details.id)}`);
-      if (same) same.open = true;
-    }
+    const chosen = getSelection();
+    const marked = !chosen.isCollapsed && chosen.containsNode(part, true);
+    const at = part.contains(document.activeElement) && document.activeElement;
+    const focused = at && counterpart(at, part, next ?? part);
+    if (!next || marked || (at && !focused) || !keep(part, next)) continue;
     for (const time of next.querySelectorAll("time[data-ago]")) time.dataset.from = Date.now();
+    const moved = scrolls(part).map((box) => [box.scrollLeft, box.scrollTop]);
+    const [x, y] = [scrollX, scrollY];
     part.replaceWith(next);
+    furnish();
+    scrolls(next).forEach((box, place) => box.scrollTo(...(moved[place] ?? [0, 0])));
+    scrollTo(x, y);
+    if (focused) focused.focus({ preventScroll: true });
   }
-  furnish();
 }
 
 const pause = document.getElementById("live");

@@ -89,8 +89,10 @@ async fn mark(store: &Store) -> Result<u64, StoreError> {
     let events = store.events(&EventFilter::default(), 1).await?;
     let refreshes = store.refreshes(&RefreshFilter::default(), 1).await?;
     let told = (store.channels().await?, store.notices(&NoticeFilter::default(), 1).await?);
+    let connections = store.connections_mark().await?;
     let mut hasher = DefaultHasher::new();
-    let seen = serde_json::to_vec(&(freshness, events, refreshes, told)).unwrap_or_default();
+    let seen = (freshness, events, refreshes, told, connections);
+    let seen = serde_json::to_vec(&seen).unwrap_or_default();
     seen.hash(&mut hasher);
     Ok(hasher.finish())
 }

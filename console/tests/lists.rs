@@ -87,3 +87,49 @@ async fn what_was_done_by_hand_is_told_with_who_did_it_from_where_and_what_came_
         assert_eq!(scene.page(wrong).await.status, 400, "{wrong}");
     }
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn all_that_fit_a_filter_are_changed_once_their_number_is_confirmed(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    scene.told("wev_1", 1, "Nightly build").await;
+    scene.told("wev_2", 2, "Orders").await;
+    let list = scene.page("/refreshes?state=open&target=sales").await;
+    assert!(list.body.contains(" all 1 that fit this filter"), "{}", list.body);
+    assert!(!scene.page("/refreshes").await.body.contains("value=\"filter\""), "nothing narrows");
+    let asked = "scope=filter&state=open&since=24h&action=cancel";
+    let asked = scene.post("/refreshes/selected", asked).await;
+    assert!(asked.body.contains("Cancel 2 refreshes?"), "{asked:?}");
+    let one = scene.post("/refreshes/selected", "scope=filter&target=sales&action=cancel").await;
+    assert!(one.body.contains("Cancel 1 refresh?"), "{}", one.body);
+    let (_, mark) = one.body.split_once("name=\"confirmed\" value=\"").unwrap();
+    let (mark, _) = mark.split_once('"').unwrap();
+    let these = format!("id=1&action=cancel&confirmed={mark}");
+    let done = scene.post("/refreshes/selected", &these).await;
+    assert_eq!(done.header("location"), Some("/refreshes?done=many-1-1"));
+    for wrong in [
+        "scope=filter&action=cancel",
+        "scope=filter&state=succeeded&action=cancel",
+        "scope=filter&state=running&action=retry",
+        "scope=filter&target=sales&action=retry",
+        "scope=some&target=sales&action=retry",
+    ] {
+        assert_eq!(scene.post("/refreshes/selected", wrong).await.status, 400, "{wrong}");
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_is_copied_is_the_whole_id_however_it_is_shown(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    let long = "x".repeat(200);
+    scene.told(&long, 1, "Nightly build").await;
+    for (path, whole) in [
+        (format!("/events/prod/{long}"), long.as_str()),
+        ("/runs/prod/91".into(), "91"),
+        ("/refreshes/1".into(), "1"),
+        ("/targets/sales".into(), "sales"),
+    ] {
+        let page = scene.page(&path).await;
+        let button = format!("class=\"quiet copy\" type=\"button\" value=\"{whole}\"");
+        assert!(page.body.contains(&button), "{path}: {}", page.body);
+    }
+}

@@ -34,6 +34,32 @@ impl Stream {
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_open_page_hears_that_a_connection_is_held_though_no_target_is_stale(pool: PgPool) {
+    let scene = Scene::with_targets(&pool).await;
+    let mut stream = Stream::open(&scene).await;
+    stream.says("event: change\ndata:\n\n").await;
+    stream.said.clear();
+    // A change before the first look is none, so there is one after each.
+    let changes = async {
+        for number in 0.. {
+            sqlx::query(
+                "insert into connection_state (connection, hold, held_since, held_until, hold_error)
+                values ('mode', 'outage', now(), now(), $1)
+                on conflict (connection) do update set hold_error = $1",
+            )
+            .bind(format!("answer {number} was none"))
+            .execute(&pool)
+            .await
+            .unwrap();
+        }
+    };
+    tokio::select! {
+        () = changes => unreachable!("there is always another"),
+        () = stream.says("event: change\ndata:\n\n") => {}
+    }
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn an_open_page_hears_that_something_changed_and_not_what(pool: PgPool) {
     let scene = Scene::with_targets(&pool).await;
     let mut stream = Stream::open(&scene).await;

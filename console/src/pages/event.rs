@@ -113,13 +113,14 @@ fn facts(detail: &EventDetail, now: DateTime<Utc>) -> Markup {
     };
     html! {
         dl.facts {
-            dt { "Id" } dd { code #event-id { (text::name(&row.event_id)) } (copy("event-id")) }
+            dt { "Id" } dd { code { (text::name(&row.event_id)) } (text::copy("id of the event", &row.event_id)) }
             dt { "Source" } dd { (text::name(&row.source)) " · " (text::name(&row.sender)) }
             dt { "What happened" } dd { (events::happened(row)) }
             @if let Some(error) = &row.run_error { dt { "Why it failed" } dd.error { (text::message(error)) } }
             @if row.job_id.is_some() || row.job_name.is_some() { dt { "Job" } dd { (of(&row.job_id, &row.job_name)) } }
             @if let Some(run) = &row.run_id {
                 dt { "Run" } dd { a href=(link::run(&row.source, run)) { (text::name(run)) }
+                    (text::copy("id of the run", run))
                     @if let Some(reason) = &row.run_reason { " " span.sub { (text::message(reason)) } } }
             }
             @if row.environment_id.is_some() { dt { "Environment" } dd { (of(&row.environment_id, &row.environment_name)) } }
@@ -133,11 +134,6 @@ fn facts(detail: &EventDetail, now: DateTime<Utc>) -> Markup {
                 @if let Some(reason) = &row.reason { ": " (text::message(reason)) } }
         }
     }
-}
-
-/// Copies the text of an element; there only with a script.
-pub(super) fn copy(of: &str) -> Markup {
-    html! { " " button.quiet.copy type="button" data-copy=(of) hidden { "Copy" } }
 }
 
 /// What today's routes make of it, and the way to let them.

@@ -49,6 +49,7 @@ fn facts(detail: &RefreshDetail, now: DateTime<Utc>) -> Markup {
     let row = &detail.refresh;
     html! {
         dl.facts {
+            dt { "Number" } dd { code { (row.refresh_id) } (text::copy("number of the refresh", row.refresh_id)) }
             dt { "State" } dd { (mark::refresh(row.refresh_state))
                 @if let Some(reason) = &row.reason { " " (text::message(reason)) } }
             @if let Some(error) = &row.last_error { dt { "Last error" } dd.error { (text::message(error)) } }
@@ -63,7 +64,7 @@ fn facts(detail: &RefreshDetail, now: DateTime<Utc>) -> Markup {
             dt { "Tries" } dd { (row.attempts) }
             @if let Some(remote) = &row.remote_id {
                 dt { "In the tool" }
-                dd { code { (text::name(remote)) }
+                dd { code { (text::name(remote)) } (text::copy("id in the tool", remote))
                     @if let Some(url) = row.remote_url.as_deref().filter(|url| link::is_web(url)) {
                         " " a href=(url) rel="noreferrer" { "Open it in the tool" }
                     } }

@@ -28,30 +28,16 @@ const STATES: [(&str, &str, &[State]); 10] = [
     ("skipped", "skipped", &[State::Skipped]),
 ];
 
+/// By what an address leaves refreshes out.
+const NARROWING: [&str; 5] = ["state", "target", "connection", "job", "since"];
+
 pub(super) async fn show(
     request: HttpRequest,
     console: Data<Console>,
     who: Who,
 ) -> Result<HttpResponse, NoPage> {
     let asked = Asked::of(request.query_string().as_bytes())?;
-    let word = asked.one("state")?.unwrap_or_default();
-    let states = STATES.iter().find(|(known, ..)| *known == word);
-    let Some((_, _, states)) = states else {
-        return Err(NoPage::wrong("`state` is open, or a state of a refresh"));
-    };
-    let after = asked.one("after")?.map(|after| {
-        let id = after.parse().map(RefreshId);
-        id.map_err(|_| NoPage::wrong("`after` is the number of a refresh"))
-    });
-    let wanted = RefreshFilter {
-        since: asked.since("since")?,
-        states: states.to_vec(),
-        target: asked.one("target")?.map(str::to_owned),
-        connection: asked.one("connection")?.map(str::to_owned),
-        job: asked.one("job")?.map(str::to_owned),
-        after: after.transpose()?,
-        ..RefreshFilter::default()
-    };
+    let wanted = filter_of(&asked)?;
     let config = console.config();
     let choices = STATES.map(|(value, word, _)| (value, word));
     let fields = [
@@ -67,18 +53,16 @@ pub(super) async fn show(
     let older = rows.last().filter(|_| rows.len() == ROWS as usize).map(|row| {
         format!("/refreshes?{}", asked.with("after", Some(&row.refresh_id.to_string())))
     });
+    // More than one page has are counted once they are asked for.
+    let is_all = older.is_none() && asked.one("after")?.is_none();
+    let known = is_all.then_some(rows.len());
     let newest = format!("/refreshes?{}", asked.with("after", None));
     let content = html! {
         (notice::shown(&asked)?)
         (filter::form("/refreshes", &fields))
         @if who.may_change() && !rows.is_empty() {
             form method="post" action="/refreshes/selected" {
-                div.actions {
-                    span { "With the selected:" }
-                    button type="submit" name="action" value="retry" { "Retry…" }
-                    button type="submit" name="action" value="cancel" { "Cancel…" }
-                    span.sub { "You are asked before anything is done." }
-                }
+                (actions(&asked, known))
                 div data-live #refreshes { (table(&rows, now, true)) }
             }
         } @else {
@@ -87,6 +71,52 @@ pub(super) async fn show(
         (pager(asked.one("after")?.is_some(), &newest, older.as_deref()))
     };
     Ok(layout::page(&who, Section::Refreshes, "Refreshes", &content))
+}
+
+/// Which refreshes an address, or the form on its page, asks for.
+pub(super) fn filter_of(asked: &Asked) -> Result<RefreshFilter, NoPage> {
+    let word = asked.one("state")?.unwrap_or_default();
+    let states = STATES.iter().find(|(known, ..)| *known == word);
+    let Some((_, _, states)) = states else {
+        return Err(NoPage::wrong("`state` is open, or a state of a refresh"));
+    };
+    let after = asked.one("after")?.map(|after| {
+        let id = after.parse().map(RefreshId);
+        id.map_err(|_| NoPage::wrong("`after` is the number of a refresh"))
+    });
+    Ok(RefreshFilter {
+        since: asked.since("since")?,
+        states: states.to_vec(),
+        target: asked.one("target")?.map(str::to_owned),
+        connection: asked.one("connection")?.map(str::to_owned),
+        job: asked.one("job")?.map(str::to_owned),
+        after: after.transpose()?,
+        ..RefreshFilter::default()
+    })
+}
+
+/// Whether it narrows anything: all refreshes that ever were are never meant at once.
+pub(super) fn narrows(asked: &Asked) -> bool {
+    NARROWING.iter().any(|key| asked.all(key).next().is_some())
+}
+
+/// What is done, and to which: those ticked, or all that fit, on whichever page of the list.
+fn actions(asked: &Asked, known: Option<usize>) -> Markup {
+    html! {
+        div.actions {
+            @if narrows(asked) {
+                label { input type="radio" name="scope" value="ticked" checked; " those ticked" }
+                label { input type="radio" name="scope" value="filter"; " all "
+                    @if let Some(known) = known { (known) " " } "that fit this filter" }
+                @for key in NARROWING {
+                    @for value in asked.all(key) { input type="hidden" name=(key) value=(value); }
+                }
+            } @else { span { "With those ticked:" } }
+            button type="submit" name="action" value="retry" { "Retry…" }
+            button type="submit" name="action" value="cancel" { "Cancel…" }
+            span.sub { "You are asked before anything is done." }
+        }
+    }
 }
 
 /// These refreshes, in this order; with a box before each where some can be selected.

@@ -48,8 +48,11 @@ async fn page(
     asked::plain(&run)?;
     let title = format!("Run {}", text::short(&run));
     let config = console.config();
+    let asked = run.clone();
     let (now, found) = console
-        .ask(async move |store| Ok((store.time().await?, store.run(&config, &source, &run).await?)))
+        .ask(async move |store| {
+            Ok((store.time().await?, store.run(&config, &source, &asked).await?))
+        })
         .await?;
     let Some(detail) = found else {
         return Err(NoPage::missing(
@@ -57,7 +60,7 @@ async fn page(
         ));
     };
     let content = html! {
-        (facts(&detail, now))
+        (facts(&run, &detail, now))
         @if let Some(asked) = &detail.asked {
             (exposures(asked, &led_to(&detail)))
             (built(asked))
@@ -70,10 +73,11 @@ async fn page(
     Ok(layout::page(&who, Section::Runs, &title, &content))
 }
 
-fn facts(detail: &RunDetail, now: DateTime<Utc>) -> Markup {
+fn facts(run: &str, detail: &RunDetail, now: DateTime<Utc>) -> Markup {
     let newest = detail.events.last();
     html! {
         dl.facts {
+            dt { "Id" } dd { code { (text::name(run)) } (text::copy("id of the run", run)) }
             @if let Some(event) = newest {
                 dt { "How it went" } dd { (events::happened(event)) }
                 @if let Some(job) = event.job_name.as_ref().or(event.job_id.as_ref()) { dt { "Job" } dd { (text::name(job)) } }

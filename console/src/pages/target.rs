@@ -62,6 +62,7 @@ fn facts(detail: &TargetDetail, now: DateTime<Utc>) -> Markup {
     html! {
         section.facts data-live #facts aria-label="How fresh it is" {
             dl {
+                dt { "Name" } dd { code { (text::name(&row.target)) } (text::copy("name of the target", &row.target)) }
                 dt { "State" } dd { (mark::target(row.state)) " " (freshness::stale_since(row, now)) }
                 dt { "Shows runs until" }
                 dd { (known(row.fresh_as_of, now)) }

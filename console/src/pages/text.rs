@@ -21,6 +21,13 @@ pub(super) fn short(text: &str) -> String {
     if text.chars().count() > NAME { format!("{shown}…") } else { shown }
 }
 
+/// Copies the whole of what is shown beside it, whatever of it is shown; there only with a script.
+pub(super) fn copy(what: &str, whole: impl std::fmt::Display) -> Markup {
+    html! {
+        " " button.quiet.copy type="button" value=(whole) aria-label={ "Copy the " (what) } hidden { "Copy" }
+    }
+}
+
 struct Outside<'a> {
     text: Cow<'a, str>,
     most: usize,

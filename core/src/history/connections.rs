@@ -143,6 +143,28 @@ impl Store {
         });
         Ok(rows.collect())
     }
+
+    /// Changes as soon as what is known of a connection does, but for what is counted; read by those
+    /// who look each second.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn connections_mark(&self) -> Result<String, StoreError> {
+        self.reading("look whether connections have changed", async |connection| {
+            sqlx::query_scalar!(
+                r#"
+                select coalesce(jsonb_agg(to_jsonb(it) order by connection), '[]')::text as "mark!"
+                from (
+                    select connection, paused, hold, held_until, hold_error, test_asked_at, tested_at
+                    from connection_state
+                ) as it
+                "#,
+            )
+            .fetch_one(connection)
+            .await
+        })
+        .await
+    }
 }
 
 async fn known(

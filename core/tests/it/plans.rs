@@ -129,6 +129,7 @@ async fn asked(store: &Store, config: &Config, plans: &Plans) -> Vec<String> {
     store.overview().await.unwrap();
     note("overview");
     store.connections(config).await.unwrap();
+    store.connections_mark().await.unwrap();
     note("connections");
     store.sources(config).await.unwrap();
     note("sources");
