@@ -2,6 +2,7 @@
 //!
 //! Secrets have no option where the environment can hold them: DATABASE_URL, AFTERRUN_ADMIN_TOKEN.
 
+mod channels;
 mod history;
 mod notices;
 mod operate;
@@ -17,6 +18,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Arg, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+pub(crate) use self::channels::{ChannelAction, Channels};
 pub(crate) use self::history::{
     EventAction, EventList, Events, Listing, RefreshAction, RefreshList, Refreshes,
 };
@@ -125,6 +127,12 @@ Examples:
   afterrun notices retry 42")]
     #[command(arg(no_config()))]
     Notices(Notices),
+    /// Lists how the channels are doing, or sends one a test
+    #[command(after_help = "\
+Examples:
+  afterrun channels
+  afterrun channels test data-slack")]
+    Channels(Channels),
     /// Lists targets and how fresh each is, or shows one with its latest refreshes
     #[command(after_help = "\
 Examples:

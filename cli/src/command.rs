@@ -1,6 +1,7 @@
 //! From the parsed arguments to the command; one file each.
 
 mod cancel;
+mod channels;
 mod check;
 mod completions;
 mod demo;
@@ -42,6 +43,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         Command::Events(args) => events::run(args).await,
         Command::Refreshes(args) => refreshes::run(args).await,
         Command::Notices(args) => notices::run(args).await,
+        Command::Channels(args) => channels::run(&config, args).await,
         Command::Targets(args) => targets::run(args).await,
         Command::Top(args) => top::run(args).await,
         Command::Replay(args) => replay::run(&config, args).await,

@@ -100,6 +100,7 @@ const SERVED: &[Served] = &[
         methods: "POST",
         by: |it| it.post(notices::retry),
     },
+    Served { path: "/channels/{name}/test", methods: "POST", by: |it| it.post(notices::test) },
     Served { path: "/channels", methods: "GET", by: |it| it.get(notices::channels) },
     Served { path: "/overview", methods: "GET", by: |it| it.get(estate::overview) },
     Served { path: "/bulk/replay", methods: "POST", by: |it| it.post(bulk::replay) },

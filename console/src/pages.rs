@@ -67,6 +67,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/targets/{name}/retry", act::refresh_again))
         .service(post("/connections/{name}/test", act::test))
         .service(post("/{kind:targets|connections}/{name}/{wish:pause|resume}", act::pause))
+        .service(post("/channels/{name}/test", act::test_channel))
         .service(post("/notices/{id}/retry", act::tell_again))
         .service(post("/replay", act::replay));
 }

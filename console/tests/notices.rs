@@ -198,3 +198,54 @@ async fn a_channel_that_is_left_alone_is_told_of_where_people_look_anyway(pool: 
     let shown = scene.page("/notices/1").await.body;
     assert!(shown.contains("Tell it now") && shown.contains("does not answer"), "{shown}");
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_channel_is_sent_a_test_which_stands_as_a_notice_and_is_noted(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    let post = async |path: &str, token: &str| scene.ask("POST", path, &bearer(token), "").await;
+    assert_eq!(post("/api/v1/channels/chat/test", READ).await.status, 403);
+    assert_eq!(post("/api/v1/channels/none/test", ADMIN).await.status, 404);
+    assert_eq!(post("/api/v1/channels/%00/test", ADMIN).await.status, 404);
+    let asked = post("/api/v1/channels/chat/test", ADMIN).await;
+    assert_eq!(asked.status, 202, "{asked:?}");
+    let url = asked.json()["notice_url"].as_str().unwrap().to_owned();
+    let again = post("/api/v1/channels/chat/test", ADMIN).await;
+    assert_eq!(again.json()["notice_url"], url, "one message for both: {again:?}");
+    // What is wrong besides is not in the same message.
+    scene.ran_into("r1", "Nightly").await;
+    scene.answered(Came::Refused { error: "answered 404: no_service".into() }, Some(404)).await;
+    let told = json(&scene, &url).await;
+    assert_eq!([&told["kind"], &told["delivery"]], ["test", "failed"], "{told}");
+    assert!(told["title"].as_str().unwrap().starts_with("Test message"), "{told}");
+    assert_eq!(ids(&scene, "/api/v1/notices?delivery=failed").await.len(), 1);
+    let noted = "select operator || ' ' || action || ' ' || kind || ' ' || subject
+                 from operator_action order by id limit 1";
+    let noted: String = sqlx::query_scalar(noted).fetch_one(&pool).await.unwrap();
+    assert_eq!(noted, "admin token test channel chat");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_test_is_tried_at_once_even_where_the_channel_was_left_alone_and_not_for_hours(
+    pool: PgPool,
+) {
+    let scene = Scene::guarded(&pool);
+    scene.ran_into("r1", "Nightly").await;
+    scene.answered(Came::Refused { error: "answered 404".into() }, Some(404)).await;
+    let held = "update notice_channel
+                set hold = 'outage', held_since = now(), rests_until = now() + interval '100 years'";
+    sqlx::query(held).execute(&pool).await.unwrap();
+    let asked = scene.ask("POST", "/api/v1/channels/chat/test", &bearer(ADMIN), "").await;
+    let url = asked.json()["notice_url"].as_str().unwrap().to_owned();
+    for tried in 1..=5 {
+        assert_eq!(json(&scene, &url).await["delivery"], "waiting", "after {tried} tries");
+        let error = "could not connect".to_owned();
+        scene.answered(Came::Again { error, after: None, doubt: false }, None).await;
+        for free in [
+            "update notice_channel set rests_until = null",
+            "update notice set due_at = '2020-01-01' where due_at is not null",
+        ] {
+            sqlx::query(free).execute(&pool).await.unwrap();
+        }
+    }
+    assert_eq!(json(&scene, &url).await["delivery"], "failed");
+}

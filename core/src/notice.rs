@@ -34,11 +34,14 @@ pub use self::record::{Came, Recorded};
 /// The kind of what a route tells of a dbt job; all others are kinds of alerts.
 pub(crate) const RUN: &str = "run";
 
+/// The kind of a message that somebody wants to see arrive.
+pub(crate) const TEST: &str = "test";
+
 /// One message's worth; the time limit of a call is shorter.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 /// How long it is tried to tell a channel of one thing.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
+pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// And at least so often: no worker may have been there meanwhile.
 const LEAST_TRIES: i32 = 5;

@@ -1,4 +1,4 @@
-//! What an operator may do to the queue: pause, resume, retry, cancel, and tell people again. (To replay an event is
+//! What an operator may do to the queue: pause, resume, retry, cancel, tell people again, and test. (To replay an event is
 //! [`crate::plan`]'s, since it is to plan it again.)
 //!
 //! Invariants: an ended refresh never changes, so another try of it is another refresh; what a
@@ -7,6 +7,7 @@
 
 mod audit;
 mod cancel;
+mod channel;
 mod notice;
 mod pause;
 mod probe;

@@ -75,7 +75,7 @@ pub(crate) struct NoticeList {
     /// Only those for this channel
     #[arg(long, value_name = "NAME", add = complete::channels())]
     pub(crate) channel: Option<String>,
-    /// Only those of this kind: what an alert is `on`, or run for what a route tells
+    /// Only those of this kind: what an alert is `on`, run for what a route tells, or test
     #[arg(long, value_name = "KIND", value_parser = kind)]
     pub(crate) kind: Option<String>,
     /// Only those about this target, source or connection; of a dbt job, SOURCE/JOB
@@ -128,12 +128,12 @@ fn notice_id(text: &str) -> Result<i64, &'static str> {
 
 /// As the configuration reads it, so that a kind it learns is one here.
 fn kind(text: &str) -> Result<String, String> {
-    if text == "run" {
+    if matches!(text, "run" | "test") {
         return Ok(text.to_owned());
     }
     let alert: StrDeserializer<'_, Error> = text.into_deserializer();
     match AlertKind::deserialize(alert) {
         Ok(kind) => Ok(kind.as_str().to_owned()),
-        Err(error) => Err(format!("{error}, or `run`")),
+        Err(error) => Err(format!("{error}, `run` or `test`")),
     }
 }

@@ -219,3 +219,31 @@ async fn followed_notices_show_each_step_of_what_a_channel_knows(pool: PgPool) {
     assert_eq!(delivery(&follow.says("nobody@example.com")), json!("told"));
     assert_eq!(follow.ends_on("INT"), Some(0));
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_channel_is_sent_a_test_by_a_worker_and_what_came_back_is_said(pool: PgPool) {
+    let (home, _) = told(&pool).await;
+    let inbox = Inbox::hook().unwrap();
+    let hook = format!("'{}', secret: {SIGNING_KEY}", inbox.url());
+    home.configure(&CONFIGURATION.replace("'http://127.0.0.1:1/pager'", &hook));
+    let worker = home.worker();
+    worker.says("\"working\"");
+    let tested = home.run(&["channels", "test", "pager", "chat", "--output", "json"]).exits(1);
+    let said = tested.json();
+    assert_eq!([&said[0]["granted"], &said[1]["granted"]], [true, false], "{tested}");
+    assert_eq!(said[0]["http_status"], 204, "{tested}");
+    assert!(said[0]["said"].as_str().unwrap().starts_with("pager took the test message"));
+    assert!(tested.err.contains("chat did not take the test message"), "{tested}");
+    let shown = inbox.shown();
+    let title = |event: &Value| event.to_string().contains("Test message from afterrun");
+    assert_eq!(shown.iter().filter(|event| title(event)).count(), 1, "{shown:?}");
+    let noted = "select count(*) from operator_action where action = 'test' and kind = 'channel'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(noted).fetch_one(&pool).await.unwrap(), 2);
+
+    let listed = home.run(&["channels"]).exits(0);
+    assert!(["pager", "chat", "WAITING"].iter().all(|word| listed.out.contains(word)), "{listed}");
+    let unknown = home.run(&["channels", "test", "pagre"]).exits(2);
+    assert!(unknown.err.contains("has no channel pagre"), "{unknown}");
+    assert!(unknown.err.contains("did you mean `pager`?"), "{unknown}");
+    assert_eq!(worker.ends_on("TERM"), Some(0));
+}

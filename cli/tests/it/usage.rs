@@ -2,7 +2,7 @@
 
 use crate::harness::Home;
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "up",
     "demo",
     "ingest",
@@ -13,6 +13,7 @@ const COMMANDS: [&str; 21] = [
     "events",
     "refreshes",
     "notices",
+    "channels",
     "targets",
     "top",
     "replay",
@@ -104,7 +105,8 @@ fn help_lists_the_configuration_where_it_means_something() {
     let home = Home::new();
     for command in COMMANDS {
         let help = home.run(&[command, "--help"]).exits(0);
-        let reads = ["up", "ingest", "worker", "check", "send", "replay"].contains(&command);
+        let reads =
+            ["up", "ingest", "worker", "check", "send", "replay", "channels"].contains(&command);
         assert_eq!(help.out.contains("--config <FILE>"), reads, "{help}");
         assert!(!help.out.contains("LISTEN=]"), "{help}");
     }

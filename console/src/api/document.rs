@@ -49,6 +49,7 @@ use super::{audit, bulk, changes, estate, events, notices, refreshes, runs};
         notices::show,
         notices::retry,
         notices::channels,
+        notices::test,
         estate::overview,
         bulk::replay,
         bulk::retry,

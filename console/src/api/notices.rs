@@ -41,7 +41,7 @@ pub(crate) const DELIVERIES: &[(&str, Delivery)] = &[
         ("state" = Option<Vec<NoticeState>>, Query, explode = false, description = "Of things in one of these states"),
         ("delivery" = Option<Vec<Delivery>>, Query, explode = false, description = "Of which the channel knows so much"),
         ("channel" = Option<String>, Query, description = "For this channel"),
-        ("kind" = Option<String>, Query, description = "What an alert is `on`, or `run` for what a route tells"),
+        ("kind" = Option<String>, Query, description = "What an alert is `on`, or `run` for what a route tells, `test`"),
         ("subject" = Option<String>, Query, description = "About this target, source or connection; of a dbt job, `source/job`"),
         ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
@@ -140,6 +140,45 @@ pub(super) async fn channels(
     let config = console.config();
     let rows = console.ask(async move |store| store.configured_channels(&config).await);
     estate::by_name(&request, rows, |row| row.row.channel.clone()).await
+}
+
+/// A channel that is sent a test next.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Tested {
+    name: String,
+    /// What comes of it is told there, by `delivery` and `attempt_history`.
+    notice_id: i64,
+    notice_url: String,
+}
+
+/// Lets a worker send a message that says it is a test. What comes of it stands with its notice in a
+/// moment.
+#[utoipa::path(
+    post,
+    path = "/api/v1/channels/{name}/test",
+    operation_id = "test_channel",
+    tag = "notices",
+    params(
+        ("name" = String, Path, description = "Its name in the configuration", example = "data-slack"),
+    ),
+    responses((status = 202, description = "It is to be sent", body = Tested)),
+)]
+pub(super) async fn test(
+    request: HttpRequest,
+    console: Data<Console>,
+    who: Who,
+    name: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    Params::of(&request).end()?;
+    let name = estate::known(name.into_inner())?;
+    if !console.config().channels.contains_key(&name) {
+        return Err(Problem::not_found("there is no such name in the configuration"));
+    }
+    let channel = name.clone();
+    let notice_id =
+        console.act(&who, async move |store, _| store.test_channel(&channel).await).await?;
+    let notice_url = format!("/api/v1/notices/{notice_id}");
+    Ok(HttpResponse::Accepted().json(Tested { name, notice_id, notice_url }))
 }
 
 fn number(text: &str) -> Result<i64, Problem> {

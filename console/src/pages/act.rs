@@ -138,6 +138,21 @@ pub(super) async fn test(
     Ok(see("/connections", Done::Tested))
 }
 
+/// Lets a worker send a channel a test now.
+pub(super) async fn test_channel(
+    path: Path<String>,
+    console: Data<Console>,
+    who: Who,
+) -> Result<HttpResponse, NoPage> {
+    let name = asked::plain(&path)?.to_owned();
+    if !console.config().channels.contains_key(&name) {
+        return Err(NoPage::missing("No channel of this name is configured."));
+    }
+    let id =
+        console.act(&who, async move |store: Store, _| store.test_channel(&name).await).await?;
+    Ok(see(&link::notice(id), Done::ChannelTested))
+}
+
 pub(super) async fn replay(
     form: Bytes,
     console: Data<Console>,

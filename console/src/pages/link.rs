@@ -41,6 +41,10 @@ pub(super) fn run(source: &str, run: &str) -> String {
     }
 }
 
+pub(super) fn channel(name: &str) -> String {
+    format!("/channels/{}", part(name))
+}
+
 pub(super) fn notice(id: i64) -> String {
     format!("/notices/{id}")
 }

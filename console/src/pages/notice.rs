@@ -27,6 +27,7 @@ pub(super) enum Done {
     Replayed,
     Tested,
     ToldAgain,
+    ChannelTested,
     /// So many of so many.
     Many(i64, i64),
 }
@@ -44,6 +45,7 @@ impl Done {
             Self::Replayed => "replayed".to_owned(),
             Self::Tested => "tested".to_owned(),
             Self::ToldAgain => "told".to_owned(),
+            Self::ChannelTested => "sent".to_owned(),
             Self::Many(done, of) => format!("many-{done}-{of}"),
         }
     }
@@ -63,6 +65,7 @@ impl Done {
             "replayed" => Self::Replayed,
             "tested" => Self::Tested,
             "told" => Self::ToldAgain,
+            "sent" => Self::ChannelTested,
             "many" => Self::Many(number()?, number()?),
             _ => return None,
         })
@@ -88,6 +91,9 @@ impl Done {
                 html! { "The next sign-in is tried now; the result shows here in a moment." }
             }
             Self::ToldAgain => html! { "It had been given up; it is told again now." },
+            Self::ChannelTested => {
+                html! { "A worker sends it next; what comes of it shows here in a moment." }
+            }
             Self::Many(done, of) if done == of => html! { "Done for all " (of) "." },
             Self::Many(done, of) => html! {
                 "Done for " (done) " of " (of) "; the others had ended, are under way, or have nothing to try."

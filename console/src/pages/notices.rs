@@ -76,7 +76,7 @@ pub(super) async fn show(
     let newest = format!("/notices?{}", asked.with("after", None));
     let content = html! {
         (notice::shown(&asked)?)
-        (overview(&channels, now))
+        (overview(&channels, now, &who))
         (filter::form("/notices", &fields))
         div data-live #notices { (table(&rows, now)) }
         (pager(asked.one("after")?.is_some(), &newest, older.as_deref()))
@@ -104,7 +104,7 @@ fn words<T, const N: usize>(
     std::array::from_fn(|place| (choices[place].0, choices[place].1))
 }
 
-fn overview(channels: &[ConfiguredChannel], now: DateTime<Utc>) -> Markup {
+fn overview(channels: &[ConfiguredChannel], now: DateTime<Utc>, who: &Who) -> Markup {
     html! {
         section aria-labelledby="channels-title" data-live #channels {
             h2 #channels-title { "Channels" }
@@ -118,15 +118,16 @@ fn overview(channels: &[ConfiguredChannel], now: DateTime<Utc>) -> Markup {
                         th scope="col" { "Channel" } th scope="col" { "State" }
                         th.number scope="col" { "Waiting" } th.number scope="col" { "Could not be told" }
                         th scope="col" { "Last told" }
+                        @if who.may_change() { td {} }
                     } }
-                    tbody { @for channel in channels { (line_of(channel, now)) } }
+                    tbody { @for channel in channels { (line_of(channel, now, who)) } }
                 } }
             }
         }
     }
 }
 
-fn line_of(channel: &ConfiguredChannel, now: DateTime<Utc>) -> Markup {
+fn line_of(channel: &ConfiguredChannel, now: DateTime<Utc>, who: &Who) -> Markup {
     let row = &channel.row;
     let waiting = link::notices(&[("channel", &row.channel), ("delivery", "waiting")]);
     let failed = [("channel", row.channel.as_str()), ("delivery", "failed"), ("state", "open")];
@@ -138,6 +139,11 @@ fn line_of(channel: &ConfiguredChannel, now: DateTime<Utc>) -> Markup {
             td.number { @if row.waiting > 0 { a href=(waiting) { (row.waiting) } } @else { "0" } }
             td.number { @if row.failed > 0 { a href=(link::notices(&failed)) { (row.failed) } } @else { "0" } }
             td { @if row.told_at.is_some() { (when::maybe(row.told_at, now)) } @else { span.none { "never" } } }
+            @if who.may_change() { td { @if channel.kind.is_some() {
+                form method="post" action={ (link::channel(&row.channel)) "/test" } {
+                    button type="submit" aria-label={ "Send a test to " (row.channel) } { "Send a test" }
+                }
+            } } }
         }
     }
 }

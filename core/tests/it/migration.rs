@@ -23,6 +23,7 @@ const DATA: &[(i64, &str)] = &[
     (14, include_str!("migration/0014.sql")),
     (15, ""),
     (16, ""),
+    (17, ""),
 ];
 
 #[sqlx::test(migrations = false)]
