@@ -17,7 +17,7 @@ const STATES: [&str; 6] = ["fresh", "refreshing", "stale", "failed", "paused", "
 /// Every state of a refresh that has not ended.
 const OPEN: [&str; 4] = ["waiting", "queued", "running", "confirming"];
 
-/// Why nothing is started on a connection.
+/// Why nothing is started on a connection, or nothing told to a channel.
 const HOLDS: [&str; 3] = ["outage", "refused", "slow_down"];
 
 /// What one look found; times in seconds.
@@ -28,6 +28,7 @@ pub(crate) struct Known {
     pub(crate) targets: Vec<Target>,
     pub(crate) connections: Vec<Connection>,
     pub(crate) sources: Vec<Source>,
+    pub(crate) channels: Vec<Channel>,
 }
 
 /// Events that are not planned yet.
@@ -73,12 +74,25 @@ pub(crate) struct Source {
     pub(crate) finding_kinds: Vec<String>,
 }
 
+/// A channel that was ever to be told something.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) channel: String,
+    pub(crate) hold: Option<String>,
+    pub(crate) waiting: i64,
+    /// For how long that waits which waits for longest; below zero if it is put off.
+    pub(crate) oldest: Option<f64>,
+    /// What could not be told of, and lasts still.
+    pub(crate) failed: i64,
+}
+
 impl Known {
     pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_queue(encoder)?;
         self.encode_targets(encoder)?;
         self.encode_connections(encoder)?;
-        self.encode_sources(encoder)
+        self.encode_sources(encoder)?;
+        self.encode_channels(encoder)
     }
 
     fn encode_queue(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -166,6 +180,41 @@ impl Known {
             self.connections
                 .iter()
                 .map(|it| ([label("connection", &it.connection)], f64::from(u8::from(it.paused)))),
+        )
+    }
+
+    fn encode_channels(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let all = |value: fn(&Channel) -> f64| {
+            self.channels.iter().map(move |it| ([label("channel", &it.channel)], value(it)))
+        };
+        gauges(
+            encoder,
+            "afterrun_notices_waiting",
+            "Things that the channel is to be told of",
+            all(|it| it.waiting as f64),
+        )?;
+        gauges(
+            encoder,
+            "afterrun_notices_waiting_oldest_seconds",
+            "For how long the channel is to be told of what waits for longest; 0 if nothing does",
+            all(|it| it.oldest.unwrap_or(0.0).max(0.0)),
+        )?;
+        gauges(
+            encoder,
+            "afterrun_notices_failed",
+            "Things that the channel could not be told of, and that last still",
+            all(|it| it.failed as f64),
+        )?;
+        gauges(
+            encoder,
+            "afterrun_channel_held",
+            "1 if the channel is told nothing for that reason, else 0",
+            self.channels.iter().flat_map(|it| {
+                HOLDS.map(|hold| {
+                    let held = f64::from(u8::from(it.hold.as_deref() == Some(hold)));
+                    ([label("channel", &it.channel), label("reason", hold)], held)
+                })
+            }),
         )
     }
 

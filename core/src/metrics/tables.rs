@@ -12,7 +12,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use tokio::sync::Mutex as Turn;
 use tokio::time::{Instant, timeout};
 
-use super::known::{Connection, Known, Open, Source, Target, Unplanned, gauge};
+use super::known::{Channel, Connection, Known, Open, Source, Target, Unplanned, gauge};
 use crate::telemetry::Chain;
 use crate::{Store, StoreError};
 
@@ -92,6 +92,7 @@ impl Store {
             targets: self.measured_targets().await?,
             connections: self.measured_connections().await?,
             sources: self.asked_sources().await?,
+            channels: self.told_channels().await?,
         })
     }
 
@@ -222,6 +223,38 @@ impl Store {
             -- One that nobody asks about any more has left the configuration.
             where reconcile_due_at > coalesce($1, now()) - interval '1 day'
             order by source collate "C"
+            "#,
+                self.now(),
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
+    }
+
+    async fn told_channels(&self) -> Result<Vec<Channel>, StoreError> {
+        self.step("look how the channels are doing", async |connection| {
+            sqlx::query_as!(
+                Channel,
+                r#"
+            select
+                channel,
+                case when hold <> 'slow_down' or rests_until > coalesce($1, now()) then hold::text end as hold,
+                waits.count as "waiting!",
+                extract(epoch from coalesce($1, now()) - waits.since)::double precision as oldest,
+                (
+                    select count(*) from notice
+                    where notice.channel = notice_channel.channel and state = 'open'
+                        and gave_up_at is not null and due_at is null
+                ) as "failed!"
+            from notice_channel
+            cross join lateral (
+                -- What is put off, as its window is not over, waits since then.
+                select count(*) as count, min(greatest(tries_since, last_at)) as since
+                from notice
+                where notice.channel = notice_channel.channel and due_at is not null
+            ) as waits
+            order by channel collate "C"
             "#,
                 self.now(),
             )

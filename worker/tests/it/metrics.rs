@@ -201,3 +201,40 @@ async fn what_waits_for_room_or_is_left_alone_is_not_overdue_and_what_no_worker_
     stack.settle().await;
     stack.finish().await;
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_a_channel_is_to_be_told_is_counted_with_how_long_it_waits(pool: PgPool) {
+    let stack = Stack::start(pool).await;
+    let at = stack.now() - seconds(100);
+    sqlx::query(
+        "insert into notice_channel (channel, hold, held_since) values ('chat', 'outage', now())",
+    )
+    .execute(&stack.pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into notice (
+             channel, kind, subject, state, title, opened_at, last_at, repeat_after, due_at,
+             tries_since, gave_up_at
+         )
+         values
+             ('chat', 'stale', 'sales', 'open', 'x', $1, $1, '0', $1, $1, null),
+             ('chat', 'stale', 'churn', 'open', 'x', $1, $1, '0', 'infinity', $1 + interval '50 s', null),
+             ('chat', 'stale', 'costs', 'open', 'x', $1, $1, '0', null, $1, $1)",
+    )
+    .bind(at)
+    .execute(&stack.pool)
+    .await
+    .unwrap();
+    let found = scrape(&stack).await;
+    for (series, wanted) in [
+        ("afterrun_notices_waiting{channel=\"chat\"}", 2.0),
+        ("afterrun_notices_waiting_oldest_seconds{channel=\"chat\"}", 100.0),
+        ("afterrun_notices_failed{channel=\"chat\"}", 1.0),
+        ("afterrun_channel_held{channel=\"chat\",reason=\"outage\"}", 1.0),
+        ("afterrun_channel_held{channel=\"chat\",reason=\"refused\"}", 0.0),
+    ] {
+        assert_eq!(value(&found, series), wanted, "{series}");
+    }
+    stack.finish().await;
+}
