@@ -63,6 +63,11 @@ impl Access {
         &self.keys
     }
 
+    /// Where browsers find the console, if that was said.
+    pub fn url(&self) -> Option<&Url> {
+        self.url.as_ref()
+    }
+
     /// Whether browsers reach us over TLS alone.
     fn is_secure(&self) -> bool {
         self.url.as_ref().is_some_and(|url| url.scheme() == "https")

@@ -6,6 +6,7 @@
 mod email;
 mod error;
 mod http;
+mod link;
 mod message;
 mod open;
 mod pagerduty;

@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::call::{Came, call};
 use crate::counted::Counted;
@@ -94,6 +95,8 @@ pub struct Worker {
     stop: CancellationToken,
     counted: Counted,
     pub(crate) traces: Traces,
+    /// Where people find the console.
+    console: Option<Arc<Url>>,
     /// Events wait for what dbt says of their runs.
     pub(crate) dbt_is_to_be_asked: Notify,
 }
@@ -115,6 +118,7 @@ impl Worker {
             stop: CancellationToken::new(),
             counted,
             traces: Traces::default(),
+            console: None,
             dbt_is_to_be_asked: Notify::new(),
         })
     }
@@ -123,6 +127,16 @@ impl Worker {
     #[must_use]
     pub fn tracing_to(self, settings: TraceSettings) -> Self {
         Self { traces: Traces::to(settings, &self.http), ..self }
+    }
+
+    /// The same, with the way to the console's page in what people are told.
+    #[must_use]
+    pub fn linking_to(self, console: Option<&Url>) -> Self {
+        Self { console: console.cloned().map(Arc::new), ..self }
+    }
+
+    pub(crate) fn console(&self) -> Option<Arc<Url>> {
+        self.console.clone()
     }
 
     /// Takes a new configuration for everything that is planned and called from now on.

@@ -23,7 +23,7 @@ pub(crate) async fn run(path: &Path, args: args::Up) -> anyhow::Result<()> {
     let given = database::given()?;
     let config = configuration(path)?;
     // Before a database is started: what is wrong with the targets is wrong with any.
-    drop(WorkerService::new(given.clone().unwrap_or_default(), config.clone())?);
+    drop(WorkerService::new(given.clone().unwrap_or_default(), config.clone(), None)?);
     let listeners = Listeners {
         public: listen(args.public.listen, "AFTERRUN_LISTEN")?,
         private: listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?,

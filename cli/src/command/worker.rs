@@ -18,7 +18,7 @@ pub(crate) async fn run(config: &Path, args: args::Worker) -> anyhow::Result<()>
     let hangups = shutdown::hangups().context("could not listen for signals")?;
     let access = guard_private(args.private.admin_listen)?;
     let database = database::required()?;
-    let service = WorkerService::new(database, configuration(config)?)?;
+    let service = WorkerService::new(database, configuration(config)?, access.url())?;
     let private = listen(args.private.admin_listen, "AFTERRUN_ADMIN_LISTEN")?;
     let health = Health::new(service.store().clone(), stop.clone());
     let scrape = Scrape::new(service.metrics(&[]), access.keys().clone());

@@ -41,7 +41,7 @@ pub(crate) async fn serve_both(
         listeners.public,
         Limits::default(),
     )?;
-    let worker = WorkerService::new(database.clone(), config)?;
+    let worker = WorkerService::new(database.clone(), config, listeners.access.url())?;
     let health = afterrun_console::serve_console(
         listeners.private,
         Health::new(worker.store().clone(), stop.clone()),

@@ -12,6 +12,7 @@ use afterrun_worker::{TraceSettings, Worker};
 use anyhow::Context as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use super::{VERSION, wait_until_ready};
 
@@ -30,7 +31,11 @@ pub(crate) struct WorkerService {
 
 impl WorkerService {
     /// The database need not be there. A mistake in the configuration is an error now.
-    pub(crate) fn new(database: PgConnectOptions, config: Config) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        database: PgConnectOptions,
+        config: Config,
+        console_url: Option<&Url>,
+    ) -> anyhow::Result<Self> {
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
@@ -38,7 +43,7 @@ impl WorkerService {
         let console = Store::new(console, Clock::Database);
         let store = Store::new(pool::worker_pool(database, CONNECTIONS), Clock::Database);
         let http = Http::new(Limits::default()).context("could not set up the HTTP client")?;
-        let worker = Worker::new(store.clone(), http, config)?;
+        let worker = Worker::new(store.clone(), http, config)?.linking_to(console_url);
         let worker = match TraceSettings::from_env()? {
             Some(traces) => worker.tracing_to(traces),
             None => worker,

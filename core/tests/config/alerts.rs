@@ -142,6 +142,23 @@ fn what_can_never_be_told_is_warned_of() {
 }
 
 #[test]
+fn a_route_that_tells_of_failures_that_nobody_explains_is_warned_of() {
+    let routes = format!("{CHANNELS}routes:\n  - {{ name: a, on: error, notify: [chat, mail] }}\n");
+    let warnings = |text: &str| {
+        let warnings: Vec<_> = accepted(text).warnings().iter().map(ToString::to_string).collect();
+        warnings
+    };
+    let text = with("routes", &routes);
+    let found = warnings(&text);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let what = "routes[0].notify: tells that a run of source `prod` failed and not why";
+    assert!(found[0].contains(what), "{found:?}");
+    assert_eq!(warnings(&text.replace("on: error", "on: cancelled")), [""; 0]);
+    let api = "secrets: [hush], account_id: 12, api: { host: x.dbt.com, token: t }";
+    assert_eq!(warnings(&text.replace("secrets: [hush]", api)), [""; 0]);
+}
+
+#[test]
 fn an_address_of_a_channel_is_a_secret_and_may_have_a_query() {
     let good = "channels:\n  chat: { kind: teams, url: 'https://x.example:443/workflows/1?sig=CANARY-7f3a&sv=1.0' }\n";
     let config = accepted(&with("", good));

@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use super::link::with_links;
 use super::{Message, OpenChannel, Sent, Taken, Verdict};
 use crate::counted::Counted;
 use crate::dbt::Asker;
@@ -35,11 +36,11 @@ pub(crate) async fn tell(worker: &Worker, targets: &Arc<Targets>) -> Result<(), 
     if targets.config().channels.is_empty() {
         return Ok(());
     }
-    let Asker { store, worker: name, counted, .. } = worker.asker(targets);
+    let store = worker.store();
     store.look_for_alerts(targets.config(), Duration::ZERO).await?;
     loop {
         let mut tellings = Tellings::new();
-        begin(&mut tellings, store, name, counted, targets).await?;
+        begin(&mut tellings, worker, targets).await?;
         if tellings.is_empty() {
             return Ok(());
         }
@@ -55,7 +56,7 @@ pub(crate) async fn tell_now_and_then(worker: Arc<Worker>, stop: CancellationTok
     let (mut tellings, mut looked, mut before) = (Tellings::new(), None::<Instant>, Ok(()));
     while !stop.is_cancelled() {
         let targets = worker.targets();
-        let Asker { store, worker: name, counted, .. } = worker.asker(&targets);
+        let store = worker.store();
         let round = async {
             if targets.config().channels.is_empty() {
                 return Ok(());
@@ -66,7 +67,7 @@ pub(crate) async fn tell_now_and_then(worker: Arc<Worker>, stop: CancellationTok
                 looked = Some(Instant::now());
             }
             // What is due is told whatever came of the look.
-            went.and(begin(&mut tellings, store, name, counted, &targets).await)
+            went.and(begin(&mut tellings, &worker, &targets).await)
         };
         let mut went = round.await.and(std::mem::replace(&mut before, Ok(())));
         while let Some(ended) = tellings.try_join_next() {
@@ -87,18 +88,18 @@ pub(crate) async fn tell_now_and_then(worker: Arc<Worker>, stop: CancellationTok
 
 async fn begin(
     tellings: &mut Tellings,
-    store: &Store,
-    worker: &str,
-    counted: &Counted,
+    worker: &Worker,
     targets: &Arc<Targets>,
 ) -> Result<(), StoreError> {
+    let Asker { store, worker: name, counted, .. } = worker.asker(targets);
     let rooms = targets
         .channels()
         .map(|(name, channel)| Room { channel: name.to_owned(), most: channel.most() });
-    for telling in store.claim_notices(worker, &rooms.collect::<Vec<_>>()).await? {
+    for telling in store.claim_notices(name, &rooms.collect::<Vec<_>>()).await? {
         let Some(channel) = targets.channel(&telling.channel).map(Arc::clone) else { continue };
+        let message = Message { notes: with_links(&telling.notes, worker.console().as_deref()) };
         let (store, counted) = (store.clone(), counted.clone());
-        tellings.spawn(async move { send(&store, &counted, &*channel, &telling).await });
+        tellings.spawn(async move { send(&store, &counted, &*channel, &telling, &message).await });
     }
     Ok(())
 }
@@ -108,9 +109,9 @@ async fn send(
     counted: &Counted,
     channel: &dyn OpenChannel,
     telling: &Telling,
+    message: &Message,
 ) -> Result<(), StoreError> {
-    let message = Message { notes: telling.notes.clone() };
-    let Sent { answer, http_status } = channel.send(&message).await;
+    let Sent { answer, http_status } = channel.send(message).await;
     let came = match answer {
         Ok(Taken { but }) => Came::Told { but },
         Err(error) => {

@@ -87,6 +87,29 @@ fn notify(report: &mut Report, trail: &Trail, route: &Route) {
     report.add_key(&trail.key("notify"), what);
 }
 
+/// dbt's events say that a run failed, and never why.
+fn unexplained(report: &mut Report, trail: &Trail, route: &Route, taken: &[(&String, &Source)]) {
+    if route.notify.is_empty() || !route.on.contains(&Outcome::Error) {
+        return;
+    }
+    let silent = |source: &Source| source.kind == SourceKind::Dbt && source.api.is_none();
+    let silent = taken.iter().filter(|(_, source)| silent(source));
+    let names: Vec<_> = silent.map(|(name, _)| format!("`{name}`")).collect();
+    let what = match names.as_slice() {
+        [] => return,
+        [one] => format!(
+            "tells that a run of source {one} failed and not why, since dbt says that only when it is \
+             asked; add `api` to the source"
+        ),
+        several => format!(
+            "tells that runs of sources {} failed and not why, since dbt says that only when it is \
+             asked; add `api` to the sources",
+            several.join(", ")
+        ),
+    };
+    report.warn(&trail.key("notify"), &what);
+}
+
 fn tools(route: &Route) -> &'static str {
     let of = |kind| route.on_events.iter().any(|event| sender(event) == kind);
     match (of(SourceKind::Mode), of(SourceKind::Tableau)) {
@@ -129,6 +152,7 @@ pub(super) fn warn(
         let what = format!("{of} no source of kind {kind}, so nobody ever tells {event}");
         report.warn(&trail.key("on"), &what);
     }
+    unexplained(report, trail, route, &taken);
     circle::warn(report, trail, route, &taken, targets);
     if !route.subjects.is_empty() {
         return;
