@@ -160,6 +160,7 @@ async fn pages_tell_what_nobody_was_told_and_have_it_told_again(pool: PgPool) {
 
     let shown = scene.page("/notices/1").await.body;
     assert!(shown.contains("Given up") && shown.contains("404"), "{shown}");
+    assert!(!shown.contains("analyst@acme.example"), "addresses of people are masked: {shown}");
     let told = scene.post("/notices/1/retry", "").await;
     assert_eq!(told.header("location"), Some("/notices/1?done=told"));
     let told = scene.post("/notices/1/retry", "").await;

@@ -62,7 +62,7 @@ pub(super) async fn show(
         .await?;
     let names: Vec<_> = channels.iter().map(|channel| channel.row.channel.clone()).collect();
     let fields = [
-        filter::choice("delivery", "The channel", &words(&DELIVERIES), &asked)?,
+        filter::choice("delivery", "Delivery", &words(&DELIVERIES), &asked)?,
         filter::choice("state", "State", &words(&STATES), &asked)?,
         filter::named("channel", "Channel", names.iter(), &asked)?,
         filter::words("kind", "Kind", &asked)?,
@@ -180,7 +180,7 @@ fn table(rows: &[NoticeRow], now: DateTime<Utc>) -> Markup {
         div.scroll { table {
             caption.hidden { "Notices, newest first" }
             thead { tr {
-                th scope="col" { "Notice" } th scope="col" { "The channel" } th scope="col" { "What" }
+                th scope="col" { "Notice" } th scope="col" { "Delivery" } th scope="col" { "What" }
                 th scope="col" { "State" } th.number scope="col" { "Times" } th scope="col" { "Last" }
                 th scope="col" { "Told" }
             } }

@@ -54,7 +54,7 @@ fn facts(detail: &NoticeDetail, channel: Option<&ConfiguredChannel>, now: DateTi
     html! {
         dl.facts {
             dt { "What" } dd { (text::message(&row.title))
-                @if !row.detail.is_empty() { pre.detail { (text::lines(&row.detail, 4000)) } } }
+                @if !row.detail.is_empty() { pre.detail { (text::message(&row.detail)) } } }
             dt { "About" } dd { (notices::about(&row.kind, &row.subject)) " " span.sub.same { (text::name(&row.kind)) } }
             dt { "State" } dd { (notices::so(row))
                 @if row.unwatched { ": no alert of the configuration watches it any more" }

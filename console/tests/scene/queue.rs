@@ -50,7 +50,7 @@ impl Scene {
             "eventId": event, "eventType": "job.run.errored",
             "data": {
                 "jobId": 7, "jobName": job_name, "runId": event,
-                "runStatus": "Errored", "runStatusCode": 20,
+                "runStatus": "Errored", "runStatusCode": 20, "runReason": "by analyst@acme.example",
             },
         });
         self.delivered(&body.to_string()).await;
