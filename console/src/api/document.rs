@@ -1,6 +1,7 @@
 //! The OpenAPI document: written from the code that answers, so that it says what is true.
 
 use actix_web::HttpResponse;
+use afterrun_core::history::RunState;
 use serde::Serialize;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{
@@ -57,7 +58,7 @@ use super::{audit, bulk, changes, estate, events, notices, refreshes, runs};
         audit::list,
         audit::show,
     ),
-    components(schemas(ProblemDetails)),
+    components(schemas(ProblemDetails, RunState)),
     modifiers(&Everywhere),
 )]
 struct Api;

@@ -144,7 +144,7 @@ pub(super) async fn channels(
 
 /// A channel that is sent a test next.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Tested {
+pub(super) struct ChannelTested {
     name: String,
     /// What comes of it is told there, by `delivery` and `attempt_history`.
     notice_id: i64,
@@ -161,7 +161,7 @@ pub(super) struct Tested {
     params(
         ("name" = String, Path, description = "Its name in the configuration", example = "data-slack"),
     ),
-    responses((status = 202, description = "It is to be sent", body = Tested)),
+    responses((status = 202, description = "It is to be sent", body = ChannelTested)),
 )]
 pub(super) async fn test(
     request: HttpRequest,
@@ -178,7 +178,7 @@ pub(super) async fn test(
     let notice_id =
         console.act(&who, async move |store, _| store.test_channel(&channel).await).await?;
     let notice_url = format!("/api/v1/notices/{notice_id}");
-    Ok(HttpResponse::Accepted().json(Tested { name, notice_id, notice_url }))
+    Ok(HttpResponse::Accepted().json(ChannelTested { name, notice_id, notice_url }))
 }
 
 fn number(text: &str) -> Result<i64, Problem> {

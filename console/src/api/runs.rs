@@ -68,12 +68,12 @@ pub(super) struct ShownRun {
     /// Those that tell of it, oldest first.
     events: Vec<EventRow>,
     /// None if dbt was never asked: no route asks what runs build, or the source has no `api`.
-    asked: Option<Asked>,
+    asked: Option<WhatDbtSaid>,
 }
 
 /// What dbt said of a run.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Asked {
+struct WhatDbtSaid {
     answered_at: Option<DateTime<Utc>>,
     /// When it is asked next.
     ask_due_at: Option<DateTime<Utc>>,
@@ -88,13 +88,13 @@ struct Asked {
     node_count: usize,
     /// Those first that failed.
     #[schema(max_items = 1000)]
-    nodes: Vec<Node>,
+    nodes: Vec<NodeOfRun>,
     exposures: Vec<Exposed>,
 }
 
 /// How one node ended.
 #[derive(Serialize, utoipa::ToSchema)]
-struct Node {
+struct NodeOfRun {
     unique_id: String,
     /// In dbt's words.
     status: String,
@@ -138,11 +138,11 @@ pub(super) async fn show(
     let RunDetail { events, asked } = found.ok_or_else(|| {
         Problem::not_found("no event of this source tells of such a run, or it is forgotten")
     })?;
-    let asked = asked.map(Asked::of);
+    let asked = asked.map(WhatDbtSaid::of);
     Ok(HttpResponse::Ok().json(ShownRun { source, run_id, events, asked }))
 }
 
-impl Asked {
+impl WhatDbtSaid {
     fn of(asked: AskedOfRun) -> Self {
         let (mut nodes, nodes_unknown) = match asked.nodes {
             Ok(nodes) => (nodes, None),
@@ -150,7 +150,7 @@ impl Asked {
         };
         let node_count = nodes.len();
         nodes.sort_by_key(|node| !node.status.is_failure());
-        let nodes = nodes.into_iter().take(MOST_NODES).map(|node| Node {
+        let nodes = nodes.into_iter().take(MOST_NODES).map(|node| NodeOfRun {
             unique_id: node.unique_id,
             status: node.status.to_string(),
             message: node.message,
