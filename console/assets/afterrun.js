@@ -78,7 +78,9 @@ const scrolls = (part) => [part, ...part.querySelectorAll(".scroll, pre")];
 
 /** Takes over what may change from the same page as it is now; not from under somebody's hands. */
 async function renew() {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  // Nobody did this, so it must not keep a session that is left alone from its end.
+  const headers = { Accept: "text/html", "Afterrun-Renewal": "yes" };
+  const answer = await fetch(location.href, { headers });
   // Signed out meanwhile: a whole page says so.
   if (answer.redirected || answer.status === 401) return location.reload();
   if (!answer.ok) throw new Error(answer.status);
@@ -134,6 +136,8 @@ if (pause && window.EventSource) {
       pause.textContent = "Pause";
       take();
     });
+    // The way in says why, and what was shown is shown to nobody else.
+    stream?.addEventListener("ended", () => location.reload());
     stream?.addEventListener("error", lost);
   }
   /** A browser opens an ended stream again by itself, but not one that was refused. */
@@ -141,6 +145,8 @@ if (pause && window.EventSource) {
     pause.textContent = "Not live";
     if (stream?.readyState !== EventSource.CLOSED) return;
     stream = undefined;
+    // It may be refused for that nobody is signed in any more.
+    renew().catch(() => {});
     setTimeout(follow, 10000);
   }
   pause.hidden = false;

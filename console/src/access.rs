@@ -13,11 +13,12 @@ mod who;
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{AUTHORIZATION, LOCATION};
+use actix_web::http::header::{AUTHORIZATION, HeaderName, LOCATION};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
+use afterrun_core::session::Use;
 use url::Url;
 
 pub(crate) use self::keys::Role;
@@ -25,8 +26,8 @@ pub use self::keys::{Keys, KeysError};
 pub(crate) use self::sign_in::routes;
 use self::who::By;
 pub(crate) use self::who::{Who, address};
-use crate::Console;
 use crate::problem::{Problem, is_for_people};
+use crate::{Console, live};
 
 /// Who is let in, and under which address the console is known.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +70,7 @@ impl Access {
     }
 
     /// Whether browsers reach us over TLS alone.
-    fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 }
@@ -99,7 +100,11 @@ fn refuse(request: &HttpRequest, problem: &Problem) -> HttpResponse {
         && request.method() == Method::GET
         && !request.headers().contains_key(AUTHORIZATION);
     if asks && is_for_people(request) {
-        let to_sign_in = sign_in::path_before(request);
+        let access = request.app_data::<Data<Access>>();
+        // Only what has ended is kept and not known.
+        let has_ended =
+            access.is_some_and(|access| cookie::given(request, access.is_secure()).is_some());
+        let to_sign_in = sign_in::path_before(request, has_ended);
         return HttpResponse::SeeOther().insert_header((LOCATION, to_sign_in)).finish();
     }
     problem.answer(request)
@@ -133,6 +138,16 @@ async fn allowed(request: &HttpRequest) -> Result<Option<Who>, Problem> {
     Ok(Some(who))
 }
 
+/// What pages send with what they ask for by themselves.
+const BY_ITSELF: HeaderName = HeaderName::from_static("afterrun-renewal");
+
+/// Whether somebody went to a page or did something, or a page that is open asks what is new.
+fn used_by(request: &HttpRequest) -> Use {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let by_itself = request.path() == live::PATH || request.headers().contains_key(BY_ITSELF);
+    if reads && by_itself { Use::Page } else { Use::Person }
+}
+
 /// What is shown before anybody is known: the way in, and what it looks like.
 fn is_for_all(request: &HttpRequest) -> bool {
     request.path() == sign_in::IN || request.path().starts_with("/assets/")
@@ -153,7 +168,7 @@ impl Access {
             return Ok(is(role, By::Token));
         }
         if let Some(cookie) = cookie::given(request, self.is_secure())
-            && let Some((role, session)) = self.session(console, cookie).await?
+            && let Some((role, session)) = self.session(console, cookie, used_by(request)).await?
         {
             return Ok(is(role, By::Session(session)));
         }
@@ -165,10 +180,11 @@ impl Access {
         &self,
         console: &Console,
         cookie: &str,
+        by: Use,
     ) -> Result<Option<(Role, i64)>, Problem> {
         let macs = self.keys.macs(cookie);
         let asked = macs.iter().map(|(_, mac)| *mac).collect::<Vec<_>>();
-        let found = console.ask(async move |store| store.session(&asked).await).await?;
+        let found = console.ask(async move |store| store.session(&asked, by).await).await?;
         Ok(found.and_then(|session| {
             let (role, _) = macs.iter().find(|(_, mac)| *mac == session.cookie_mac)?;
             Some((*role, session.id))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use afterrun_core::config::Config;
 use afterrun_core::{Store, StoreError};
 use tokio::runtime::Handle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::access::Who;
 
@@ -47,18 +48,15 @@ impl Console {
         F: Future<Output = Result<T, E>> + Send + 'static,
     {
         let work = work(self.store.acting(who.acting()), self.config());
-        match self.runtime.spawn(work).await {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        done(self.runtime.spawn(work)).await
     }
 
     /// Does work that nobody waits for where the database's connections live.
-    pub(crate) fn beside<F>(&self, work: impl FnOnce(Store) -> F)
+    pub(crate) fn beside<F>(&self, work: impl FnOnce(Store) -> F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.runtime.spawn(work(self.store.clone()));
+        self.runtime.spawn(work(self.store.clone()))
     }
 
     /// Does `work` where the database's connections live.
@@ -67,9 +65,16 @@ impl Console {
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        match self.runtime.spawn(work(self.store.clone())).await {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
+        done(self.runtime.spawn(work(self.store.clone()))).await
+    }
+}
+
+/// What a task comes to. A runtime that shuts down cancels it and soon ends whoever waits here; nobody
+/// would read an answer.
+async fn done<T>(task: JoinHandle<T>) -> T {
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => std::future::pending().await,
     }
 }

@@ -21,9 +21,10 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use actix_web::middleware::{DefaultHeaders, from_fn};
+use actix_web::middleware::{Condition, DefaultHeaders, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
 
@@ -42,6 +43,10 @@ pub struct Serving {
 const PAGES_MAY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
     base-uri 'none'";
+
+/// Where AFTERRUN_CONSOLE_URL is https, browsers ask that host over TLS alone for 30 days after each
+/// answer. Not for names below it, and not where nobody said so: it holds for every port of a host.
+const TLS_ALONE: &str = "max-age=2592000";
 
 /// Takes over a listening socket, for health and metrics alone.
 ///
@@ -76,6 +81,10 @@ pub fn serve_console(
                     // With none at all, browsers do not say either that a form is one of ours.
                     .add((REFERRER_POLICY, "same-origin")),
             )
+            .wrap(Condition::new(
+                access.is_secure(),
+                DefaultHeaders::new().add((STRICT_TRANSPORT_SECURITY, TLS_ALONE)),
+            ))
             .configure(access::routes)
             .configure(api::routes)
             .configure(pages::routes)

@@ -59,7 +59,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read("/refreshes/{id}", refresh::show))
         .service(read("/notices", notices::show))
         .service(read("/notices/{id}", told::show))
-        .service(read("/live", live::stream))
+        .service(read(live::PATH, live::stream))
         .service(read("/assets/{name}", assets::show));
     config
         .service(post("/refreshes/{id}/retry", act::retry))

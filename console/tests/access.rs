@@ -91,6 +91,31 @@ async fn a_session_ends_when_it_is_left_alone_or_has_lasted_long_or_its_token_is
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn an_open_page_that_nobody_uses_keeps_no_session_and_the_way_in_says_why(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    let clock = scene.store.clock().clone();
+    let cookie = scene.session(READ).await;
+    clock.advance(119 * MINUTE);
+    let renewal = format!("{cookie}{HTML}Afterrun-Renewal: yes\r\n");
+    assert_eq!(scene.get("/events", &renewal).await.status, 200);
+    clock.advance(MINUTE);
+    assert_eq!(scene.get("/events", &renewal).await.status, 303, "nobody was there for two hours");
+    let away = scene.get("/events", &format!("{cookie}{HTML}")).await;
+    let way_in = "/sign-in?next=%2Fevents&ended=yes";
+    assert_eq!(away.header("location"), Some(way_in));
+    assert!(scene.get(way_in, HTML).await.body.contains("when nobody uses it for 2 hours"));
+    assert!(!scene.get("/sign-in", HTML).await.body.contains("signed out"));
+
+    // What changes something was done by somebody, whatever it says.
+    let cookie = scene.session(ADMIN).await;
+    clock.advance(119 * MINUTE);
+    let renewal = format!("{cookie}{}Afterrun-Renewal: yes\r\n", scene.origin());
+    assert_eq!(scene.ask("POST", "/refreshes/1/retry", &renewal, "").await.status, 404);
+    clock.advance(119 * MINUTE);
+    assert_eq!(scene.get("/", &cookie).await.status, 200);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn sessions_are_few(pool: PgPool) {
     let scene = Scene::guarded(&pool);
     for _ in 0..205 {
@@ -209,8 +234,34 @@ async fn behind_tls_the_cookie_is_for_tls_alone(pool: PgPool) {
     assert!(set.starts_with("__Host-afterrun=") && set.ends_with("; Secure"), "{set}");
     assert!(!set.contains("Domain"));
     let cookie = format!("Cookie: {}\r\n", answer.cookie());
-    assert_eq!(scene.get("/", &cookie).await.status, 200);
+    let page = scene.get("/", &cookie).await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("strict-transport-security"), Some("max-age=2592000"));
     assert_eq!(scene.get("/", &cookie.replace("__Host-", "")).await.status, 401);
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn a_page_over_tls_gets_a_cookie_for_tls_alone_also_where_nobody_named_its_address(
+    pool: PgPool,
+) {
+    let scene = Scene::guarded(&pool);
+    let host = "Host: afterrun.example.com\r\n";
+    let headers = format!("{host}Origin: https://afterrun.example.com\r\n{}", scene::FORM);
+    let answer = scene.ask("POST", "/sign-in", &headers, &format!("token={ADMIN}")).await;
+    let set = answer.header("set-cookie").unwrap();
+    assert!(set.starts_with("__Host-afterrun=") && set.ends_with("; Secure"), "{set}");
+    // For how long a browser asks the host in no other way is for whoever named it to decide.
+    assert_eq!(answer.header("strict-transport-security"), None);
+    let old = format!("afterrun={}; ", "0".repeat(64));
+    let cookie = format!("Cookie: {old}{}\r\n{host}", answer.cookie());
+    assert_eq!(scene.get("/", &cookie).await.status, 200, "what came over TLS goes first");
+    let out = format!("{cookie}Origin: https://afterrun.example.com\r\n");
+    let out = scene.ask("POST", "/sign-out", &out, "").await;
+    for name in ["__Host-afterrun=; ", "afterrun=; "] {
+        let line = format!("set-cookie: {name}");
+        let line = out.head.lines().find(|it| it.starts_with(&line)).unwrap();
+        assert!(line.ends_with("; Max-Age=0"), "{line}");
+    }
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

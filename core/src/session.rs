@@ -1,8 +1,9 @@
 //! Who is signed in to the console: kept in the database, so that a worker may be restarted and any of
 //! several may be asked.
 //!
-//! Invariants: what is kept signs nobody in; a session ends [`IDLE`] after it was last used and
-//! [`ABSOLUTE`] after it began, whatever is done; there are no more than `MOST`.
+//! Invariants: what is kept signs nobody in; a session ends [`IDLE`] after somebody last used it and
+//! [`ABSOLUTE`] after it began, whatever is done; what a page asks by itself is no use of it; there are
+//! no more than `MOST`.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::pool::Lent;
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
 
-/// A session that was not used for so long has ended.
+/// A session that nobody used for so long has ended.
 pub const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// No session lasts longer.
@@ -26,6 +27,15 @@ const MOST: i64 = 200;
 
 /// What the database knows a browser's cookie by.
 pub type CookieMac = [u8; 32];
+
+/// Who asks by a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Somebody who sits there.
+    Person,
+    /// An open page by itself, which goes on for as long as the browser runs.
+    Page,
+}
 
 /// A session that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +95,12 @@ impl Store {
         Ok(())
     }
 
-    /// The session that one of these is of, and which has not ended; it was used now.
-    pub async fn session(&self, macs: &[CookieMac]) -> Result<Option<Session>, StoreError> {
+    /// The session that one of these is of, and which has not ended.
+    pub async fn session(
+        &self,
+        macs: &[CookieMac],
+        by: Use,
+    ) -> Result<Option<Session>, StoreError> {
         let macs: Vec<&[u8]> = macs.iter().map(<[u8; 32]>::as_slice).collect();
         let found = self
             .step("look who is signed in", async |connection| {
@@ -109,7 +123,8 @@ impl Store {
                 )
                 .fetch_optional(&mut *connection)
                 .await?;
-                if let Some(found) = found.as_ref().filter(|found| found.is_due) {
+                let used = found.as_ref().filter(|found| found.is_due && by == Use::Person);
+                if let Some(found) = used {
                     sqlx::query!(
                         r#"update console_session set seen_at = coalesce($2, now()) where id = $1"#,
                         found.id,
@@ -124,6 +139,26 @@ impl Store {
         Ok(found.and_then(|found| {
             Some(Session { id: found.id, cookie_mac: found.cookie_mac.try_into().ok()? })
         }))
+    }
+
+    /// The numbers of those that have not ended.
+    pub async fn sessions(&self) -> Result<Vec<i64>, StoreError> {
+        self.step("look who is signed in still", async |connection| {
+            sqlx::query_scalar!(
+                r#"
+                select id
+                from console_session
+                where seen_at > coalesce($1, now()) - $2::interval
+                    and signed_in_at > coalesce($1, now()) - $3::interval
+                "#,
+                self.now(),
+                interval(IDLE),
+                interval(ABSOLUTE),
+            )
+            .fetch_all(connection)
+            .await
+        })
+        .await
     }
 
     /// Ends a session. That it has ended already is as well.

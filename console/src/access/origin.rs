@@ -66,6 +66,13 @@ pub(super) fn is_ours(request: &HttpRequest, console: Option<&Url>) -> Result<bo
     Ok(site.is_some() || origin.is_some())
 }
 
+/// Whether a browser says that it has the page over TLS, whatever is between it and us. What it says
+/// was compared with where it goes before.
+pub(super) fn is_over_tls(request: &HttpRequest) -> bool {
+    let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    origin.and_then(|origin| Url::parse(origin).ok()).is_some_and(|url| url.scheme() == "https")
+}
+
 fn is_same(origin: &str, host: &str, console: Option<&Url>) -> bool {
     let Ok(from) = Url::parse(origin) else { return false };
     if console.is_some_and(|console| console.origin() == from.origin()) {

@@ -1,18 +1,19 @@
 //! The way in and out for people: the token once, and then a session.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use actix_web::http::header::{LOCATION, SET_COOKIE};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, Data, Form, FormConfig, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::operator;
 use afterrun_core::telemetry::Chain;
+use afterrun_core::{operator, session};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::attempts::Refused;
-use super::{Access, Role, Who, address, cookie};
+use super::{Access, Role, Who, address, cookie, origin};
 use crate::problem::{Problem, is_for_people};
 use crate::{Console, pages};
 
@@ -32,6 +33,8 @@ struct Token {
 #[derive(Deserialize)]
 struct Before {
     next: Option<String>,
+    /// Whether there was a session.
+    ended: Option<String>,
 }
 
 /// Serves the way in and out.
@@ -57,14 +60,18 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         )));
 }
 
-/// Where somebody signs in who asked for a page.
-pub(super) fn path_before(request: &HttpRequest) -> String {
+/// Where somebody signs in who asked for a page, and whose session may have ended.
+pub(super) fn path_before(request: &HttpRequest, has_ended: bool) -> String {
     let asked = request.uri().path_and_query().map_or("/", |asked| asked.as_str());
-    if asked == "/" {
-        return IN.to_owned();
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if asked != "/" {
+        query.append_pair("next", asked);
     }
-    let next: String = url::form_urlencoded::byte_serialize(asked.as_bytes()).collect();
-    format!("{IN}?next={next}")
+    if has_ended {
+        query.append_pair("ended", "yes");
+    }
+    let query = query.finish();
+    if query.is_empty() { IN.to_owned() } else { format!("{IN}?{query}") }
 }
 
 /// A path of this console, and nothing that a browser could take for another host.
@@ -78,11 +85,20 @@ fn within(next: Option<&str>) -> &str {
 }
 
 async fn show(access: Data<Access>, before: Option<Query<Before>>) -> HttpResponse {
-    let next = before.and_then(|before| before.into_inner().next);
+    let (next, ended) = before.map_or((None, None), |Query(before)| (before.next, before.ended));
     if access.keys.are_none() {
         return to(within(next.as_deref()));
     }
-    page(StatusCode::OK, next.as_deref(), None)
+    let hours = |duration: Duration| duration.as_secs() / 3_600;
+    let ended = ended.map(|_| {
+        format!(
+            "You are signed out: a session ends when nobody uses it for {} hours, after {} in any \
+             case, and with its token.",
+            hours(session::IDLE),
+            hours(session::ABSOLUTE)
+        )
+    });
+    page(StatusCode::OK, next.as_deref(), ended.as_deref())
 }
 
 async fn sign_in(
@@ -102,7 +118,8 @@ async fn sign_in(
     match begin(&access, &console, address, token).await {
         Ok(value) => {
             let mut answer = to(within(next));
-            let cookie = cookie::set(&value, access.is_secure());
+            let secure = access.is_secure() || origin::is_over_tls(&request);
+            let cookie = cookie::set(&value, secure);
             let cookie = cookie.parse().expect("it is made of hexadecimal digits");
             answer.headers_mut().insert(SET_COOKIE, cookie);
             answer
@@ -178,8 +195,9 @@ async fn sign_out(
         }
     }
     let mut answer = to(if access.keys.are_none() { "/" } else { IN });
-    let forget = cookie::unset(access.is_secure()).parse().expect("it is a constant");
-    answer.headers_mut().insert(SET_COOKIE, forget);
+    for forget in cookie::unset() {
+        answer.headers_mut().append(SET_COOKIE, forget.parse().expect("it is a constant"));
+    }
     answer
 }
 
@@ -187,14 +205,14 @@ fn to(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }
 
-fn page(status: StatusCode, next: Option<&str>, wrong: Option<&str>) -> HttpResponse {
-    pages::outside(status, "Sign in", &form(next, wrong))
+fn page(status: StatusCode, next: Option<&str>, why: Option<&str>) -> HttpResponse {
+    pages::outside(status, "Sign in", &form(next, why))
 }
 
-fn form(next: Option<&str>, wrong: Option<&str>) -> Markup {
+fn form(next: Option<&str>, why: Option<&str>) -> Markup {
     html! {
         form method="post" action=(IN) class="sign-in" {
-            @if let Some(wrong) = wrong { p role="alert" { (wrong) } }
+            @if let Some(why) = why { p role="alert" { (why) } }
             label for="token" { "Token" }
             input id="token" name="token" type="password" autocomplete="current-password"
                 required autofocus aria-describedby="token-is";

@@ -38,7 +38,8 @@ impl Who {
         self.session().is_some()
     }
 
-    pub(super) fn session(&self) -> Option<i64> {
+    /// The session by which they are known, if it is by one.
+    pub(crate) fn session(&self) -> Option<i64> {
         match self.by {
             By::Session(session) => Some(session),
             By::Anybody | By::Token => None,
