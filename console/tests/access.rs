@@ -116,14 +116,19 @@ async fn an_open_page_that_nobody_uses_keeps_no_session_and_the_way_in_says_why(
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn sessions_are_few(pool: PgPool) {
+async fn sessions_are_few_and_those_who_read_end_none_of_those_who_may_change(pool: PgPool) {
     let scene = Scene::guarded(&pool);
+    let admin = scene.session(ADMIN).await;
     for _ in 0..205 {
         scene.sign_in(READ).await;
     }
-    let kept: i64 =
-        sqlx::query_scalar("select count(*) from console_session").fetch_one(&pool).await.unwrap();
-    assert_eq!(kept, 200);
+    let kept: Vec<(String, i64)> =
+        sqlx::query_as("select role, count(*) from console_session group by role order by role")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(kept, [("admin".to_owned(), 1), ("read-only".to_owned(), 200)]);
+    assert_eq!(scene.get("/", &admin).await.status, 200);
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

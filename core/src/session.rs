@@ -3,7 +3,7 @@
 //!
 //! Invariants: what is kept signs nobody in; a session ends [`IDLE`] after somebody last used it and
 //! [`ABSOLUTE`] after it began, whatever is done; what a page asks by itself is no use of it; there are
-//! no more than `MOST`.
+//! no more than `MOST` of a role, and those of one end none of another.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub const IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 /// No session lasts longer.
 pub const ABSOLUTE: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Older ones end when there are more.
+/// Older ones of a role end when it has more.
 const MOST: i64 = 200;
 
 /// What the database knows a browser's cookie by.
@@ -52,15 +52,16 @@ impl Store {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
             let mut transaction = lent.begin().await.doing(DOING)?;
-            self.forget_sessions(&mut transaction).await?;
+            self.forget_sessions(&mut transaction, role).await?;
             let id = sqlx::query_scalar!(
                 r#"
-                insert into console_session (cookie_mac, signed_in_at, seen_at)
-                values ($1, coalesce($2, now()), coalesce($2, now()))
+                insert into console_session (cookie_mac, signed_in_at, seen_at, role)
+                values ($1, coalesce($2, now()), coalesce($2, now()), $3)
                 returning id
                 "#,
                 cookie_mac.as_slice(),
                 self.now(),
+                role,
             )
             .fetch_one(&mut *transaction)
             .await
@@ -75,19 +76,26 @@ impl Store {
         .await
     }
 
-    async fn forget_sessions(&self, transaction: &mut PgConnection) -> Result<(), StoreError> {
+    async fn forget_sessions(
+        &self,
+        transaction: &mut PgConnection,
+        role: &str,
+    ) -> Result<(), StoreError> {
         sqlx::query!(
             r#"
             delete from console_session
             where seen_at <= coalesce($1, now()) - $2::interval
                 or signed_in_at <= coalesce($1, now()) - $3::interval
                 -- The one that begins is one of the most.
-                or id <= (select id from console_session order by id desc offset $4 limit 1)
+                or role = $5 and id <= (
+                    select id from console_session where role = $5 order by id desc offset $4 limit 1
+                )
             "#,
             self.now(),
             interval(IDLE),
             interval(ABSOLUTE),
             MOST - 1,
+            role,
         )
         .execute(transaction)
         .await
