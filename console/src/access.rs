@@ -21,6 +21,7 @@ use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
 use afterrun_core::session::Use;
 use url::Url;
 
+pub(crate) use self::attempts::Refused;
 pub(crate) use self::keys::Role;
 pub use self::keys::{Keys, KeysError};
 pub(crate) use self::sign_in::routes;

@@ -1,14 +1,14 @@
 //! `/metrics`: what the process counts, for Prometheus, and for nobody without a token if there is
 //! one.
 
-use actix_web::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use actix_web::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use afterrun_core::metrics::{CONTENT_TYPE, Metrics};
 use serde_json::json;
 
 use crate::Health;
-use crate::access::{Keys, address};
+use crate::access::{Keys, Refused, address};
 
 /// What a scrape is answered with.
 #[derive(Debug)]
@@ -23,16 +23,17 @@ impl Scrape {
     pub fn new(metrics: Metrics, keys: Keys) -> Self {
         Self { metrics, keys }
     }
-
-    fn may(&self, request: &HttpRequest) -> bool {
-        self.keys.may_read(address(request), request.headers().get(AUTHORIZATION))
-    }
 }
 
-fn unauthorized() -> HttpResponse {
-    HttpResponse::Unauthorized()
-        .insert_header((WWW_AUTHENTICATE, "Bearer realm=\"afterrun\""))
-        .json(json!({ "error": "a token is needed: Authorization: Bearer …" }))
+fn refused(why: Refused) -> HttpResponse {
+    match why {
+        Refused::Wrong { note: _ } => HttpResponse::Unauthorized()
+            .insert_header((WWW_AUTHENTICATE, "Bearer realm=\"afterrun\""))
+            .json(json!({ "error": "a token is needed: Authorization: Bearer …" })),
+        Refused::TooMany { again_after } => HttpResponse::TooManyRequests()
+            .insert_header((RETRY_AFTER, again_after.as_secs().max(1)))
+            .json(json!({ "error": "that token is wrong, as many were that came from here" })),
+    }
 }
 
 pub(crate) async fn scrape(
@@ -40,8 +41,9 @@ pub(crate) async fn scrape(
     scrape: Data<Scrape>,
     health: Data<Health>,
 ) -> HttpResponse {
-    if !scrape.may(&request) {
-        return unauthorized();
+    let given = request.headers().get(AUTHORIZATION);
+    if let Err(why) = scrape.keys.may_read(address(&request), given) {
+        return refused(why);
     }
     let scrape = scrape.into_inner();
     match health.runtime().spawn(async move { scrape.metrics.text().await }).await {

@@ -82,10 +82,10 @@ async fn a_session_ends_when_it_is_left_alone_or_has_lasted_long_or_its_token_is
     assert_eq!(scene.get("/", &cookie).await.status, 401, "it has lasted twelve hours");
 
     let cookie = scene.session(READ).await;
-    let keys = Keys::new(Some(ADMIN.into()), Some("another".into())).unwrap();
+    let keys = Keys::new(Some(ADMIN.into()), Some("another-of-16-or-more".into())).unwrap();
     let after = Scene::on(scene.store.clone(), Access::new(keys, None).unwrap());
     assert_eq!(after.get("/", &cookie).await.status, 401, "its token is another");
-    let keys = Keys::new(Some("another".into()), Some(READ.into())).unwrap();
+    let keys = Keys::new(Some("another-of-16-or-more".into()), Some(READ.into())).unwrap();
     let after = Scene::on(scene.store.clone(), Access::new(keys, None).unwrap());
     assert_eq!(after.get("/", &cookie).await.status, 200);
 }
@@ -132,9 +132,9 @@ async fn sessions_are_few_and_those_who_read_end_none_of_those_who_may_change(po
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn wrong_tokens_are_told_noted_and_soon_not_even_compared(pool: PgPool) {
+async fn wrong_tokens_are_told_noted_and_soon_told_to_wait_and_right_ones_pass(pool: PgPool) {
     let scene = Scene::guarded(&pool);
-    for header in ["Bearer", "Bearer ", "Basic the-admin-token", "the-admin-token"] {
+    for header in ["Bearer", "Bearer ", "Basic the-token-of-admins", "the-token-of-admins"] {
         let answer = scene.get("/", &format!("Authorization: {header}\r\n")).await;
         assert_eq!(answer.status, 401, "{header}");
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer"));
@@ -146,14 +146,16 @@ async fn wrong_tokens_are_told_noted_and_soon_not_even_compared(pool: PgPool) {
     assert!(wrong.body.contains("role=\"alert\"") && wrong.header("set-cookie").is_none());
     let mut statuses = vec![];
     for _ in 0..12 {
-        statuses.push(scene.get("/", &bearer("the-admin-toke")).await.status);
+        statuses.push(scene.get("/", &bearer("the-token-of-admin")).await.status);
     }
     assert!(statuses.starts_with(&[401; 8]) && statuses.ends_with(&[429; 3]), "{statuses:?}");
-    let locked = scene.sign_in(ADMIN).await;
-    assert_eq!(locked.status, 429);
-    let seconds: u64 = locked.header("retry-after").unwrap().parse().unwrap();
+    let waits = scene.sign_in("wrong").await;
+    assert_eq!((waits.status, waits.header("set-cookie")), (429, None));
+    let seconds: u64 = waits.header("retry-after").unwrap().parse().unwrap();
     assert!((200..=300).contains(&seconds), "{seconds}");
-    assert_eq!(scene.get("/metrics", &bearer(ADMIN)).await.status, 401, "nor for the numbers");
+    assert_eq!(scene.get("/metrics", &bearer("wrong")).await.status, 401, "counted apart");
+    assert_eq!(scene.sign_in(ADMIN).await.status, 303, "nobody locks another out");
+    assert_eq!(scene.get("/", &bearer(READ)).await.status, 200);
     let noted: Vec<(String, String)> = sqlx::query_as(
         "select operator, host(address) from operator_action where action = 'sign_in' and not granted",
     )
@@ -162,6 +164,39 @@ async fn wrong_tokens_are_told_noted_and_soon_not_even_compared(pool: PgPool) {
     .unwrap();
     assert_eq!(noted[0], ("unknown".to_owned(), "127.0.0.1".to_owned()));
     assert!((9..=10).contains(&noted.len()), "{noted:?}");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn scrapes_with_a_wrong_token_are_told_to_wait_and_lock_nobody_out(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    for _ in 0..12 {
+        assert_eq!(scene.get("/metrics", "").await.status, 401, "it guesses nothing");
+    }
+    let mut statuses = vec![];
+    for _ in 0..12 {
+        statuses.push(scene.get("/metrics", &bearer("of-last-year")).await.status);
+    }
+    assert_eq!(statuses, [[401; 10].as_slice(), &[429; 2]].concat());
+    let waits = scene.get("/metrics", &bearer("of-last-year")).await;
+    assert!(waits.header("retry-after").is_some(), "{waits:?}");
+    assert_eq!(scene.sign_in("wrong").await.status, 401, "counted apart");
+    assert_eq!(scene.sign_in(READ).await.status, 303);
+    for token in [ADMIN, READ] {
+        assert_eq!(scene.get("/metrics", &bearer(token)).await.status, 200);
+    }
+}
+
+#[test]
+fn a_token_that_can_be_guessed_is_none_and_none_is_shown() {
+    let long = "sixteen-or-more!";
+    let keys = |admin: &str, read: &str| Keys::new(Some(admin.into()), Some(read.into()));
+    for (admin, read, named) in
+        [("fifteen-letters", long, "AFTERRUN_ADMIN_TOKEN"), (long, "short", "AFTERRUN_READ_TOKEN")]
+    {
+        assert!(keys(admin, read).unwrap_err().to_string().contains(named));
+    }
+    let keys = keys(long, READ).unwrap();
+    assert!(!format!("{keys:?}").contains("sixteen"), "{keys:?}");
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

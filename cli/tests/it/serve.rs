@@ -62,7 +62,7 @@ fn a_private_listener_open_to_the_network_needs_a_token() {
         let ended = home.run(&[command]).exits(2);
         assert!(ended.err.contains("AFTERRUN_ADMIN_TOKEN"), "{ended}");
     }
-    let home = home.with("AFTERRUN_ADMIN_TOKEN", "CANARY-token");
+    let home = home.with("AFTERRUN_ADMIN_TOKEN", "CANARY-token-of-many");
     let worker = home.start(&["worker"]);
     worker.says("health on ");
     assert!(!worker.said().contains("CANARY"), "{}", worker.said());
@@ -74,6 +74,7 @@ fn tokens_that_would_keep_nobody_out_are_refused() {
     for (set, named) in [
         (&[("AFTERRUN_READ_TOKEN", "CANARY")][..], "AFTERRUN_ADMIN_TOKEN"),
         (&[("AFTERRUN_READ_TOKEN", "CANARY"), ("AFTERRUN_ADMIN_TOKEN", "CANARY")], "the same"),
+        (&[("AFTERRUN_ADMIN_TOKEN", "CANARY")], "fewer than 16"),
         (&[("AFTERRUN_CONSOLE_URL", "https://afterrun.example.com")], "AFTERRUN_ADMIN_TOKEN"),
         (&[("AFTERRUN_CONSOLE_URL", "afterrun.example.com")], "AFTERRUN_CONSOLE_URL"),
     ] {

@@ -1,7 +1,10 @@
 //! The tokens: which role each gives, and what is made of them.
 //!
-//! Invariants: a token is compared in constant time and never shown; wrong ones are few.
+//! Invariants: a token is compared in constant time, whatever its length, and never shown; a right one
+//! always gives its role, whatever came from the same address: behind a proxy all come from one, and
+//! nobody may lock the others out. What keeps a token from being guessed is its length.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -33,12 +36,48 @@ impl Role {
     }
 }
 
+/// A token needs more characters than anybody guesses.
+const LEAST_LONG: usize = 16;
+
 /// The tokens of a process. Clones count wrong ones together.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Keys {
-    admin: Option<SecretString>,
-    read: Option<SecretString>,
-    attempts: Arc<Mutex<Attempts>>,
+    admin: Option<Key>,
+    read: Option<Key>,
+    sign_ins: Arc<Mutex<Attempts>>,
+    /// A machine with an old token shows it every few seconds, and keeps nobody from signing in.
+    scrapes: Arc<Mutex<Attempts>>,
+}
+
+/// A token, and what another is compared with: MACs by a key that nobody knows have one length, and
+/// are alike in no part where tokens are.
+#[derive(Clone)]
+struct Key {
+    token: SecretString,
+    blind: Hmac<Sha256>,
+    mac: [u8; 32],
+}
+
+impl Key {
+    fn new(token: SecretString) -> Self {
+        let blind = Hmac::new_from_slice(&rand::random::<[u8; 32]>()).expect("HMAC takes any key");
+        let mac = blinded(&blind, token.expose_secret().as_bytes());
+        Self { token, blind, mac }
+    }
+
+    fn is(&self, token: &[u8]) -> bool {
+        blinded(&self.blind, token).ct_eq(&self.mac).into()
+    }
+}
+
+fn blinded(blind: &Hmac<Sha256>, token: &[u8]) -> [u8; 32] {
+    blind.clone().chain_update(token).finalize().into_bytes().into()
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("are_none", &self.are_none()).finish_non_exhaustive()
+    }
 }
 
 /// Why tokens cannot be used.
@@ -54,6 +93,11 @@ pub enum KeysError {
          change: make them two"
     )]
     Same,
+    #[error(
+        "{0} has fewer than 16 characters, which can be guessed: make it longer, such as \
+         `openssl rand -hex 32` does"
+    )]
+    Short(&'static str),
 }
 
 impl Keys {
@@ -61,7 +105,7 @@ impl Keys {
     /// may do everything.
     ///
     /// # Errors
-    /// If a token for reading would keep nobody from changing.
+    /// If a token for reading would keep nobody from changing, or one could be guessed.
     pub fn new(admin: Option<SecretString>, read: Option<SecretString>) -> Result<Self, KeysError> {
         match (&admin, &read) {
             (None, Some(_)) => return Err(KeysError::NoAdmin),
@@ -70,7 +114,13 @@ impl Keys {
             }
             _ => {}
         }
-        Ok(Self { admin, read, attempts: Arc::default() })
+        for (name, token) in [("AFTERRUN_ADMIN_TOKEN", &admin), ("AFTERRUN_READ_TOKEN", &read)] {
+            if token.as_ref().is_some_and(|token| token.expose_secret().len() < LEAST_LONG) {
+                return Err(KeysError::Short(name));
+            }
+        }
+        let (admin, read) = (admin.map(Key::new), read.map(Key::new));
+        Ok(Self { admin, read, ..Self::default() })
     }
 
     /// Whether everybody may do everything.
@@ -80,22 +130,25 @@ impl Keys {
 
     /// The role that a token gives to whoever calls from there.
     pub(super) fn role_of(&self, address: IpAddr, token: &[u8]) -> Result<Role, Refused> {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        attempts.may_try(address, now)?;
-        self.matching(token).ok_or_else(|| attempts.wrong(address, now))
+        self.matching(token).ok_or_else(|| wrong(&self.sign_ins, address))
     }
 
-    /// Whether a token may read; what is asked by machines every few seconds notes nothing.
-    pub(crate) fn may_read(&self, address: IpAddr, given: Option<&HeaderValue>) -> bool {
-        self.are_none()
-            || given.and_then(bearer).is_some_and(|token| self.role_of(address, token).is_ok())
+    /// Whether somebody may read the numbers; what machines ask every few seconds notes nothing.
+    pub(crate) fn may_read(
+        &self,
+        address: IpAddr,
+        given: Option<&HeaderValue>,
+    ) -> Result<(), Refused> {
+        let token = given.and_then(bearer);
+        if self.are_none() || token.is_some_and(|token| self.matching(token).is_some()) {
+            return Ok(());
+        }
+        // Without a token nothing was guessed.
+        Err(token.map_or(Refused::Wrong { note: None }, |_| wrong(&self.scrapes, address)))
     }
 
     fn matching(&self, token: &[u8]) -> Option<Role> {
-        let is = |key: &Option<SecretString>| {
-            key.as_ref().is_some_and(|key| key.expose_secret().as_bytes().ct_eq(token).into())
-        };
+        let is = |key: &Option<Key>| key.as_ref().is_some_and(|key| key.is(token));
         match (is(&self.admin), is(&self.read)) {
             (true, _) => Some(Role::Admin),
             (false, true) => Some(Role::Reader),
@@ -108,7 +161,7 @@ impl Keys {
         let keys = [(Role::Admin, &self.admin), (Role::Reader, &self.read)];
         keys.into_iter()
             .filter_map(|(role, key)| {
-                let key = key.as_ref()?.expose_secret().as_bytes();
+                let key = key.as_ref()?.token.expose_secret().as_bytes();
                 let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes any key");
                 mac.update(b"afterrun console session ");
                 mac.update(cookie.as_bytes());
@@ -116,6 +169,13 @@ impl Keys {
             })
             .collect()
     }
+}
+
+/// Counts a wrong token from there.
+fn wrong(attempts: &Mutex<Attempts>, address: IpAddr) -> Refused {
+    let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    attempts.may_try(address, now).err().unwrap_or_else(|| attempts.wrong(address, now))
 }
 
 /// The token of `Authorization: Bearer …`.

@@ -12,8 +12,7 @@ use afterrun_core::{operator, session};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::attempts::Refused;
-use super::{Access, Role, Who, address, cookie, origin};
+use super::{Access, Refused, Role, Who, address, cookie, origin};
 use crate::problem::{Problem, is_for_people};
 use crate::{Console, pages};
 

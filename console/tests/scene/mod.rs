@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) const ADMIN: &str = "the-admin-token";
+pub(crate) const ADMIN: &str = "the-token-of-admins";
 pub(crate) const READ: &str = "the-read-only-token";
 
 pub(crate) const CONFIG: &str = "
