@@ -2,7 +2,7 @@
 //!
 //! Invariants: an error is a problem document (RFC 9457); a list is a page that goes on from its last
 //! row, so rows that arrive meanwhile shift nothing; no question is unbounded. Who may ask is decided
-//! before.
+//! before; whoever may only look is told of nobody by their e-mail address.
 
 mod audit;
 mod bulk;
@@ -16,12 +16,18 @@ mod params;
 mod refreshes;
 mod runs;
 
-use actix_web::error::JsonPayloadError;
+use actix_web::body::{BoxBody, MessageBody, to_bytes};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::{ErrorInternalServerError, JsonPayloadError};
 use actix_web::http::Method;
-use actix_web::web::{self, JsonConfig, PathConfig, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::{self, Data, JsonConfig, PathConfig, ServiceConfig};
+use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, Resource, ResponseError as _};
 
+use crate::access::Who;
 use crate::problem::{self, Problem};
+use crate::{Console, masked};
 
 /// One path and what it takes.
 struct Served {
@@ -110,6 +116,26 @@ const SERVED: &[Served] = &[
     Served { path: "/audit/{id}", methods: "GET", by: |it| it.get(audit::show) },
 ];
 
+/// Masks for those who may only look what pages mask for everybody.
+async fn for_readers(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let may_change = request.extensions().get::<Who>().is_some_and(Who::may_change);
+    let answer = next.call(request).await?.map_into_boxed_body();
+    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if may_change || !kind.is_some_and(|kind| kind.contains("json")) {
+        return Ok(answer);
+    }
+    let (request, answer) = answer.into_parts();
+    let console = request.app_data::<Data<Console>>().expect("the console is served with it");
+    let (head, body) = answer.into_parts();
+    let json = to_bytes(body).await.map_err(ErrorInternalServerError)?;
+    let masked = console.work_out(move || masked::answer(&json)).await;
+    let answer = head.set_body(BoxBody::new(masked));
+    Ok(ServiceResponse::new(request, answer))
+}
+
 /// A selection of many.
 const MOST_BYTES: usize = 256 * 1024;
 
@@ -119,6 +145,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     let no_json = |error: JsonPayloadError, _: &HttpRequest| Problem::of_json(&error).into();
     let json = JsonConfig::default().limit(MOST_BYTES).error_handler(no_json);
     let mut api = web::scope("/api/v1")
+        .wrap(from_fn(for_readers))
         .app_data(json)
         .app_data(PathConfig::default().error_handler(no_text))
         .default_service(web::to(problem::nothing_here));

@@ -59,6 +59,14 @@ impl Console {
         self.runtime.spawn(work(self.store.clone()))
     }
 
+    /// What takes long enough to keep all others from their answers.
+    pub(crate) async fn work_out<T>(&self, work: impl FnOnce() -> T + Send + 'static) -> T
+    where
+        T: Send + 'static,
+    {
+        done(self.runtime.spawn_blocking(work)).await
+    }
+
     /// Does `work` where the database's connections live.
     pub(crate) async fn ask<T, F>(&self, work: impl FnOnce(Store) -> F) -> Result<T, StoreError>
     where

@@ -10,6 +10,7 @@ mod chosen;
 mod console;
 mod health;
 mod live;
+mod masked;
 mod pages;
 mod place;
 mod problem;

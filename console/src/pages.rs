@@ -15,7 +15,6 @@ mod freshness;
 mod layout;
 mod link;
 mod mark;
-mod masked;
 mod notice;
 mod notices;
 mod overview;

@@ -185,3 +185,55 @@ async fn while_the_database_is_away_it_is_said_with_when_to_try_again() {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     }
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn whoever_may_only_look_is_told_of_nobody_by_their_address(pool: PgPool) {
+    let scene = Scene::guarded(&pool);
+    scene.store.register_targets(&scene.config).await.unwrap();
+    let body = serde_json::json!({
+        "eventId": "wev_1", "eventType": "job.run.completed",
+        "data": {
+            "jobId": 1, "jobName": "Nightly", "runId": "91", "runStatus": "Success",
+            "runReason": "Kicked off from the UI by jane.doe@example.com",
+        },
+    });
+    scene.delivered(&body.to_string()).await;
+    scene.store.plan_next(&scene.config).await.unwrap().unwrap();
+    sqlx::query(
+        "update refresh set state = 'cancelled', finished_at = now(),
+            reason = 'jane.doe@example.com: https://tool.example/?token=abc123'",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let mut told = 0;
+    for path in [
+        "/events",
+        "/events/wev_1",
+        "/events/wev_1/explain",
+        "/refreshes",
+        "/refreshes/1",
+        "/targets",
+        "/targets/sales",
+        "/sources",
+        "/overview",
+        "/audit",
+    ] {
+        let path = format!("/api/v1{path}");
+        let all = scene.get(&path, &bearer(ADMIN)).await;
+        let masked = scene.get(&path, &bearer(READ)).await;
+        assert_eq!((all.status, masked.status), (200, 200), "{path}: {masked:?}");
+        assert_eq!(masked.header("content-type"), all.header("content-type"));
+        for hidden in ["jane.doe", "abc123"] {
+            assert!(!masked.body.contains(hidden), "{path}: {masked:?}");
+        }
+        told += usize::from(all.body.contains("jane.doe@example.com"));
+        let unmasked =
+            all.body.replace("jane.doe@", "j•••@").replace("?token=abc123", "?token=•••");
+        let unmasked: serde_json::Value = serde_json::from_str(&unmasked).unwrap();
+        if !path.ends_with("audit") && !path.ends_with("overview") {
+            assert_eq!(masked.json(), unmasked, "nothing else differs");
+        }
+    }
+    assert!(told >= 3, "{told}");
+}

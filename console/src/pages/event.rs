@@ -14,9 +14,9 @@ use maud::{Markup, html};
 use super::asked::{self, Asked};
 use super::layout::{self, Section};
 use super::problem::NoPage;
-use super::{events, link, masked, notice, text, timeline, when};
-use crate::Console;
+use super::{events, link, notice, text, timeline, when};
 use crate::access::Who;
+use crate::{Console, masked};
 
 /// So much of a body is shown.
 const MOST_BODY: usize = 64 * 1024;
@@ -59,8 +59,12 @@ async fn page(
             Ok((store.time().await?, read(&store, config, &source, &id).await?))
         })
         .await?;
-    let Some((detail, explained)) = found else {
+    let Some((mut detail, explained)) = found else {
         return Err(NoPage::missing("No source sent an event of this id, or it is forgotten."));
+    };
+    let body = match detail.body.take() {
+        Some(body) => Some(console.work_out(move || masked::body(&body)).await),
+        None => None,
     };
     let row = &detail.event;
     let content = html! {
@@ -70,9 +74,9 @@ async fn page(
         (routes(&detail, explained.as_ref(), &who))
         section aria-labelledby="body-title" {
             h2 #body-title { "Body" }
-            @if let Some(body) = &detail.body {
+            @if let Some(body) = &body {
                 p.sub { "Values that look like secrets and e-mail addresses are masked here." }
-                pre tabindex="0" { (text::lines(&masked::body(body), MOST_BODY)) }
+                pre tabindex="0" { (text::lines(body, MOST_BODY)) }
                 @if row.event_state == EventState::Quarantined && who.may_change() {
                     p { a href={ (link::event(&row.source, &row.event_id)) "/raw" } { "The bytes as they came" } }
                 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use maud::{Markup, Render, html};
 
-use super::masked;
+use crate::masked;
 
 /// A name in a table.
 const NAME: usize = 120;
@@ -40,7 +40,7 @@ pub(super) fn name(text: &str) -> impl Render {
 
 /// A sentence or more of it, which may say by whom something was done.
 pub(super) fn message(text: &str) -> impl Render {
-    Outside { text: masked::emails(text).into(), most: MESSAGE }
+    Outside { text: masked::message(text).into(), most: MESSAGE }
 }
 
 /// Text of a body, in lines, no longer than this.

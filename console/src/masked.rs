@@ -1,7 +1,8 @@
-//! Bodies without what nobody needs to see: values under keys that name secrets, and the names in
-//! e-mail addresses.
+//! Texts without what nobody needs to see: values under keys that name secrets, those of parameters of
+//! addresses that do, and the names in e-mail addresses.
 //!
-//! Invariant: a body that is no JSON, or is too deep to be read, is masked by its text all the same.
+//! Invariants: a body that is no JSON, or is too deep to be read, is masked by its text all the same;
+//! what the API answers names things as it does to everybody, so that they can be asked for.
 
 use serde_json::Value;
 
@@ -23,16 +24,78 @@ const SECRETIVE: [&str; 14] = [
     "bearer",
 ];
 
+/// Parameters of an address that give access under a name that is harmless elsewhere.
+const PARAMETERS: [&str; 4] = ["key", "sig", "auth", "code"];
+
 const MASK: &str = "•••";
 
 /// A body as it is shown: in lines if it is JSON.
-pub(super) fn body(raw: &str) -> String {
+pub(crate) fn body(raw: &str) -> String {
     let read = serde_json::from_str::<Value>(raw).ok();
     let lines = read.and_then(|mut value| {
         within(&mut value, false);
         serde_json::to_string_pretty(&value).ok()
     });
-    emails(&lines.unwrap_or_else(|| secrets(raw)))
+    message(&lines.unwrap_or_else(|| secrets(raw)))
+}
+
+/// A sentence or more, which may say by whom something was done and at which address.
+pub(crate) fn message(text: &str) -> String {
+    emails(&parameters(text))
+}
+
+/// By these, things are asked for again or known in the audit.
+const NAMES: [&str; 6] = ["event_id", "source", "next", "body_url", "operator", "subject"];
+
+/// An answer of the API, whose texts say what people and tools said.
+pub(crate) fn answer(json: &[u8]) -> Vec<u8> {
+    let masked = serde_json::from_slice::<Value>(json).and_then(|mut value| {
+        texts(&mut value);
+        serde_json::to_vec(&value)
+    });
+    masked.unwrap_or_else(|_| message(&String::from_utf8_lossy(json)).into_bytes())
+}
+
+fn texts(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter_mut().filter(|(key, _)| !NAMES.contains(&key.as_str()));
+            fields.for_each(|(_, value)| texts(value));
+        }
+        Value::Array(values) => values.iter_mut().for_each(texts),
+        Value::String(text) => *text = message(text),
+        Value::Null | Value::Number(_) | Value::Bool(_) => {}
+    }
+}
+
+/// `?token=abc` is shown as `?token=•••`.
+fn parameters(text: &str) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '%');
+    let is_end = |c: char| {
+        c.is_whitespace() || matches!(c, '&' | ';' | '#' | '"' | '\'' | '<' | '>' | ')' | '\\')
+    };
+    let mut shown = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(['?', '&', ';', '#']) {
+        let rest = &text[at + 1..];
+        let name = &rest[..rest.find(|c: char| !is_name(c)).unwrap_or(rest.len())];
+        let Some(value) = rest[name.len()..].strip_prefix('=') else { continue };
+        let names_secret =
+            is_secretive(name) || PARAMETERS.iter().any(|it| name.eq_ignore_ascii_case(it));
+        // What stands within a value that is masked is masked with it.
+        if at < from || !names_secret {
+            continue;
+        }
+        let start = text.len() - value.len();
+        let length = value.find(is_end).unwrap_or(value.len());
+        if length > 0 {
+            shown.push_str(&text[from..start]);
+            shown.push_str(MASK);
+            from = start + length;
+        }
+    }
+    shown.push_str(&text[from..]);
+    shown
 }
 
 /// Masks all below a secretive key, and in texts that are JSON themselves.
@@ -108,7 +171,7 @@ fn is_secretive(key: &str) -> bool {
 }
 
 /// `jane@example.com` is shown as `j•••@example.com`.
-pub(super) fn emails(text: &str) -> String {
+fn emails(text: &str) -> String {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '%' | '\'');
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
@@ -155,6 +218,41 @@ mod tests {
         );
         assert!(!shown.contains("abc"), "{shown}");
         assert!(shown.contains(r#"\"n\":1"#) && shown.contains("\"set\": null"), "{shown}");
+    }
+
+    #[test]
+    fn what_gives_access_in_an_address_is_masked_and_the_address_is_not() {
+        for (text, shown) in [
+            ("at https://a.b/c?token=abc&x=1#y.", "at https://a.b/c?token=•••&x=1#y."),
+            (
+                "(https://a.b/?x=1&amp;X-Amz-Signature=abc)",
+                "(https://a.b/?x=1&amp;X-Amz-Signature=•••)",
+            ),
+            (
+                "https://a.b/?key=abc https://a.b/#access_token=a",
+                "https://a.b/?key=••• https://a.b/#access_token=•••",
+            ),
+            ("https://a.b/?token=a?key=b?c", "https://a.b/?token=•••"),
+            ("https://a.b/?monkey=1&key=&token", "https://a.b/?monkey=1&key=&token"),
+            ("who? me; k=1 & so on", "who? me; k=1 & so on"),
+        ] {
+            assert_eq!(message(text), shown);
+        }
+        let shown =
+            body(r#"{"href": "https://a.b/?sig=abc", "in": "{\"u\":\"https://a.b?token=abc\"}"}"#);
+        assert!(!shown.contains("abc") && shown.contains(r#"token=•••\"}"#), "{shown}");
+    }
+
+    #[test]
+    fn an_answer_keeps_what_things_are_asked_for_by_and_stays_json() {
+        let json =
+            br#"{"event_id": "a@b", "at": ["x\u0001jane@b.c"], "n": 1.5, "next": "/?key=a"}"#;
+        let masked: Value = serde_json::from_slice(&answer(json)).unwrap();
+        let wanted = serde_json::json!(
+            {"event_id": "a@b", "at": ["x\u{1}j•••@b.c"], "n": 1.5, "next": "/?key=a"}
+        );
+        assert_eq!(masked, wanted);
+        assert_eq!(answer(b"{ jane@b.c"), "{ j•••@b.c".as_bytes());
     }
 
     #[test]
