@@ -22,7 +22,8 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CROSS_ORIGIN_OPENER_POLICY,
+    CROSS_ORIGIN_RESOURCE_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::{Condition, DefaultHeaders, from_fn};
@@ -111,6 +112,9 @@ fn serve_also(
                     .add((CACHE_CONTROL, "no-store"))
                     .add((X_CONTENT_TYPE_OPTIONS, "nosniff"))
                     .add((REFERRER_POLICY, "no-referrer"))
+                    // Pages of others neither embed what is here nor hold its window.
+                    .add((CROSS_ORIGIN_RESOURCE_POLICY, "same-origin"))
+                    .add((CROSS_ORIGIN_OPENER_POLICY, "same-origin"))
                     // Outside the console are no pages: what is shown may load and embed nothing.
                     .add((CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'")),
             )

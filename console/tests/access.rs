@@ -230,6 +230,8 @@ async fn a_page_of_somebody_else_changes_nothing(pool: PgPool) {
         let refused = scene.ask("POST", "/sign-out", &format!("{cookie}{from}"), "").await;
         assert_eq!(refused.status, 403, "{from:?}");
         assert_eq!(refused.header("access-control-allow-origin"), None);
+        assert_eq!(refused.header("cross-origin-resource-policy"), Some("same-origin"));
+        assert_eq!(refused.header("cross-origin-opener-policy"), Some("same-origin"));
     }
     let twice = format!("{cookie}{own}{own}");
     assert_eq!(scene.ask("POST", "/sign-out", &twice, "").await.status, 400);

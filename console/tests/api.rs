@@ -237,3 +237,17 @@ async fn whoever_may_only_look_is_told_of_nobody_by_their_address(pool: PgPool) 
     }
     assert!(told >= 3, "{told}");
 }
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn what_takes_too_long_to_find_is_to_be_narrowed(pool: PgPool) {
+    let impatient = pool.connect_options().as_ref().clone().options([("statement_timeout", "300")]);
+    let scene = Scene::open(&sqlx::PgPool::connect_lazy_with(impatient));
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("lock table event in access exclusive mode").execute(&mut *held).await.unwrap();
+    let answer = scene.get("/api/v1/events", "").await;
+    assert_eq!(answer.status, 422, "{answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+    assert!(answer.json()["detail"].as_str().unwrap().contains("narrow it"), "{answer:?}");
+    held.rollback().await.unwrap();
+    assert_eq!(scene.get("/api/v1/events", "").await.status, 200);
+}
