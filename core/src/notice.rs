@@ -8,8 +8,9 @@
 //!
 //! Invariants: a thing is open once at each channel; a channel is told something by one worker at a
 //! time, under a lease and a fence, and of one thing in the order in which it went, so that what begins
-//! is told before its end; what a channel was never told of ends without a word. `raise`, `end` and
-//! `look` write what is so, `claim` and `record` what is known of it.
+//! is told before its end; what a channel was never told of ends without a word; a channel that takes
+//! nothing rests, and what it is to be told waits. `raise`, `end` and `look` write what is so, `claim`
+//! and `record` what is known of it.
 
 mod claim;
 mod end;
@@ -19,12 +20,11 @@ mod look;
 mod note;
 mod raise;
 mod record;
+mod rest;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-
-use crate::delay::Growth;
 
 pub(crate) use self::end::{failed_jobs, run_ended_well};
 pub use self::note::{Note, Saying};
@@ -40,7 +40,7 @@ pub(crate) const TEST: &str = "test";
 /// One message's worth; the time limit of a call is shorter.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
-/// How long it is tried to tell a channel of one thing.
+/// How long a channel that takes other messages is tried to be told of one thing.
 pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// And at least so often: no worker may have been there meanwhile.
@@ -49,8 +49,8 @@ const LEAST_TRIES: i32 = 5;
 /// After so many workers that vanished in a row it may be the message that makes them vanish.
 const MOST_LOST_LEASES: i32 = 5;
 
-const AGAIN: Growth =
-    Growth { initial: Duration::from_secs(5), multiplier: 2.0, max: Duration::from_secs(10 * 60) };
+/// What has no end is no news any more after so long.
+const NEWS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many things one message to a channel tells of at most.
 #[derive(Debug, Clone)]

@@ -96,6 +96,7 @@ impl Counted {
             Came::Told { .. } => "told",
             Came::Again { doubt: false, .. } => "retry",
             Came::Again { doubt: true, .. } => "lost",
+            Came::Closed { .. } => "closed",
             Came::Refused { .. } => "refused",
         };
         let labels = [("channel", channel.to_owned().into()), ("outcome", outcome.into())];

@@ -259,6 +259,8 @@ impl Worker {
         }
         self.store.register_targets(targets.config()).await?;
         self.store.register_connections(&targets.connection_names()).await?;
+        let channels: Vec<_> = targets.channels().map(|(name, _)| name.to_owned()).collect();
+        self.store.wake_channels(&channels).await?;
         *known() = Some(Arc::clone(targets));
         Ok(())
     }

@@ -79,7 +79,9 @@ impl Store {
                 ChannelRow,
                 r#"
                 select
-                    channel, hold as "hold: Hold", held_since, hold_error,
+                    channel, case when is_held then hold end as "hold: Hold",
+                    case when is_held then held_since end as held_since,
+                    case when is_held then hold_error end as hold_error,
                     case when rests_until > coalesce($1, now()) then rests_until end as rests_until,
                     failures, told_at,
                     (
@@ -92,6 +94,11 @@ impl Store {
                             and gave_up_at is not null and due_at is null
                     ) as "failed!"
                 from notice_channel
+                cross join lateral (
+                    -- A wish for a rest is over with it; all else is until it is found to be over.
+                    select coalesce(hold <> 'slow_down' or rests_until > coalesce($1, now()), false)
+                        as is_held
+                ) as known
                 order by channel
                 "#,
                 self.now(),

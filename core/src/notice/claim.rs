@@ -16,11 +16,36 @@ struct Due {
     channel: String,
     fence: i64,
     id: i64,
+    /// It goes by itself.
     alone: bool,
     claimed_at: DateTime<Utc>,
 }
 
 impl Store {
+    /// A configuration was just read: what a channel did not take may be mended, so each of these that
+    /// rests is tried at once. Not before the time for which it asked itself.
+    pub async fn wake_channels(&self, channels: &[String]) -> Result<(), StoreError> {
+        let woken = self.step("end the rest of channels", async |connection| {
+            sqlx::query!(
+                r#"
+                update notice_channel
+                set rests_until = null
+                where channel in (
+                    select channel from notice_channel
+                    where channel = any ($1) and hold in ('outage', 'refused')
+                    order by channel
+                    for update
+                )
+                "#,
+                channels,
+            )
+            .execute(connection)
+            .await
+        });
+        woken.await?;
+        Ok(())
+    }
+
     /// Leases each of these channels that is to be told something and that no worker tells anything
     /// now. What a worker that vanished was telling may have arrived.
     pub async fn claim_notices(
@@ -123,8 +148,13 @@ async fn note_lost(
     sqlx::query!(
         r#"
         with lost as (
-            select id, claim, saying, attempts, in_doubt from notice
+            select
+                id, claim, saying, attempts, in_doubt, state::text <> saying::text as has_ended,
+                lost_leases + 1 >= $3 as is_over
+            from notice
             where channel = any ($1) and claim is not null
+            order by kind, subject, channel, id
+            for update
         ),
         noted as (
             insert into notice_attempt (
@@ -139,9 +169,12 @@ async fn note_lost(
         )
         update notice
         set
-            claim = null, saying = null, in_doubt = true, lost_leases = notice.lost_leases + 1,
-            due_at = case when notice.lost_leases + 1 < $3 then notice.due_at end,
-            gave_up_at = case when notice.lost_leases + 1 >= $3 then coalesce($2, now()) end,
+            claim = null, saying = null, in_doubt = true,
+            -- Its end is another message, and is owed since this one may have arrived.
+            lost_leases = case when has_ended then 0 else notice.lost_leases + 1 end,
+            attempts = case when has_ended then 0 else notice.attempts end,
+            due_at = case when has_ended or not is_over then notice.due_at end,
+            gave_up_at = case when is_over and not has_ended then coalesce($2, now()) end,
             last_error = 'the worker vanished while it told this'
         from lost
         where notice.id = lost.id
@@ -169,7 +202,8 @@ async fn due(
         r#"
         select
             leased.channel, leased.fence, leased.claimed_at as "claimed_at!", notice.id as "id!",
-            notice.alone as "alone!"
+            -- One message is enough to find out whether a channel is well again.
+            notice.alone or coalesce(leased.hold in ('outage', 'refused'), false) as "alone!"
         from notice_channel as leased
         cross join lateral (
             select id, alone, due_at from notice

@@ -13,6 +13,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection};
 
+use super::NEWS;
 use super::end::{forget_jobs, lock_open, resolve, watch};
 use super::raise::{Thing, raise};
 use crate::config::{Alert, AlertKind, Config};
@@ -54,7 +55,7 @@ impl Part {
             Self::Wrong(AlertKind::Quarantined) => "look for events that were not understood",
             Self::Wrong(AlertKind::BreakerOpen) => "look which connections are left alone",
             Self::Runs => "look which failed runs are to be told of",
-            Self::Channels => "look for channels that nobody has any more",
+            Self::Channels => "look for what no channel is told any more",
         }
     }
 }
@@ -136,7 +137,10 @@ impl Look<'_> {
                 self.explained().await?;
                 return forget_jobs(self.connection, self.now).await;
             }
-            Part::Channels => return self.abandoned().await,
+            Part::Channels => {
+                self.abandoned().await?;
+                return self.too_old().await;
+            }
         };
         lock_open(self.connection, kind.as_str()).await?;
         match kind {
@@ -267,6 +271,31 @@ impl Look<'_> {
             &channels,
             self.now,
             interval(ABANDONED),
+        )
+        .execute(&mut *self.connection)
+        .await?;
+        Ok(())
+    }
+
+    /// What has no end, and waited for its channel until it was no news any more.
+    async fn too_old(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            r#"
+            update notice
+            set
+                due_at = null, gave_up_at = coalesce($1, now()),
+                last_error = concat_ws(
+                    '; at last: ', 'it waited for a day, and is no news any more', last_error
+                )
+            where id in (
+                select id from notice
+                where due_at is not null and state = 'once' and claim is null
+                    and tries_since < coalesce($1, now()) - $2::interval
+                for update skip locked
+            )
+            "#,
+            self.now,
+            interval(NEWS),
         )
         .execute(&mut *self.connection)
         .await?;

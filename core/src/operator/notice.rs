@@ -57,7 +57,7 @@ async fn retry(
         update notice_channel
         set rests_until = null
         where channel = (select channel from notice where id = $1)
-            and hold in ('outage', 'refused') and worker is null
+            and hold is distinct from 'slow_down' and worker is null
         "#,
         id,
     )

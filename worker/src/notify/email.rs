@@ -61,7 +61,8 @@ fn mail(settings: &Settings, message: &Message) -> Answer<lettre::Message> {
     let text = text.collect::<Vec<_>>().join("\r\n");
     let mut mail = lettre::Message::builder()
         .from(settings.from.0.clone())
-        .message_id(Some(format!("<{}@afterrun>", message.id())))
+        // Of the sender's domain, which is what makes it nobody else's.
+        .message_id(Some(format!("<{}@{}>", message.id(), settings.from.0.email.domain())))
         .subject(line(&message.title(), 200));
     for to in &settings.to {
         mail = mail.to(to.0.clone());

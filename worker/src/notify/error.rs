@@ -22,8 +22,10 @@ pub enum NotifyError {
 /// Why a mail was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailCause {
-    /// 5xx, for everybody it was to go to.
+    /// 5xx to the mail itself.
     Refused,
+    /// 5xx before it: the server takes no mail of ours, or none for any of these mailboxes.
+    Closed,
     /// The server does not believe who we are, or knows no way of ours to say it.
     SignInRefused,
     /// 4xx.
@@ -39,7 +41,9 @@ pub enum MailCause {
 pub enum Verdict {
     /// Worth another try, after the wait that was asked for. `doubt`: it may have arrived.
     Again { after: Option<Duration>, doubt: bool },
-    /// Another try would end the same way.
+    /// The channel takes nothing, whatever it is told, until somebody mends something.
+    Closed,
+    /// Another try of this message would end the same way.
     Never,
 }
 
@@ -49,7 +53,8 @@ impl NotifyError {
         match self {
             Self::Http(error) => of_http(error),
             Self::Mail { cause, .. } => match cause {
-                MailCause::Refused | MailCause::SignInRefused => Verdict::Never,
+                MailCause::Refused => Verdict::Never,
+                MailCause::Closed | MailCause::SignInRefused => Verdict::Closed,
                 MailCause::NotNow | MailCause::Unreachable => {
                     Verdict::Again { after: None, doubt: false }
                 }
@@ -84,15 +89,19 @@ fn of_http(error: &ConnectorError) -> Verdict {
         }
         ConnectorError::OutcomeUnknown { source } => match of_http(source) {
             Verdict::Again { after, .. } => Verdict::Again { after, doubt: true },
-            Verdict::Never => Verdict::Again { after: None, doubt: true },
+            Verdict::Closed | Verdict::Never => Verdict::Again { after: None, doubt: true },
+        },
+        // What it is that is not right: of the content of a message, and not of the way to the channel.
+        ConnectorError::Refused { said } => match said.status.as_u16() {
+            400 | 413 | 415 | 422 => Verdict::Never,
+            _ => Verdict::Closed,
         },
         ConnectorError::Unauthorized { .. }
         | ConnectorError::SignInRefused { .. }
         | ConnectorError::SignedOut { .. }
-        | ConnectorError::Refused { .. }
         | ConnectorError::NotFound { .. }
         | ConnectorError::NoSuch(_)
         | ConnectorError::Ambiguous { .. }
-        | ConnectorError::NotAllowed(_) => Verdict::Never,
+        | ConnectorError::NotAllowed(_) => Verdict::Closed,
     }
 }

@@ -23,12 +23,13 @@ pub struct Taken {
 impl Message {
     /// The same for a repeat of the same things, and for no other message of anybody. A channel that
     /// has room for one thing gets the same of each; where several go together, a repeat after a lost
-    /// answer may be in other company, and is another message then.
+    /// answer may be in other company, and is another message then. So it is where it happened again
+    /// meanwhile: who knows the first by its id would not look at the number.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
         for note in &self.notes {
-            let (key, saying) = (&note.key, note.saying.as_str());
-            hash.update(format!("{} {key} {saying} {}\n", note.id, note.telling));
+            let (key, saying, times) = (&note.key, note.saying.as_str(), note.occurrences);
+            hash.update(format!("{} {key} {saying} {} {times}\n", note.id, note.telling));
         }
         hex::encode(&hash.finalize()[..16])
     }

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::text::{line, lines};
 use super::{Answer, Message, Note, Notifier, Saying, Taken};
-use crate::connector::{Address, Secret};
+use crate::connector::{Address, ConnectorError, Secret};
 use crate::http::{Caller, Reply};
 
 pub(super) struct Channel;
@@ -75,7 +75,7 @@ impl Notifier for Channel {
 
 const DEFAULT: &str = "https://events.pagerduty.com";
 
-fn refusal(reply: &Reply) -> crate::connector::ConnectorError {
+fn refusal(reply: &Reply) -> ConnectorError {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Refusal {
@@ -84,8 +84,14 @@ fn refusal(reply: &Reply) -> crate::connector::ConnectorError {
         errors: Vec<String>,
     }
     let said: Refusal = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let is_of_the_key = said.errors.iter().any(|error| error.contains("routing_key"));
     let words = std::iter::once(said.message).chain(said.errors).collect::<Vec<_>>().join("; ");
-    reply.refusal(Some(said.status).filter(|status| !status.is_empty()), &words)
+    let code = Some(said.status).filter(|status| !status.is_empty());
+    // PagerDuty has no other word for a key that it does not know: no event of ours would be taken.
+    if reply.status.as_u16() == 400 && is_of_the_key {
+        return ConnectorError::Unauthorized { said: Box::new(reply.said(code, &words)) };
+    }
+    reply.refusal(code, &words)
 }
 
 fn body(settings: &Settings, note: &Note) -> Value {

@@ -119,6 +119,7 @@ async fn send(
             let error = Chain(&error).to_string();
             match verdict {
                 Verdict::Again { after, doubt } => Came::Again { error, after, doubt },
+                Verdict::Closed => Came::Closed { error },
                 Verdict::Never => Came::Refused { error },
             }
         }
@@ -130,9 +131,15 @@ async fn send(
         Came::Told { but: Some(error) } => {
             tracing::warn!(channel = name, things, error, "told channel {name}, but not everybody");
         }
-        Came::Again { error, .. } => {
-            tracing::warn!(channel = name, error, "channel {name} is to be told again");
-        }
+        Came::Again { error, .. } | Came::Closed { error } => match recorded {
+            // That it begins to rest was said.
+            Recorded::Done { hold: Some(_) } => {
+                tracing::debug!(channel = name, error, "channel {name} rests");
+            }
+            Recorded::Done { hold: None } | Recorded::NotOurs => {
+                tracing::warn!(channel = name, error, "channel {name} is to be told again");
+            }
+        },
         Came::Refused { error } => {
             tracing::error!(channel = name, error, "channel {name} does not take what it is told");
         }

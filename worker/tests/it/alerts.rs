@@ -1,9 +1,13 @@
 //! What people are told: of what is wrong, once, and of its end; whatever becomes of the messages.
 
+mod histories;
+mod looks;
+mod rest;
+mod runs;
+
 use afterrun_core::config::Retention;
 use afterrun_simulators::Fault;
-use afterrun_simulators::channels::{Inbox, MailServer, ROUTING_KEY, SECRET, SIGNING_KEY};
-use afterrun_simulators::dbt::{self, Event, Run, RunStatus, admin};
+use afterrun_simulators::channels::{Inbox, MailServer, ROUTING_KEY, SIGNING_KEY};
 use sqlx::PgPool;
 
 use crate::harness::{Scene, Stack, seconds};
@@ -11,12 +15,10 @@ use crate::harness::{Scene, Stack, seconds};
 const MINUTE: u64 = 60;
 
 /// One try for each refresh, so that a refusal is a failure for good.
+const AT_ONCE: &str = "{ retry: { give_up_after: 0s } }";
+
 fn scene(channels: &str, alerts: &str) -> Scene {
-    Scene {
-        channels: channels.to_owned(),
-        alerts: alerts.to_owned(),
-        ..Scene::defaults("{ retry: { give_up_after: 0s } }")
-    }
+    Scene { channels: channels.to_owned(), alerts: alerts.to_owned(), ..Scene::defaults(AT_ONCE) }
 }
 
 fn slack(inbox: &Inbox) -> String {
@@ -134,25 +136,6 @@ async fn a_message_whose_answer_was_lost_is_sent_again_and_its_tries_say_so(pool
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn what_a_channel_refuses_is_not_sent_for_ever_and_tells_no_address(pool: PgPool) {
-    let inbox = Inbox::slack().unwrap();
-    let gone = inbox.url().replace("/B0/", "/B1/");
-    let channels = format!("\n  chat: {{ kind: slack, url: '{gone}' }}");
-    let stack = Stack::with(pool, scene(&channels, FAILED)).await;
-    fails(&stack, 100).await;
-    for _ in 0..5 {
-        stack.advance(seconds(10 * MINUTE));
-        stack.drain().await;
-    }
-    assert_eq!(inbox.calls().len(), 1);
-    let history = "select delivery || ' ' || last_error from notice_history";
-    let history: String = sqlx::query_scalar(history).fetch_one(&stack.pool).await.unwrap();
-    assert!(history.starts_with("failed ") && history.contains("no_service"), "{history}");
-    assert!(!history.contains(SECRET), "{history}");
-    stack.finish().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn a_worker_that_vanished_while_it_told_is_followed_by_another(pool: PgPool) {
     let inbox = Inbox::slack().unwrap();
     let stack = Stack::with(pool, scene(&slack(&inbox), FAILED)).await;
@@ -225,6 +208,7 @@ async fn every_kind_of_channel_is_told_the_same_in_its_own_form(pool: PgPool) {
     let mails = mails.mails();
     assert_eq!(mails.len(), 2, "{mails:?}");
     assert_eq!(mails[0].header("Message-ID"), mails[1].header("Message-ID"), "known as a repeat");
+    assert!(mails[0].header("Message-ID").unwrap().ends_with("@acme.com>"), "{mails:?}");
     assert_eq!(mails[0].header("Subject").unwrap(), "The refresh of sales-report failed");
     assert_eq!(mails[0].to, ["b@acme.com", "c@acme.com"]);
     stack.finish().await;
@@ -234,8 +218,7 @@ async fn every_kind_of_channel_is_told_the_same_in_its_own_form(pool: PgPool) {
 async fn what_is_wrong_at_once_is_one_message(pool: PgPool) {
     let inbox = Inbox::slack().unwrap();
     let scene = Scene { channels: slack(&inbox), alerts: FAILED.into(), ..Scene::many(5, 5) };
-    let defaults = "{ retry: { give_up_after: 0s } }".to_owned();
-    let stack = Stack::with(pool, Scene { defaults, ..scene }).await;
+    let stack = Stack::with(pool, Scene { defaults: AT_ONCE.to_owned(), ..scene }).await;
     stack.foresee(429);
     stack.mode.rate_limit(5, None);
     stack.run_ended(7, 100).await;
@@ -309,102 +292,6 @@ async fn a_target_that_stays_stale_and_a_connection_that_is_left_alone_are_told_
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_route_tells_of_a_failed_run_once_and_that_the_job_succeeded_again(pool: PgPool) {
-    let inbox = Inbox::slack().unwrap();
-    let routes = "\n  - { name: tell, on: [error, success], jobs: [1], notify: [chat] }";
-    let scene = Scene { channels: slack(&inbox), ..Scene::routes(routes) };
-    let stack = Stack::with(pool, scene).await;
-    let events = stack.run_ended_with(1, 100, RunStatus::Errored).await;
-    stack.drain().await;
-    assert_eq!(inbox.shown().len(), 1, "{}", inbox.text());
-    assert!(inbox.text().contains(" failed*"), "{}", inbox.text());
-    let reason = "select reason from event where event_key = $1";
-    let reason: String =
-        sqlx::query_scalar(reason).bind(&events[0]).fetch_one(&stack.pool).await.unwrap();
-    assert_eq!(reason, "only told chat");
-
-    stack.advance(seconds(10 * MINUTE));
-    stack.run_ended(1, 101).await;
-    stack.drain().await;
-    assert_eq!(inbox.shown().len(), 2, "{}", inbox.text());
-    assert!(inbox.text().contains("Resolved: dbt job"), "{}", inbox.text());
-
-    stack.advance(seconds(10 * MINUTE));
-    stack.run_ended(1, 102).await;
-    stack.drain().await;
-    assert_eq!(inbox.shown().len(), 3, "{}", inbox.text());
-    assert!(inbox.text().contains(" succeeded*"), "{}", inbox.text());
-    stack.finish().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_run_whose_start_was_told_is_told_of_when_it_fails(pool: PgPool) {
-    let inbox = Inbox::slack().unwrap();
-    let routes = "\n  - { name: tell, on: [started, error], jobs: [1], notify: [chat] }";
-    let scene = Scene { channels: slack(&inbox), ..Scene::routes(routes) };
-    let stack = Stack::with(pool, scene).await;
-    stack.deliver(dbt::started(&Event::of(stack.run(1, 100), stack.now()))).await;
-    stack.drain().await;
-    assert!(inbox.text().contains(" started*"), "{}", inbox.text());
-    stack.run_ended_with(1, 100, RunStatus::Errored).await;
-    stack.drain().await;
-    assert_eq!(inbox.shown().len(), 2, "{}", inbox.text());
-    assert!(inbox.text().contains(" failed*"), "{}", inbox.text());
-    stack.finish().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn names_and_errors_from_outside_ping_nobody(pool: PgPool) {
-    let (chat, mails) = (Inbox::slack().unwrap(), MailServer::start().unwrap());
-    let channels = format!(
-        "{}\n  mail: {{ kind: email, host: 127.0.0.1, port: {}, security: none, from: a@acme.com, to: [b@acme.com] }}",
-        slack(&chat),
-        mails.port()
-    );
-    let routes = "\n  - { name: tell, on: error, notify: [chat, mail] }";
-    let stack = Stack::with(pool, Scene { channels, ..Scene::routes(routes) }).await;
-    let run = Run { job_name: HOSTILE.to_owned(), ..stack.run(1, 100) };
-    let run = Run { status: RunStatus::Errored, ..run };
-    stack.deliver(dbt::errored(&Event::of(run, stack.now()))).await;
-    stack.drain().await;
-    let text = chat.text();
-    assert!(text.contains("&lt;!channel&gt;") && !text.contains("<!channel>"), "{text}");
-    let mails = mails.mails();
-    assert_eq!(mails.len(), 1);
-    assert_eq!(mails[0].to, ["b@acme.com"]);
-    assert_eq!(mails[0].header("Bcc"), None, "{}", mails[0].data);
-    stack.finish().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn a_failed_run_is_told_with_what_dbt_says_of_it_in_the_channels_own_words(pool: PgPool) {
-    let inbox = Inbox::slack().unwrap();
-    let channels = format!(
-        "\n  chat: {{ kind: slack, url: '{}', template: \"{{{{ state }}}} {{{{ subject }}}}\\n{{{{ detail }}}}\" }}",
-        inbox.url()
-    );
-    let routes = "\n  - { name: tell, on: error, notify: [chat] }";
-    let stack = Stack::with(pool, Scene { channels, ..Scene::routes(routes) }.asking("")).await;
-    let end = stack.now() - seconds(3);
-    stack.admin().with(|state| {
-        let job = state.job(1).expect("a job").clone();
-        let mut run = admin::Run::ended(&job, 100, RunStatus::Errored, end - seconds(60), end);
-        let step = run.steps.last_mut().expect("a step");
-        step.ended = Some(RunStatus::Errored);
-        step.debug_logs = "starting\nCompilation Error in model <!here>\n".into();
-        state.runs.push(run);
-    });
-    stack.run_ended_with(1, 100, RunStatus::Errored).await;
-    stack.settle().await;
-    stack.drain().await;
-    let text = inbox.text();
-    assert_eq!(inbox.shown().len(), 1, "{text}");
-    assert!(text.contains("*open prod/1*"), "{text}");
-    assert!(text.contains("Compilation Error in model &lt;!here&gt;"), "{text}");
-    stack.finish().await;
-}
-
-#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn what_is_over_is_forgotten_with_the_history(pool: PgPool) {
     let inbox = Inbox::slack().unwrap();
     let stack = Stack::with(pool, scene(&slack(&inbox), FAILED)).await;
@@ -417,5 +304,3 @@ async fn what_is_over_is_forgotten_with_the_history(pool: PgPool) {
     assert_eq!(left, 0);
     stack.finish().await;
 }
-
-const HOSTILE: &str = "<!channel> <@U1> \r\nBcc: evil@example.com\u{202e} *x* &lt;";

@@ -93,7 +93,8 @@ async fn a_dead_mailbox_takes_the_mail_from_nobody_else_and_is_named(pool: PgPoo
 }
 
 #[tokio::test]
-async fn a_mail_that_no_mailbox_takes_is_refused_and_one_that_none_takes_now_is_sent_again() {
+async fn a_mail_that_no_mailbox_takes_waits_for_one_that_does_and_one_that_none_takes_now_is_sent_again()
+ {
     let mails = MailServer::start().unwrap();
     let targets = channel(mails.port(), CLEAR);
     mails.refuse_recipient("b@acme.com", "550 no such user");
@@ -106,7 +107,7 @@ async fn a_mail_that_no_mailbox_takes_is_refused_and_one_that_none_takes_now_is_
     both.refuse_recipient("b@acme.com", "550 no such user");
     both.refuse_recipient("c@acme.com", "551 gone");
     let (verdict, text) = refusal(&channel(both.port(), CLEAR)).await;
-    assert_eq!(verdict, Verdict::Never);
+    assert_eq!(verdict, Verdict::Closed);
     assert!(text.contains("not for b@acme.com") && text.contains("not for c@acme.com"), "{text}");
     assert_eq!(both.mails().len() + mails.mails().len(), 0);
 }
@@ -129,11 +130,14 @@ async fn only_a_mail_that_was_handed_over_is_in_doubt() {
         ("MAIL", "421 4.3.2 closing", NOT_SENT),
         ("RCPT", "421 4.3.2 closing", NOT_SENT),
         ("DATA", "451 later", NOT_SENT),
-        ("DATA", "554 5.7.1 no", Verdict::Never),
+        ("MAIL", "550 5.7.1 not from you", Verdict::Closed),
+        ("DATA", "554 5.7.1 no", Verdict::Closed),
     ] {
         mails.refuse_command(command, answer);
         assert_eq!(refusal(&targets).await.0, verdict, "{command} {answer}");
     }
+    mails.refuse("552 5.3.4 too large");
+    assert_eq!(refusal(&targets).await.0, Verdict::Never);
     mails.refuse("452 4.3.1 disk full");
     assert_eq!(refusal(&targets).await.0, NOT_SENT);
     assert_eq!(mails.mails().len(), 0);
@@ -186,7 +190,7 @@ async fn over_tls(authority: Authority) {
         };
         let (verdict, text) =
             refusal(&channel(MailServer::with(wrong).unwrap().port(), &signed_in(security))).await;
-        assert_eq!(verdict, Verdict::Never, "{text}");
+        assert_eq!(verdict, Verdict::Closed, "{text}");
         assert!(text.contains("signing in") && text.contains("535"), "{text}");
     }
     for (case, protection) in [

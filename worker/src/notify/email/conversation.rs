@@ -108,7 +108,7 @@ impl<'a> Conversation<'a> {
             return match (is_taken, why) {
                 (true, but) => Ok(Taken { but }),
                 (false, why) => Err(NotifyError::Mail {
-                    cause: if is_for_now { MailCause::NotNow } else { MailCause::Refused },
+                    cause: if is_for_now { MailCause::NotNow } else { MailCause::Closed },
                     text: why.unwrap_or_default(),
                 }),
             };
@@ -128,9 +128,10 @@ impl<'a> Conversation<'a> {
         let parameters = if all.map(AsRef::<str>::as_ref).any(|one| !one.is_ascii()) {
             if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
                 let server = self.settings.server();
-                return Err(NotifyError::Unfit(format!(
+                let text = format!(
                     "{server} takes no addresses beyond ASCII, and one of `from` and `to` is such"
-                )));
+                );
+                return Err(NotifyError::Mail { cause: MailCause::Closed, text });
             }
             vec![MailParameter::SmtpUtfEight]
         } else {
@@ -206,7 +207,8 @@ fn unsent(settings: &Settings, phase: Phase, failed: Failed) -> NotifyError {
     let cause = match phase {
         _ if error.is_transient() => MailCause::NotNow,
         Phase::SignIn if error.is_permanent() || error.is_client() => MailCause::SignInRefused,
-        _ if error.is_permanent() => MailCause::Refused,
+        Phase::Mail if error.is_permanent() => MailCause::Refused,
+        _ if error.is_permanent() => MailCause::Closed,
         Phase::Mail => MailCause::AnswerLost,
         Phase::Greeting | Phase::SignIn | Phase::Envelope => MailCause::Unreachable,
     };
