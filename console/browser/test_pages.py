@@ -118,3 +118,37 @@ def test_somebody_learns_what_nobody_was_told_mends_it_and_has_it_told(visit, un
     expect(page.locator("#notice")).to_contain_text("that it began", timeout=20_000)
     visitor.open("/")
     expect(page.locator("#untold")).to_be_empty()
+
+
+def test_what_a_person_has_opened_ticked_and_reached_stays_when_a_page_shows_what_is_new(visit, demo):
+    visitor = visit(demo)
+    page = visitor.page
+    visitor.open("/refreshes?since=24h")
+    newest = page.locator("tbody tr").first
+    box = newest.get_by_role("checkbox")
+    ticked = box.get_attribute("value")
+    box.check()
+    before = newest.inner_text()
+    # The demo's dbt sends an event every 20 s.
+    expect(newest).not_to_have_text(before, timeout=60_000)
+    same = page.locator(f"tbody input[value='{ticked}']")
+    expect(same).to_be_checked()
+    expect(same).to_be_focused()
+    target = newest.get_by_role("link").nth(1).inner_text()
+    visitor.open(f"/targets/{target}")
+    page.get_by_text("As a table").click()
+    table = page.locator("#lag-section details")
+    expect(table).to_have_attribute("open", "")
+    part = page.locator("#lag-section").element_handle()
+    page.wait_for_function("part => !part.isConnected", arg=part, timeout=90_000)
+    expect(table).to_have_attribute("open", "")
+
+
+def test_an_id_is_copied_whole(visit, demo):
+    visitor = visit(demo, permissions=["clipboard-read", "clipboard-write"])
+    page = visitor.page
+    visitor.open("/runs")
+    page.locator("tbody th a").first.click()
+    page.get_by_role("button", name="Copy the id of the run").click()
+    run = page.locator("dl code").first.inner_text()
+    assert page.evaluate("navigator.clipboard.readText()") == run
