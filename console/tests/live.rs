@@ -49,7 +49,7 @@ impl Stream {
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn an_open_page_hears_that_a_connection_is_held_though_no_target_is_stale(pool: PgPool) {
     let scene = Scene::with_targets(&pool).await;
-    let mut stream = Stream::open(&scene).await;
+    let mut stream = Stream::open(&scene, "").await;
     stream.says("event: change\ndata:\n\n").await;
     stream.said.clear();
     // A change before the first look is none, so there is one after each.

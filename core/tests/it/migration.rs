@@ -24,6 +24,7 @@ const DATA: &[(i64, &str)] = &[
     (15, ""),
     (16, ""),
     (17, ""),
+    (18, ""),
 ];
 
 #[sqlx::test(migrations = false)]
