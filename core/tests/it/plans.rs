@@ -4,9 +4,14 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use afterrun_core::config::Config;
-use afterrun_core::history::{EventFilter, EventState, RefreshFilter};
+use afterrun_core::history::{
+    AuditFilter, Delivery, EventFilter, EventNumber, EventState, NoticeFilter, RefreshFilter,
+    RunFilter,
+};
+use afterrun_core::notice::Room;
 use afterrun_core::refresh::State;
 use afterrun_core::{Clock, Store, pool};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -74,7 +79,8 @@ impl tracing::Subscriber for Plans {
 
 /// Lines of a plan that read a table of the history whole although it is long.
 fn whole_reads(plan: &str) -> Vec<&str> {
-    let long = ["event", "refresh", "attempt"];
+    // Partitions begin with the name of their table.
+    let long = ["event", "refresh", "attempt", "notice", "operator_action"];
     let read = |line: &&str| {
         let Some((_, scan)) = line.split_once("Seq Scan on ") else { return false };
         let rows = line.split("rows=").nth(1).and_then(|rows| rows.split(' ').next());
@@ -91,10 +97,38 @@ fn config() -> Config {
          connections: { mode: { kind: mode } }\ntargets:\n",
     );
     for place in 0..500 {
-        text.push_str(&format!("  report-{place}: {{ connection: mode }}\n"));
+        text.push_str(&format!("  report-{place}: {{ connection: mode, stale_after: 1h }}\n"));
     }
+    text.push_str(
+        "channels: { chat: { kind: slack, url: 'https://hooks.slack.com/services/T/B/x' } }
+alerts: [{ on: [refresh_failed, stale, source_silent, quarantined, breaker_open], notify: [chat] }]",
+    );
     Config::from_text(Path::new("afterrun.yml"), &text, &|_| None).unwrap()
 }
+
+/// What people were told in that time, and what was done by hand.
+const TOLD: &str = "
+    insert into notice (
+        channel, kind, subject, state, title, opened_at, last_at, resolved_at, repeat_after, told,
+        told_at, tellings, tries_since, run_source, run_id
+    )
+    select
+        'chat', kind, 'report-' || number % 500, 'resolved', 'It failed', at, at, at + interval '1 minute',
+        '30 minutes', 'resolved', at, 2, at, 'bench', number::text
+    from (
+        select
+            number, now() - interval '3 minutes' * number as at,
+            case when number % 2 = 0 then 'refresh_failed' else 'run' end as kind
+        from generate_series(1, 30000) as number
+    ) as old;
+    insert into notice_attempt (
+        notice_id, call, attempt, saying, started_at, finished_at, outcome, together, worker
+    )
+    select id, 1, 1, 'open', opened_at, opened_at, 'ok', 1, 'somebody' from notice;
+    insert into operator_action (at, action, kind, subject, granted, result, operator)
+    select
+        now() - interval '3 minutes' * number, 'retry', 'refresh', number::text, true, 'done', 'somebody'
+    from generate_series(1, 30000) as number";
 
 /// A history of finished refreshes, an event and two attempts each, over eighty days.
 async fn fill(pool: &PgPool) {
@@ -106,6 +140,7 @@ async fn fill(pool: &PgPool) {
     let body = r#"{"eventId":"chance","data":{"runId":"run","jobId":"job"}}"#;
     let made = made.bind(body).bind("chance").bind("run").bind("job");
     made.execute(&mut *one).await.unwrap();
+    one.execute(TOLD).await.unwrap();
     one.execute("vacuum (analyze)").await.unwrap();
 }
 
@@ -184,8 +219,74 @@ async fn asked(store: &Store, config: &Config, plans: &Plans) -> Vec<String> {
     note("attempts");
     assert!(store.target("report-7", 30 * DAY).await.unwrap().is_some());
     note("a target");
-    assert!(heard > 20, "plans were heard: {heard}");
+
+    let run = &store.runs(&RunFilter::default(), 50).await.unwrap()[49];
+    note("runs");
+    let older = RunFilter { after: Some(run.cursor()), ..RunFilter::default() };
+    let of_job = RunFilter { job: run.job_id.clone(), ..RunFilter::default() };
+    for (what, filter) in [("older runs", older), ("runs of a job", of_job)] {
+        assert_eq!(store.runs(&filter, 50).await.unwrap().len(), 50, "{what}");
+        note(what);
+    }
+    let named = [(event.source.clone(), event.event_id.clone())];
+    let numbers = store.event_numbers(&named).await.unwrap();
+    note("the number of an event");
+    assert_eq!(store.ended_events(&numbers).await.unwrap().len(), 1);
+    note("what became of an event");
+    let before_all = EventNumber(0);
+    assert_eq!(store.events_served(last, before_all, 10).await.unwrap().len(), 1);
+    note("the events of a refresh");
+
+    told(store, config, &mut note).await;
+    assert!(heard > 40, "plans were heard: {heard}");
     whole
+}
+
+/// Asks what people were told and what was done by hand, and does what telling them takes.
+async fn told(store: &Store, config: &Config, note: &mut impl FnMut(&str)) {
+    let all = NoticeFilter::default();
+    let notices = store.notices(&all, 50).await.unwrap();
+    note("notices");
+    let last = notices[49].notice_id;
+    let older = NoticeFilter { after: Some(last), ..all.clone() };
+    let of_one = NoticeFilter {
+        kind: Some("run".into()),
+        subject: Some("report-7".into()),
+        channel: Some("chat".into()),
+        ..all.clone()
+    };
+    let waiting = NoticeFilter { deliveries: vec![Delivery::Waiting], ..all };
+    for (what, filter, rows) in [
+        ("older notices", older, 50),
+        ("notices of a thing", of_one, 50),
+        ("notices that wait", waiting, 0),
+    ] {
+        assert_eq!(store.notices(&filter, 50).await.unwrap().len(), rows, "{what}");
+        note(what);
+    }
+    assert_eq!(store.notice(last).await.unwrap().unwrap().attempt_history.len(), 1);
+    note("a notice");
+    store.channels().await.unwrap();
+    note("channels");
+    store.look_for_alerts(config, Duration::ZERO).await.unwrap();
+    note("a look for alerts");
+    let room = Room { channel: "chat".into(), most: 10 };
+    store.claim_notices("somebody", &[room]).await.unwrap();
+    note("what is to be told");
+
+    let all = AuditFilter::default();
+    let lines = store.audit(&all, 50).await.unwrap();
+    note("what was done by hand");
+    let older = AuditFilter { after: Some(lines[49].id), ..all.clone() };
+    let of_one = AuditFilter { kind: Some("refresh".into()), subject: Some("7".into()), ..all };
+    for (what, filter, rows) in
+        [("older lines", older, 50), ("what was done to a refresh", of_one, 1)]
+    {
+        assert_eq!(store.audit(&filter, 50).await.unwrap().len(), rows, "{what}");
+        note(what);
+    }
+    assert!(store.audit_row(lines[49].id).await.unwrap().is_some());
+    note("a line of the audit");
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
