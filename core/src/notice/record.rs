@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::{Connection as _, PgConnection};
 
 use super::rest::{self, Health};
-use super::{GIVE_UP_AFTER, LEAST_TRIES, Saying, Telling};
+use super::{GIVE_UP_AFTER, LEAST_TRIES, Saying, TEST, Telling};
 use crate::attempt::{Outcome, text};
 use crate::connection::circuit::Hold;
 use crate::event::interval;
@@ -247,9 +247,11 @@ impl Store {
             with tried as (
                 select
                     notice.id,
-                    attempts >= $7 and coalesce($5, now()) >= tries_since + $6::interval
-                        -- It takes others: what it does not take is this one.
-                        and coalesce(notice_channel.told_at > tries_since, false) as is_over,
+                    attempts >= $7
+                        -- Whoever sent a test knows by now.
+                        and (kind = $9 or coalesce($5, now()) >= tries_since + $6::interval
+                            -- It takes others: what it does not take is this one.
+                            and coalesce(notice_channel.told_at > tries_since, false)) as is_over,
                     -- It ended before anybody was told that it began.
                     state = 'resolved' and told is null and not in_doubt and not $3 as is_moot,
                     state::text <> saying::text as has_ended
@@ -281,6 +283,7 @@ impl Store {
             interval(GIVE_UP_AFTER),
             LEAST_TRIES,
             interval(pause),
+            TEST,
         )
         .execute(connection)
         .await?;
@@ -302,13 +305,18 @@ impl Store {
                 attempts = case when state::text <> saying::text then 0 else attempts end,
                 -- Unless it ended before anybody was told that it began.
                 due_at = case
-                    when state <> 'resolved' or told is not null or in_doubt then due_at
-                end
+                    when kind <> $4 and (state <> 'resolved' or told is not null or in_doubt)
+                    then due_at
+                end,
+                -- A test has shown what it was sent to show.
+                gave_up_at = case when kind = $4 then coalesce($5, now()) end
             where id = any ($1) and claim = $2
             "#,
             &column(&telling.notes, |note| note.id),
             telling.fence,
             text(error),
+            TEST,
+            self.now(),
         )
         .execute(connection)
         .await?;

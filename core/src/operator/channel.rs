@@ -19,8 +19,8 @@ const DETAIL: &str =
 impl Store {
     /// Lets a worker send the channel a test next, and gives the number of the notice with which what
     /// comes of it stands. That the channel was left alone, since it refused everything or did not
-    /// answer, does not hold it; its own wish for a rest does. It is given up after a few tries: hours
-    /// later nobody waits for it.
+    /// answer, does not hold it; its own wish for a rest does. It is given up once the channel takes
+    /// nothing, and after a few tries that came to nothing: hours later nobody waits for it.
     pub async fn test_channel(&self, channel: &str) -> Result<i64, StoreError> {
         bounded(DOING, async {
             let mut lent = Lent::from(&self.pool).await.doing(DOING)?;
