@@ -192,7 +192,7 @@ impl List<'_> {
     fn table(&self, rows: &[TargetRow]) -> Markup {
         html! {
             div.scroll data-live #targets {
-                table {
+                table.stack {
                     caption { "Targets, those first that somebody should look at" }
                     thead {
                         tr {
@@ -228,9 +228,9 @@ impl List<'_> {
                     a href=(link::target(&row.target)) { (text::name(&row.target)) }
                     span.sub { (text::name(&row.connection)) @if row.connection != row.connector { " · " (row.connector) } }
                 }
-                td { (when::maybe(row.fresh_as_of, now)) }
-                td { (when::maybe(row.last_run_finished_at, now)) }
-                td { (chart::spark(&lag, untold, "24 h")) }
+                td data-label="Shows runs until" { (when::maybe(row.fresh_as_of, now)) }
+                td data-label="Should show" { (when::maybe(row.last_run_finished_at, now)) }
+                td data-label="Lag, last 24 h" { (chart::spark(&lag, untold, "24 h")) }
                 td.wide {
                     (going_on(row, now))
                     @if self.may_change && can_be_tried(row) { (self.again(row)) }
