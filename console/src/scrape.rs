@@ -32,7 +32,7 @@ fn refused(why: Refused) -> HttpResponse {
             .json(json!({ "error": "a token is needed: Authorization: Bearer …" })),
         Refused::TooMany { again_after } => HttpResponse::TooManyRequests()
             .insert_header((RETRY_AFTER, again_after.as_secs().max(1)))
-            .json(json!({ "error": "that token is wrong, as many were that came from here" })),
+            .json(json!({ "error": "too many tokens that came from here were wrong: wait" })),
     }
 }
 

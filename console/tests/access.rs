@@ -132,7 +132,7 @@ async fn sessions_are_few_and_those_who_read_end_none_of_those_who_may_change(po
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn wrong_tokens_are_told_noted_and_soon_told_to_wait_and_right_ones_pass(pool: PgPool) {
+async fn wrong_tokens_are_told_noted_and_soon_not_even_compared(pool: PgPool) {
     let scene = Scene::guarded(&pool);
     for header in ["Bearer", "Bearer ", "Basic the-token-of-admins", "the-token-of-admins"] {
         let answer = scene.get("/", &format!("Authorization: {header}\r\n")).await;
@@ -149,13 +149,13 @@ async fn wrong_tokens_are_told_noted_and_soon_told_to_wait_and_right_ones_pass(p
         statuses.push(scene.get("/", &bearer("the-token-of-admin")).await.status);
     }
     assert!(statuses.starts_with(&[401; 8]) && statuses.ends_with(&[429; 3]), "{statuses:?}");
-    let waits = scene.sign_in("wrong").await;
+    let waits = scene.sign_in(ADMIN).await;
     assert_eq!((waits.status, waits.header("set-cookie")), (429, None));
     let seconds: u64 = waits.header("retry-after").unwrap().parse().unwrap();
     assert!((200..=300).contains(&seconds), "{seconds}");
     assert_eq!(scene.get("/metrics", &bearer("wrong")).await.status, 401, "counted apart");
-    assert_eq!(scene.sign_in(ADMIN).await.status, 303, "nobody locks another out");
-    assert_eq!(scene.get("/", &bearer(READ)).await.status, 200);
+    assert_eq!(scene.get("/metrics", &bearer(ADMIN)).await.status, 200, "and that alone");
+    assert_eq!(scene.get("/", &bearer(READ)).await.status, 429);
     let noted: Vec<(String, String)> = sqlx::query_as(
         "select operator, host(address) from operator_action where action = 'sign_in' and not granted",
     )
@@ -167,7 +167,7 @@ async fn wrong_tokens_are_told_noted_and_soon_told_to_wait_and_right_ones_pass(p
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
-async fn scrapes_with_a_wrong_token_are_told_to_wait_and_lock_nobody_out(pool: PgPool) {
+async fn scrapes_with_a_wrong_token_are_told_to_wait_and_keep_nobody_from_signing_in(pool: PgPool) {
     let scene = Scene::guarded(&pool);
     for _ in 0..12 {
         assert_eq!(scene.get("/metrics", "").await.status, 401, "it guesses nothing");
@@ -181,22 +181,14 @@ async fn scrapes_with_a_wrong_token_are_told_to_wait_and_lock_nobody_out(pool: P
     assert!(waits.header("retry-after").is_some(), "{waits:?}");
     assert_eq!(scene.sign_in("wrong").await.status, 401, "counted apart");
     assert_eq!(scene.sign_in(READ).await.status, 303);
-    for token in [ADMIN, READ] {
-        assert_eq!(scene.get("/metrics", &bearer(token)).await.status, 200);
-    }
+    assert_eq!(scene.get("/metrics", &bearer(READ)).await.status, 429, "nothing is guessed here");
 }
 
 #[test]
-fn a_token_that_can_be_guessed_is_none_and_none_is_shown() {
-    let long = "sixteen-or-more!";
-    let keys = |admin: &str, read: &str| Keys::new(Some(admin.into()), Some(read.into()));
-    for (admin, read, named) in
-        [("fifteen-letters", long, "AFTERRUN_ADMIN_TOKEN"), (long, "short", "AFTERRUN_READ_TOKEN")]
-    {
-        assert!(keys(admin, read).unwrap_err().to_string().contains(named));
-    }
-    let keys = keys(long, READ).unwrap();
-    assert!(!format!("{keys:?}").contains("sixteen"), "{keys:?}");
+fn tokens_are_never_shown() {
+    let keys = Keys::new(Some(ADMIN.into()), Some(READ.into())).unwrap();
+    let shown = format!("{keys:?}");
+    assert!(!shown.contains(ADMIN) && !shown.contains(READ), "{shown}");
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]

@@ -1,4 +1,4 @@
-//! Wrong tokens are counted by the address they come from, and whoever sends too many is told to wait.
+//! Wrong tokens are counted by the address they come from, and too many are not even compared.
 //!
 //! Invariant: however many addresses there are, a bounded number is remembered, and a bounded number
 //! of lines is written for them.
@@ -25,7 +25,7 @@ const NOTED_WITHIN: Duration = Duration::from_secs(60 * 60);
 pub(crate) enum Refused {
     /// It is wrong. If that is to be noted: how many more were not.
     Wrong { note: Option<u64> },
-    /// It is wrong, after many that were.
+    /// It was not compared.
     TooMany { again_after: Duration },
 }
 
@@ -44,7 +44,7 @@ struct Wrong {
 }
 
 impl Attempts {
-    /// Whether one more that is wrong is told so, and not to wait.
+    /// Whether a token from there is compared at all.
     pub(super) fn may_try(&self, address: IpAddr, now: Instant) -> Result<(), Refused> {
         let Some(wrong) = self.by_address.get(&network(address)) else { return Ok(()) };
         let age = now.saturating_duration_since(wrong.since);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_tenth_wrong_token_they_are_told_to_wait_and_the_next_window_begins_anew() {
+    fn the_eleventh_wrong_token_is_not_compared_and_the_next_window_begins_anew() {
         let (mut attempts, now) = (Attempts::default(), Instant::now());
         for _ in 0..MOST_WRONG {
             attempts.may_try(v4(1), now).unwrap();

@@ -1,8 +1,7 @@
 //! The tokens: which role each gives, and what is made of them.
 //!
-//! Invariants: a token is compared in constant time, whatever its length, and never shown; a right one
-//! always gives its role, whatever came from the same address: behind a proxy all come from one, and
-//! nobody may lock the others out. What keeps a token from being guessed is its length.
+//! Invariants: a token is compared in constant time, whatever its length, and never shown; nor is any
+//! compared once many from the same address were wrong, so that no token is guessed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -35,9 +34,6 @@ impl Role {
         }
     }
 }
-
-/// A token needs more characters than anybody guesses.
-const LEAST_LONG: usize = 16;
 
 /// The tokens of a process. Clones count wrong ones together.
 #[derive(Clone, Default)]
@@ -93,11 +89,6 @@ pub enum KeysError {
          change: make them two"
     )]
     Same,
-    #[error(
-        "{0} has fewer than 16 characters, which can be guessed: make it longer, such as \
-         `openssl rand -hex 32` does"
-    )]
-    Short(&'static str),
 }
 
 impl Keys {
@@ -105,7 +96,7 @@ impl Keys {
     /// may do everything.
     ///
     /// # Errors
-    /// If a token for reading would keep nobody from changing, or one could be guessed.
+    /// If a token for reading would keep nobody from changing.
     pub fn new(admin: Option<SecretString>, read: Option<SecretString>) -> Result<Self, KeysError> {
         match (&admin, &read) {
             (None, Some(_)) => return Err(KeysError::NoAdmin),
@@ -113,11 +104,6 @@ impl Keys {
                 return Err(KeysError::Same);
             }
             _ => {}
-        }
-        for (name, token) in [("AFTERRUN_ADMIN_TOKEN", &admin), ("AFTERRUN_READ_TOKEN", &read)] {
-            if token.as_ref().is_some_and(|token| token.expose_secret().len() < LEAST_LONG) {
-                return Err(KeysError::Short(name));
-            }
         }
         let (admin, read) = (admin.map(Key::new), read.map(Key::new));
         Ok(Self { admin, read, ..Self::default() })
@@ -130,7 +116,7 @@ impl Keys {
 
     /// The role that a token gives to whoever calls from there.
     pub(super) fn role_of(&self, address: IpAddr, token: &[u8]) -> Result<Role, Refused> {
-        self.matching(token).ok_or_else(|| wrong(&self.sign_ins, address))
+        self.tried(&self.sign_ins, address, token)
     }
 
     /// Whether somebody may read the numbers; what machines ask every few seconds notes nothing.
@@ -139,12 +125,25 @@ impl Keys {
         address: IpAddr,
         given: Option<&HeaderValue>,
     ) -> Result<(), Refused> {
-        let token = given.and_then(bearer);
-        if self.are_none() || token.is_some_and(|token| self.matching(token).is_some()) {
+        if self.are_none() {
             return Ok(());
         }
-        // Without a token nothing was guessed.
-        Err(token.map_or(Refused::Wrong { note: None }, |_| wrong(&self.scrapes, address)))
+        // Without a token nothing is guessed.
+        let token = given.and_then(bearer).ok_or(Refused::Wrong { note: None })?;
+        self.tried(&self.scrapes, address, token).map(|_role| ())
+    }
+
+    /// What a token gives, if one more from there may be tried; a wrong one is counted.
+    fn tried(
+        &self,
+        attempts: &Mutex<Attempts>,
+        address: IpAddr,
+        token: &[u8],
+    ) -> Result<Role, Refused> {
+        let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        attempts.may_try(address, now)?;
+        self.matching(token).ok_or_else(|| attempts.wrong(address, now))
     }
 
     fn matching(&self, token: &[u8]) -> Option<Role> {
@@ -169,13 +168,6 @@ impl Keys {
             })
             .collect()
     }
-}
-
-/// Counts a wrong token from there.
-fn wrong(attempts: &Mutex<Attempts>, address: IpAddr) -> Refused {
-    let mut attempts = attempts.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Instant::now();
-    attempts.may_try(address, now).err().unwrap_or_else(|| attempts.wrong(address, now))
 }
 
 /// The token of `Authorization: Bearer …`.
