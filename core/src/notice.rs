@@ -41,7 +41,7 @@ pub(crate) const TEST: &str = "test";
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
 
 /// How long a channel that takes other messages is tried to be told of one thing.
-pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
+const GIVE_UP_AFTER: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// And at least so often: no worker may have been there meanwhile.
 const LEAST_TRIES: i32 = 5;

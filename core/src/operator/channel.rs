@@ -4,8 +4,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
 use super::Action;
-use crate::event::interval;
-use crate::notice::{GIVE_UP_AFTER, TEST};
+use crate::notice::TEST;
 use crate::pool::Lent;
 use crate::store::bounded;
 use crate::{Doing as _, Store, StoreError};
@@ -91,7 +90,7 @@ impl Store {
             )
             select
                 $1::text, $2::text, $1::text, 'once'::notice_state, $3::text, $4::text,
-                this.now, this.now, this.now, '0'::interval, this.now, this.now - $6::interval,
+                this.now, this.now, this.now, '0'::interval, this.now, this.now,
                 this.now, true, $2::text || '/' || gen_random_uuid()
             from (select coalesce($5, now()) as now) as this
             returning id
@@ -101,7 +100,6 @@ impl Store {
             TITLE,
             DETAIL,
             self.now(),
-            interval(GIVE_UP_AFTER),
         )
         .fetch_one(connection)
         .await
