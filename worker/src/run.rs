@@ -3,15 +3,13 @@
 //! Invariant: production loops over the step that tests call. Slots are refilled as soon as they
 //! fall free; a stopping worker begins no call, and what it had begun it sees through.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+mod see_through;
 
-use afterrun_core::config::{Config, ConfigError, ConfirmPolicy, RetryPolicy};
-use afterrun_core::connection::circuit::{Hold, Signal};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use afterrun_core::config::{Config, ConfigError};
 use afterrun_core::plan::LedTo;
-use afterrun_core::refresh::{Bounds, Claimed, Ended, Looks, Recorded, Records, RefreshId, Work};
-use afterrun_core::telemetry::Chain;
-use afterrun_core::transition::{self, Next, Verdict};
+use afterrun_core::refresh::{Looks, Recorded, Records, RefreshId};
 use afterrun_core::{Store, StoreError};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
@@ -19,7 +17,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::call::{Came, call};
 use crate::counted::Counted;
 use crate::dbt::{self, Asker};
 use crate::forget;
@@ -30,17 +27,11 @@ use crate::probe::{self, probe};
 use crate::targets::Targets;
 use crate::tell;
 use crate::trace::{TraceSettings, Traces};
-use crate::under_way::{Seen, UnderWay};
+use crate::under_way::UnderWay;
 use crate::wake::{self, Wake};
 
 /// Events planned before claims get their turn.
 const PLAN_AT_ONCE: usize = 100;
-
-/// From the claim to the end of its call; the rest of the lease is for recording.
-const CALL: Duration = Duration::from_secs(25);
-
-/// A call is not begun with less than this left of it.
-const LEAST: Duration = Duration::from_secs(20);
 
 type Probes = JoinSet<Result<(), StoreError>>;
 
@@ -324,68 +315,6 @@ impl Worker {
             self.dbt_is_to_be_asked.notify_one();
         }
         Ok(planned.len())
-    }
-
-    async fn see_through(&self, targets: &Targets, mut claimed: Claimed, before: Instant) -> Seen {
-        let deadline = before + CALL;
-        let too_late = deadline.saturating_duration_since(Instant::now()) < LEAST;
-        if self.stop.is_cancelled() || too_late || claimed.orphaned {
-            return Seen::NotCalled(claimed);
-        }
-        let known = targets.config().targets.get(&claimed.target);
-        let (retry, confirm) = known
-            .map_or((RetryPolicy::default(), ConfirmPolicy::default()), |it| {
-                (it.retry, it.confirm)
-            });
-        let Came { verdict, call: called, signal } = match (targets.get(&claimed.target), known) {
-            (Some(target), Some(settings)) => {
-                let moved = settings.connection != claimed.connection;
-                if moved && matches!(claimed.work, Work::Poll { .. }) {
-                    claimed.connection.clone_from(&settings.connection);
-                    target.kind().clone_into(&mut claimed.connector);
-                    Came::uncalled(Verdict::Moved)
-                } else {
-                    // Today's file decides where it is started, and there it is asked for.
-                    claimed.connection.clone_from(&settings.connection);
-                    target.kind().clone_into(&mut claimed.connector);
-                    let came = call(target, &claimed, deadline).await;
-                    self.counted.called(&claimed, &came.call, &came.signal);
-                    came
-                }
-            }
-            _ => Came::uncalled(Verdict::NotConfigured),
-        };
-        let hold = self.heard(targets, &claimed, signal).await;
-        let mut next = transition::next(&claimed, verdict, &retry, &confirm);
-        // A connection that is left alone holds it by itself, and lets it go as soon as it answers.
-        if let (Next::Requeue(requeue), Some(Hold::Outage | Hold::Refused)) = (&mut next, hold) {
-            requeue.after = Duration::ZERO;
-        }
-        tell::next(&claimed, &next);
-        let bounds = Bounds { give_up_after: retry.give_up_after, deadline: confirm.deadline };
-        Seen::Ended(Ended { claimed, next, call: called, bounds })
-    }
-
-    /// Notes what a call said of its connection, if that is news. It is a hint for the calls to
-    /// come: the result at hand is recorded whether it could be noted or not.
-    async fn heard(&self, targets: &Targets, claimed: &Claimed, signal: Signal) -> Option<Hold> {
-        match signal {
-            Signal::Nothing => return None,
-            Signal::Answered if !claimed.troubled => return None,
-            Signal::Answered
-            | Signal::Outage { .. }
-            | Signal::Refused { .. }
-            | Signal::SlowDown { .. } => {}
-        }
-        let heard = async {
-            dbt::heard(&self.store, targets, &claimed.connection, &signal).await?;
-            self.store.heard(&claimed.connection, signal).await
-        };
-        heard.await.unwrap_or_else(|error| {
-            let connection = &claimed.connection;
-            tracing::warn!(error = %Chain(&error), connection, "could not note how {connection} is doing");
-            None
-        })
     }
 
     /// What it counts.
