@@ -36,9 +36,9 @@ mod tests {
 
     use super::*;
 
-    fn linked(kind: &str, subject: &str, url: Option<&str>) -> Option<String> {
+    fn note(kind: &str, subject: &str, url: Option<&str>) -> Note {
         let at = DateTime::UNIX_EPOCH;
-        let note = Note {
+        Note {
             id: 42,
             kind: kind.into(),
             subject: subject.into(),
@@ -53,13 +53,12 @@ mod tests {
             resolved_at: None,
             unwatched: false,
             occurrences: 1,
-        };
-        let console = Url::parse("https://afterrun.example.com").ok();
-        with_links(&[note], console.as_ref()).pop()?.url
+        }
     }
 
     #[test]
     fn each_thing_leads_to_the_page_that_tells_most_of_it() {
+        let console = Url::parse("https://afterrun.example.com").unwrap();
         for (kind, subject, url, wanted) in [
             ("stale", "sales-report", None, "https://afterrun.example.com/targets/sales-report"),
             ("stale", "a/b ?#", None, "https://afterrun.example.com/targets/a%2Fb%20%3F%23"),
@@ -67,12 +66,13 @@ mod tests {
             ("run", "prod/7", None, "https://afterrun.example.com/notices/42"),
             ("run", "prod/7", Some("https://dbt.example/1"), "https://dbt.example/1"),
         ] {
-            assert_eq!(linked(kind, subject, url).as_deref(), Some(wanted), "{kind} {subject}");
+            let linked = with_links(&[note(kind, subject, url)], Some(&console));
+            assert_eq!(linked[0].url.as_deref(), Some(wanted), "{kind} {subject}");
         }
     }
 
     #[test]
     fn where_nobody_said_where_the_console_is_nothing_leads_there() {
-        assert!(with_links(&[], None).is_empty());
+        assert_eq!(with_links(&[note("stale", "sales-report", None)], None)[0].url, None);
     }
 }
