@@ -10,7 +10,7 @@ mod changes;
 mod document;
 mod estate;
 mod events;
-pub(crate) mod notices;
+mod notices;
 mod page;
 mod params;
 mod refreshes;

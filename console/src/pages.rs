@@ -18,11 +18,13 @@ mod mark;
 mod notice;
 mod notices;
 mod overview;
+mod paging;
 mod problem;
 mod refresh;
 mod refreshes;
 mod run;
 mod runs;
+mod selected;
 mod sources;
 mod target;
 mod text;
@@ -54,7 +56,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read("/runs/{source}/{id}", run::show))
         .service(read("/run", run::show_asked))
         .service(read("/refreshes", refreshes::show))
-        .service(post("/refreshes/selected", act::selected))
+        .service(post("/refreshes/selected", selected::act))
         .service(read("/refreshes/{id}", refresh::show))
         .service(read("/notices", notices::show))
         .service(read("/notices/{id}", told::show))

@@ -76,6 +76,9 @@ async fn what_was_done_by_hand_is_told_with_who_did_it_from_where_and_what_came_
     ] {
         assert!(page.body.contains(shown), "{shown} in {}", page.body);
     }
+    let of_channels = scene.page("/audit?kind=channel").await;
+    assert_eq!(of_channels.status, 200, "{}", of_channels.body);
+    assert!(of_channels.body.contains("Nothing like that"), "{}", of_channels.body);
     let of_target = scene.page("/audit?kind=target&subject=sales").await;
     assert!(of_target.body.contains("href=\"/targets/sales\""), "{}", of_target.body);
     assert!(!of_target.body.contains("href=\"/refreshes/1\""), "{}", of_target.body);

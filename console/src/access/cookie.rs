@@ -32,8 +32,8 @@ pub(super) fn given(request: &HttpRequest, tls_alone: bool) -> Option<&str> {
     of(true).or_else(|| if tls_alone { None } else { of(false) })
 }
 
-/// `Set-Cookie` for a browser that has signed in, `secure` if over TLS. It is kept until the browser is closed; when it is
-/// true no longer is told by the database.
+/// `Set-Cookie` for a browser that has signed in, `secure` if over TLS. It is kept until the browser is
+/// closed; when it is true no longer is told by the database.
 pub(super) fn set(value: &str, secure: bool) -> String {
     let over_tls = if secure { "; Secure" } else { "" };
     format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{over_tls}", name(secure))

@@ -18,7 +18,7 @@ use crate::problem::Problem;
     operation_id = "list_audit",
     tag = "audit",
     params(
-        ("kind" = Option<String>, Query, description = "event, refresh, target, connection or session"),
+        ("kind" = Option<String>, Query, description = "event, refresh, target, connection, notice, channel or session"),
         ("subject" = Option<String>, Query, description = "What was acted on: an id, a number, a name"),
         ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),

@@ -17,13 +17,13 @@ use crate::Console;
 use crate::access::Who;
 use crate::problem::Problem;
 
-pub(crate) const STATES: &[(&str, NoticeState)] = &[
+const STATES: &[(&str, NoticeState)] = &[
     ("open", NoticeState::Open),
     ("resolved", NoticeState::Resolved),
     ("once", NoticeState::Once),
 ];
 
-pub(crate) const DELIVERIES: &[(&str, Delivery)] = &[
+const DELIVERIES: &[(&str, Delivery)] = &[
     ("waiting", Delivery::Waiting),
     ("told", Delivery::Told),
     ("not_told", Delivery::NotTold),

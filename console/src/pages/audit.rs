@@ -10,20 +10,21 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::asked::Asked;
-use super::events::{ROWS, pager};
 use super::layout::{self, Section};
+use super::paging::{self, ROWS, pager};
 use super::problem::NoPage;
 use super::{filter, link, mark, text, when};
 use crate::Console;
 use crate::access::Who;
 
-const KINDS: [(&str, &str); 7] = [
+const KINDS: [(&str, &str); 8] = [
     ("", "anything"),
     ("event", "an event"),
     ("refresh", "a refresh"),
     ("target", "a target"),
     ("connection", "a connection"),
     ("notice", "a notice"),
+    ("channel", "a channel"),
     ("session", "a session"),
 ];
 
@@ -35,17 +36,13 @@ pub(super) async fn show(
     let asked = Asked::of(request.query_string().as_bytes())?;
     let kind = asked.one("kind")?;
     if kind.is_some_and(|kind| !KINDS.iter().any(|(known, _)| *known == kind)) {
-        return Err(NoPage::wrong(
-            "`kind` is one of event, refresh, target, connection, notice, session",
-        ));
+        let known: Vec<_> = KINDS.iter().skip(1).map(|(known, _)| *known).collect();
+        return Err(NoPage::wrong(format!("`kind` is one of {}", known.join(", "))));
     }
-    let after = asked.one("after")?.map(|after| {
-        after.parse::<i64>().map_err(|_| NoPage::wrong("`after` is the number of a line"))
-    });
     let wanted = AuditFilter {
         kind: kind.map(str::to_owned),
         subject: asked.one("subject")?.map(str::to_owned),
-        after: after.transpose()?,
+        after: paging::after_number(&asked)?,
     };
     let fields = [
         filter::choice("kind", "Done to", &KINDS, &asked)?,
@@ -54,15 +51,10 @@ pub(super) async fn show(
     let (now, rows) = console
         .ask(async move |store| Ok((store.time().await?, store.audit(&wanted, ROWS).await?)))
         .await?;
-    let older = rows
-        .last()
-        .filter(|_| rows.len() == ROWS as usize)
-        .map(|row| format!("/audit?{}", asked.with("after", Some(&row.id.to_string()))));
-    let newest = format!("/audit?{}", asked.with("after", None));
     let content = html! {
         (filter::form("/audit", &fields))
         div.scroll data-live #audit { (table(&rows, now)) }
-        (pager(asked.one("after")?.is_some(), &newest, older.as_deref()))
+        (pager("/audit", &asked, &rows, |row| row.id.to_string()))
     };
     Ok(layout::page(&who, Section::Audit, "Done by hand", &content))
 }
@@ -114,9 +106,11 @@ fn words(action: &str) -> Markup {
 
 /// With the way to it, where it has a page of its own.
 fn subject(row: &AuditRow) -> Markup {
-    let number = row.subject.parse::<i64>().is_ok();
+    let number = row.subject.parse::<i64>().ok();
     let address = match row.kind.as_str() {
-        "refresh" if number => Some(link::refresh(&row.subject)),
+        "refresh" => number.map(link::refresh),
+        "notice" => number.map(link::notice),
+        "channel" => Some(link::notices(&[("channel", &row.subject)])),
         "target" => Some(link::target(&row.subject)),
         _ => None,
     };

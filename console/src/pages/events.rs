@@ -2,18 +2,17 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{EventCursor, EventFilter, EventRow, EventState, LedTo};
+use afterrun_core::history::{EventFilter, EventRow, EventState, LedTo};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::asked::Asked;
 use super::layout::{self, Section};
+use super::paging::{self, ROWS, pager};
 use super::problem::NoPage;
 use super::{filter, link, mark, text, when};
 use crate::access::Who;
 use crate::{Console, place};
-
-pub(super) const ROWS: u32 = 50;
 
 const STATES: [(&str, &str); 4] = [
     ("", "any"),
@@ -33,7 +32,7 @@ pub(super) async fn show(
         states: asked.one("state")?.map(state).transpose()?.into_iter().collect(),
         target: asked.one("target")?.map(str::to_owned),
         job: asked.one("job")?.map(str::to_owned),
-        after: asked.one("after")?.map(cursor).transpose()?,
+        after: paging::after(&asked, place::read)?,
         ..EventFilter::default()
     };
     let fields = [
@@ -45,39 +44,18 @@ pub(super) async fn show(
     let (now, rows) = console
         .ask(async move |store| Ok((store.time().await?, store.events(&wanted, ROWS).await?)))
         .await?;
-    let older = rows.last().filter(|_| rows.len() == ROWS as usize).map(|row| {
-        let after = place::written(row.cursor());
-        format!("/events?{}", asked.with("after", Some(&after)))
-    });
     let content = html! {
         (filter::form("/events", &fields))
         div.scroll data-live #events { (table(&rows, now)) }
-        (pager(asked.one("after")?.is_some(), &format!("/events?{}", asked.with("after", None)), older.as_deref()))
+        (pager("/events", &asked, &rows, |row| place::written(row.cursor())))
     };
     Ok(layout::page(&who, Section::Events, "Events", &content))
-}
-
-/// The way to older rows and back to the newest.
-pub(super) fn pager(is_within: bool, newest: &str, older: Option<&str>) -> Markup {
-    html! {
-        @if is_within || older.is_some() {
-            nav.pager aria-label="Pages of the list" {
-                @if is_within { a href=(newest) { "Newest" } }
-                @if let Some(older) = older { a href=(older) rel="next" { "Older" } }
-            }
-        }
-    }
 }
 
 fn state(word: &str) -> Result<EventState, NoPage> {
     let known = [EventState::Stored, EventState::Planned, EventState::Quarantined];
     let found = known.into_iter().find(|state| state.as_str() == word);
     found.ok_or_else(|| NoPage::wrong("`state` is one of stored, planned, quarantined"))
-}
-
-/// A place in the list, from an address.
-pub(super) fn cursor(text: &str) -> Result<EventCursor, NoPage> {
-    place::read(text).ok_or_else(|| NoPage::wrong("`after` is no place in this list"))
 }
 
 pub(super) fn table(rows: &[EventRow], now: DateTime<Utc>) -> Markup {

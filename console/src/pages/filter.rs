@@ -55,6 +55,27 @@ pub(super) fn choice(
     })
 }
 
+/// A choice without what it stands for.
+pub(super) fn word<T>(
+    (value, word, _): (&'static str, &'static str, &[T]),
+) -> (&'static str, &'static str) {
+    (value, word)
+}
+
+/// What the choice that was made stands for, of these.
+pub(super) fn meant<T: Clone>(
+    key: &str,
+    choices: &[(&str, &str, &[T])],
+    asked: &Asked,
+) -> Result<Vec<T>, NoPage> {
+    let chosen = asked.one(key)?.unwrap_or_default();
+    let found = choices.iter().find(|(known, ..)| *known == chosen);
+    found.map(|(.., meant)| meant.to_vec()).ok_or_else(|| {
+        let known: Vec<_> = choices.iter().skip(1).map(|(known, ..)| *known).collect();
+        NoPage::wrong(format!("`{key}` is one of {}", known.join(", ")))
+    })
+}
+
 pub(super) fn since(asked: &Asked) -> Result<Markup, NoPage> {
     choice("since", "Since", &SINCE, asked)
 }

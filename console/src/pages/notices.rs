@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::asked::Asked;
-use super::events::{ROWS, pager};
 use super::layout::{self, Section};
+use super::paging::{self, ROWS, pager};
 use super::problem::NoPage;
 use super::{filter, link, mark, notice, text, when};
 use crate::Console;
@@ -40,17 +40,14 @@ pub(super) async fn show(
     who: Who,
 ) -> Result<HttpResponse, NoPage> {
     let asked = Asked::of(request.query_string().as_bytes())?;
-    let after = asked.one("after")?.map(|after| {
-        after.parse::<i64>().map_err(|_| NoPage::wrong("`after` is the number of a notice"))
-    });
     let wanted = NoticeFilter {
         since: asked.since("since")?,
-        states: one_of("state", &STATES, &asked)?,
-        deliveries: one_of("delivery", &DELIVERIES, &asked)?,
+        states: filter::meant("state", &STATES, &asked)?,
+        deliveries: filter::meant("delivery", &DELIVERIES, &asked)?,
         channel: asked.one("channel")?.map(str::to_owned),
         kind: asked.one("kind")?.map(str::to_owned),
         subject: asked.one("subject")?.map(str::to_owned),
-        after: after.transpose()?,
+        after: paging::after_number(&asked)?,
     };
     let config = console.config();
     let of = std::sync::Arc::clone(&config);
@@ -62,46 +59,21 @@ pub(super) async fn show(
         .await?;
     let names: Vec<_> = channels.iter().map(|channel| channel.row.channel.clone()).collect();
     let fields = [
-        filter::choice("delivery", "Delivery", &words(&DELIVERIES), &asked)?,
-        filter::choice("state", "State", &words(&STATES), &asked)?,
+        filter::choice("delivery", "Delivery", &DELIVERIES.map(filter::word), &asked)?,
+        filter::choice("state", "State", &STATES.map(filter::word), &asked)?,
         filter::named("channel", "Channel", names.iter(), &asked)?,
         filter::words("kind", "Kind", &asked)?,
         filter::words("subject", "About", &asked)?,
         filter::since(&asked)?,
     ];
-    let older = rows
-        .last()
-        .filter(|_| rows.len() == ROWS as usize)
-        .map(|row| format!("/notices?{}", asked.with("after", Some(&row.notice_id.to_string()))));
-    let newest = format!("/notices?{}", asked.with("after", None));
     let content = html! {
         (notice::shown(&asked)?)
         (overview(&channels, now, &who))
         (filter::form("/notices", &fields))
         div data-live #notices { (table(&rows, now)) }
-        (pager(asked.one("after")?.is_some(), &newest, older.as_deref()))
+        (pager("/notices", &asked, &rows, |row| row.notice_id.to_string()))
     };
     Ok(layout::page(&who, Section::Notices, "Notices", &content))
-}
-
-/// What a word of a choice stands for.
-fn one_of<T: Clone>(
-    key: &str,
-    choices: &[(&str, &str, &[T])],
-    asked: &Asked,
-) -> Result<Vec<T>, NoPage> {
-    let word = asked.one(key)?.unwrap_or_default();
-    let found = choices.iter().find(|(known, ..)| *known == word);
-    found.map(|(.., meant)| meant.to_vec()).ok_or_else(|| {
-        let known: Vec<_> = choices.iter().skip(1).map(|(known, ..)| *known).collect();
-        NoPage::wrong(format!("`{key}` is one of {}", known.join(", ")))
-    })
-}
-
-fn words<T, const N: usize>(
-    choices: &[(&'static str, &'static str, &[T]); N],
-) -> [(&'static str, &'static str); N] {
-    std::array::from_fn(|place| (choices[place].0, choices[place].1))
 }
 
 fn overview(channels: &[ConfiguredChannel], now: DateTime<Utc>, who: &Who) -> Markup {

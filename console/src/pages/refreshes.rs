@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::asked::Asked;
-use super::events::{ROWS, pager};
 use super::layout::{self, Section};
+use super::paging::{self, ROWS, is_full, pager};
 use super::problem::NoPage;
 use super::{filter, link, mark, notice, text, when};
 use crate::Console;
@@ -39,9 +39,8 @@ pub(super) async fn show(
     let asked = Asked::of(request.query_string().as_bytes())?;
     let wanted = filter_of(&asked)?;
     let config = console.config();
-    let choices = STATES.map(|(value, word, _)| (value, word));
     let fields = [
-        filter::choice("state", "State", &choices, &asked)?,
+        filter::choice("state", "State", &STATES.map(filter::word), &asked)?,
         filter::targets(&config, &asked)?,
         filter::named("connection", "Connection", config.connections.keys(), &asked)?,
         filter::words("job", "Job (id or name)", &asked)?,
@@ -50,13 +49,9 @@ pub(super) async fn show(
     let (now, rows) = console
         .ask(async move |store| Ok((store.time().await?, store.refreshes(&wanted, ROWS).await?)))
         .await?;
-    let older = rows.last().filter(|_| rows.len() == ROWS as usize).map(|row| {
-        format!("/refreshes?{}", asked.with("after", Some(&row.refresh_id.to_string())))
-    });
     // More than one page has are counted once they are asked for.
-    let is_all = older.is_none() && asked.one("after")?.is_none();
+    let is_all = !is_full(&rows) && asked.one("after")?.is_none();
     let known = is_all.then_some(rows.len());
-    let newest = format!("/refreshes?{}", asked.with("after", None));
     let content = html! {
         (notice::shown(&asked)?)
         (filter::form("/refreshes", &fields))
@@ -68,29 +63,20 @@ pub(super) async fn show(
         } @else {
             div data-live #refreshes { (table(&rows, now, false)) }
         }
-        (pager(asked.one("after")?.is_some(), &newest, older.as_deref()))
+        (pager("/refreshes", &asked, &rows, |row| row.refresh_id.to_string()))
     };
     Ok(layout::page(&who, Section::Refreshes, "Refreshes", &content))
 }
 
 /// Which refreshes an address, or the form on its page, asks for.
 pub(super) fn filter_of(asked: &Asked) -> Result<RefreshFilter, NoPage> {
-    let word = asked.one("state")?.unwrap_or_default();
-    let states = STATES.iter().find(|(known, ..)| *known == word);
-    let Some((_, _, states)) = states else {
-        return Err(NoPage::wrong("`state` is open, or a state of a refresh"));
-    };
-    let after = asked.one("after")?.map(|after| {
-        let id = after.parse().map(RefreshId);
-        id.map_err(|_| NoPage::wrong("`after` is the number of a refresh"))
-    });
     Ok(RefreshFilter {
         since: asked.since("since")?,
-        states: states.to_vec(),
+        states: filter::meant("state", &STATES, asked)?,
         target: asked.one("target")?.map(str::to_owned),
         connection: asked.one("connection")?.map(str::to_owned),
         job: asked.one("job")?.map(str::to_owned),
-        after: after.transpose()?,
+        after: paging::after_number(asked)?.map(RefreshId),
         ..RefreshFilter::default()
     })
 }

@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::asked::Asked;
-use super::events::{ROWS, cursor, led, pager};
+use super::events::led;
 use super::layout::{self, Section};
+use super::paging::{self, ROWS, pager};
 use super::problem::NoPage;
 use super::{filter, link, mark, text, when};
 use crate::access::Who;
@@ -34,7 +35,7 @@ pub(super) async fn show(
         source: asked.one("source")?.map(str::to_owned),
         job: asked.one("job")?.map(str::to_owned),
         states: asked.one("state")?.map(state).transpose()?.into_iter().collect(),
-        after: asked.one("after")?.map(cursor).transpose()?,
+        after: paging::after(&asked, place::read)?,
     };
     let config = console.config();
     let fields = [
@@ -46,15 +47,10 @@ pub(super) async fn show(
     let (now, rows) = console
         .ask(async move |store| Ok((store.time().await?, store.runs(&wanted, ROWS).await?)))
         .await?;
-    let older = rows.last().filter(|_| rows.len() == ROWS as usize).map(|row| {
-        let after = place::written(row.cursor());
-        format!("/runs?{}", asked.with("after", Some(&after)))
-    });
-    let newest = format!("/runs?{}", asked.with("after", None));
     let content = html! {
         (filter::form("/runs", &fields))
         div.scroll data-live #runs { (table(&rows, now)) }
-        (pager(asked.one("after")?.is_some(), &newest, older.as_deref()))
+        (pager("/runs", &asked, &rows, |row| place::written(row.cursor())))
     };
     Ok(layout::page(&who, Section::Runs, "Runs", &content))
 }

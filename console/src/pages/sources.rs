@@ -12,13 +12,11 @@ use maud::{Markup, html};
 
 use super::asked::{self, Asked};
 use super::layout::{self, Section};
+use super::paging::{self, ROWS, pager};
 use super::problem::NoPage;
-use super::{events, link, mark, text, when};
+use super::{link, mark, text, when};
 use crate::access::Who;
 use crate::{Console, place};
-
-/// Rows of a page.
-const ROWS: u32 = 50;
 
 pub(super) async fn show(console: Data<Console>, who: Who) -> Result<HttpResponse, NoPage> {
     let config = console.config();
@@ -106,20 +104,17 @@ pub(super) async fn quarantine(
 ) -> Result<HttpResponse, NoPage> {
     let asked = Asked::of(request.query_string().as_bytes())?;
     let source = asked.one("source")?.map(str::to_owned);
-    let after = asked.one("after")?.map(events::cursor).transpose()?;
+    let after = paging::after(&asked, place::read)?;
     let (now, rows) = console
         .ask(async move |store| {
             let rows = store.quarantined(source.as_deref(), after, ROWS).await?;
             Ok((store.time().await?, rows))
         })
         .await?;
-    let next = rows.last().filter(|_| rows.len() == ROWS as usize).map(QuarantinedRow::cursor);
     let content = html! {
         p { "Signed by somebody who knows a secret, and not understood. Nothing of it is lost, and nothing acts on it." }
         (table(&rows, now, who.may_change()))
-        @if let Some(next) = next {
-            p { a href={ "?" (asked.with("after", Some(&place::written(next)))) } { "Older ones" } }
-        }
+        (pager("/quarantine", &asked, &rows, |row| place::written(row.cursor())))
     };
     Ok(layout::page(&who, Section::Sources, "Not understood", &content))
 }
