@@ -1,5 +1,5 @@
-//! What an operator may do to the queue: pause, resume, retry, cancel, tell people again, and test. (To replay an event is
-//! [`crate::plan`]'s, since it is to plan it again.)
+//! What an operator may do to the queue: pause, resume, retry, cancel, tell people again, and test. (To
+//! replay an event is [`crate::plan`]'s, since it is to plan it again.)
 //!
 //! Invariants: an ended refresh never changes, so another try of it is another refresh; what a
 //! worker has under its lease is only marked, and the worker does it; every wish leaves a row in
