@@ -17,8 +17,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Where cargo builds, which may be elsewhere.
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PROGRAM = os.path.abspath(
-    os.environ.get("AFTERRUN_PROGRAM", ROOT / "target" / "debug" / "afterrun")
+    os.environ.get("AFTERRUN_PROGRAM", TARGET / "debug" / "afterrun")
 )
 PATIENCE = 120
 SECRET = "a-secret-of-the-browser-tests"
