@@ -41,9 +41,9 @@ fn total(overview: &Overview, now: DateTime<Utc>) -> Markup {
                 dt { "Events received" } dd { (total.events) }
                 dt { "Refreshes" }
                 dd {
-                    (total.succeeded) " " (mark::good("succeeded")) ", "
-                    (total.failed) " " (mark::bad("failed")) ", "
-                    (total.skipped) " skipped, " (total.cancelled) " cancelled"
+                    (total.succeeded) " " (mark::good("succeeded")) "· "
+                    (total.failed) " " (mark::bad("failed")) "· "
+                    (total.skipped) " skipped · " (total.cancelled) " cancelled"
                 }
                 dt { "Success rate" } dd { (percent(total.success_rate)) }
                 dt { "From run end to confirmed" }
