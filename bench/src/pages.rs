@@ -1,5 +1,6 @@
 //! How long the console's pages take with a long history behind them, beside the same on an empty
-//! database. The pages are found as a person finds them: by the links of the first.
+//! database. The pages are found as a person finds them: by the links of the first, and by the filters
+//! of lists, one at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -24,7 +25,9 @@ const TIMES: usize = 20;
 /// Of one kind, such as the details of events, so many are asked for.
 const OF_A_KIND: usize = 4;
 /// A console that goes on for ever is none.
-const MOST_PAGES: usize = 200;
+const MOST_PAGES: usize = 300;
+/// What is written into a field: nothing has it, so that a list looks for it as far as it ever does.
+const NOWHERE: &str = "nowhere to be found";
 
 pub(crate) async fn measure(
     ground: Ground<'_>,
@@ -99,7 +102,7 @@ async fn walk(client: &Client, first: Url) -> anyhow::Result<Vec<Url>> {
         }
         *of_this_kind += 1;
         let text = fetch(client, page.clone()).await?;
-        for link in links(&text, &page) {
+        for link in links(&text, &page).into_iter().chain(filtered(&text, &page)) {
             if seen.insert(link.clone()) {
                 ahead.push_back(link);
             }
@@ -120,7 +123,12 @@ async fn fetch(client: &Client, page: Url) -> anyhow::Result<String> {
 fn kind(page: &Url) -> String {
     let parts = page.path_segments().into_iter().flatten();
     let depth = parts.clone().count();
-    let keys: Vec<_> = page.query_pairs().map(|(key, _)| key.into_owned()).collect();
+    let given = page.query_pairs().map(|(key, value)| match key.as_ref() {
+        // Of a few words, each of which is asked for in another way.
+        "state" | "delivery" | "since" => format!("{key}={value}"),
+        key => key.to_owned(),
+    });
+    let keys: Vec<_> = given.collect();
     format!("{:?} {depth} {keys:?}", parts.take(1).collect::<Vec<_>>())
 }
 
@@ -141,6 +149,38 @@ fn links(text: &str, page: &Url) -> Vec<Url> {
         .collect()
 }
 
+/// What a page's filters lead to: each choice of each, and text that nothing has.
+fn filtered(text: &str, page: &Url) -> Vec<Url> {
+    let value = |tag: &str, key: &str| {
+        let given = tag.split(&format!(" {key}=\"")).nth(1)?.split('"').next()?;
+        Some(given.replace("&amp;", "&"))
+    };
+    let mut found = Vec::new();
+    for form in text.split("<form class=\"filter\"").skip(1) {
+        let form = form.split("</form>").next().unwrap_or_default();
+        let Some(action) = value(form, "action").and_then(|to| page.join(&to).ok()) else {
+            continue;
+        };
+        let mut add = |name: &str, value: &str| {
+            let mut to = action.clone();
+            to.query_pairs_mut().append_pair(name, value);
+            found.push(to);
+        };
+        for field in form.split("<select").skip(1) {
+            let field = field.split("</select>").next().unwrap_or_default();
+            let Some(name) = value(field, "name") else { continue };
+            let options = field.split("<option").skip(1).filter_map(|tag| value(tag, "value"));
+            options.filter(|option| !option.is_empty()).for_each(|option| add(&name, &option));
+        }
+        for field in form.split("<input type=\"text\"").skip(1) {
+            if let Some(name) = value(field, "name") {
+                add(&name, NOWHERE);
+            }
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,10 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn filters_lead_to_each_choice_and_to_what_nothing_has() {
+        let page = Url::parse("http://h/runs?job=a").unwrap();
+        let text = "<form class=\"filter\" method=\"get\" action=\"/runs\"><select name=\"state\">\
+                    <option value=\"\">any</option><option value=\"error\" selected>error</option>\
+                    </select><input type=\"text\" name=\"job\" value=\"a\"></form>";
+        let found: Vec<String> = filtered(text, &page).iter().map(Url::to_string).collect();
+        let wanted = ["http://h/runs?state=error", "http://h/runs?job=nowhere+to+be+found"];
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
     fn details_are_of_one_kind_and_lists_of_another() {
         let kind = |path: &str| kind(&Url::parse("http://h").unwrap().join(path).unwrap());
         assert_eq!(kind("/events/prod/wev_1"), kind("/events/prod/wev_2"));
         assert_ne!(kind("/events/prod/wev_1"), kind("/events"));
         assert_ne!(kind("/events?state=failed"), kind("/events"));
+        assert_ne!(kind("/runs?state=error"), kind("/runs?state=running"));
+        assert_eq!(kind("/events?job=1"), kind("/events?job=2"));
     }
 }

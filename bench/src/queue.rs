@@ -203,7 +203,7 @@ fn all_succeeded(Records { recorded, failed }: Records) -> anyhow::Result<usize>
     if let Some(error) = failed.into_iter().next() {
         return Err(error.into());
     }
-    match recorded.iter().find(|(_, became)| *became != Recorded::Succeeded) {
+    match recorded.iter().find(|(_, became)| !matches!(became, Recorded::Succeeded { .. })) {
         Some((id, other)) => bail!("refresh {id} was recorded as {other:?}"),
         None => Ok(recorded.len()),
     }

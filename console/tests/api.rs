@@ -84,6 +84,7 @@ async fn everything_that_is_listed_can_be_asked_for_by_itself(pool: PgPool) {
         ("/api/v1/connections", "/items/0/connection", "\"mode\""),
         ("/api/v1/sources", "/items/0/source", "\"prod\""),
         ("/api/v1/targets?state=unknown,failed&connection=mode", "/items/0/target", "\"churn\""),
+        ("/api/v1/targets?name=ALES", "/items/0/target", "\"sales\""),
     ] {
         let answer = scene.get(path, "").await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
@@ -124,6 +125,7 @@ async fn what_is_asked_wrongly_is_said_and_never_fails(pool: PgPool) {
         ("/api/v1/events?job=%00", 400),
         ("/api/v1/events?job=%ff", 200),
         ("/api/v1/events?cursor=x", 400),
+        ("/api/v1/targets?cursor=AA", 400), // a NUL, which no page gave
         (&format!("/api/v1/events?cursor={cursor}"), 400),
         ("/api/v1/events/%00", 404),
         ("/api/v1/events/%ff", 404),

@@ -125,6 +125,7 @@ async fn runs_are_listed_and_one_tells_its_events_and_that_dbt_was_not_asked(poo
     let one = json(&scene, "/api/v1/runs/prod/a%2Fb").await;
     assert_eq!(one["events"][0]["event_id"], "a/b", "{one}");
     assert_eq!(one["asked"], Value::Null, "{one}");
+    assert_eq!(one["run"], runs["items"][0], "a run is told as the list tells it");
 
     sqlx::query(
         "insert into dbt_run (source, run_id, wants_built, asked_for_at, url, error)

@@ -20,7 +20,7 @@ use crate::pool::Lent;
 use crate::telemetry::Chain;
 use crate::{Doing as _, Store, StoreError};
 
-pub use self::seen::Seen;
+pub use self::seen::{Seen, mark};
 
 /// The channel on which workers are told that there may be something to plan.
 pub const WAKE_CHANNEL: &str = "afterrun_wake";

@@ -45,7 +45,8 @@ pub use self::notices::{
 pub use self::overview::{Hour, Numbers, OpenCount, Overview, Unplanned};
 pub use self::quarantine::QuarantinedRow;
 pub use self::refreshes::{Cause, MOST_EVENTS, RefreshDetail, RefreshFilter, RefreshRow};
-pub use self::runs::{RunFilter, RunRow, RunState};
+pub(crate) use self::runs::runs_by_first_event;
+pub use self::runs::{RunFilter, RunRow, RunState, Runs};
 pub use self::sources::{Asked, SecretSeen, SourceRow};
 pub use self::target::{BecameFresh, Run, TargetDetail};
 pub use self::trace::{EndedCall, EndedEvent, EndedRefresh, EventNumber};

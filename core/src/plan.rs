@@ -26,7 +26,7 @@ pub use self::explain::{Considered, Explained};
 use self::lead::Planning;
 use self::read::{Event, take};
 pub use self::replay::{More, NotReplayed, Replay, ReplayFilter, Replayable, Taken};
-pub use self::run::{AskedOfRun, BuiltNode, MadeDue, RunDetail};
+pub use self::run::{AskedOfRun, BuiltNode, MOST_NODES, MadeDue, RunDetail};
 use crate::config::Config;
 use crate::event::interval;
 use crate::pool::Lent;

@@ -29,5 +29,5 @@ pub fn verified_by(secrets: &[&str], authorization: &[&[u8]], body: &[u8]) -> Op
     let sources = BTreeMap::from([("prod".to_owned(), source)]);
     let sources = Sources::new(&sources, &Retention::default());
     let (_, keys) = sources.dbt(Some("prod"));
-    keys.verify(body, credential(&headers)).map(|place| place + 1)
+    keys.verify(body, credential(&headers)).map(|proof| proof.place)
 }

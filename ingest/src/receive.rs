@@ -20,7 +20,7 @@ pub(crate) async fn receive(
     let began = Instant::now();
     let stored = committer.store(&delivery).await?;
     ingest.counted.taken(&delivery.source, Answer::from(&stored).status, began);
-    ingest.noting.proved(&delivery.source, delivery.secret);
+    ingest.noting.proved(&delivery.source, delivery.proof.mark);
     log(&delivery, &stored);
     if matches!(stored, Stored::New { .. }) {
         ingest.wake();
@@ -50,7 +50,7 @@ impl<'a> From<&'a Stored> for Answer<'a> {
 /// One line for each delivery. Text from outside stands in fields only.
 fn log(delivery: &Verified, stored: &Stored) {
     let Answer { status, event_id } = Answer::from(stored);
-    let (source, secret) = (&delivery.source, delivery.secret);
+    let (source, secret) = (&delivery.source, delivery.proof.place);
     match stored {
         Stored::New { .. } | Stored::Stale { .. } | Stored::Duplicate { conflict: false, .. } => {
             tracing::info!(event.id = event_id, source, secret, "delivery {status}");

@@ -38,9 +38,8 @@ struct State {
 }
 
 impl Noting {
-    /// `secret`: its place among those of the source, from 1; 0 for a token in the path.
-    pub(crate) fn proved(&self, source: &str, secret: usize) {
-        let secret = i16::try_from(secret).unwrap_or(i16::MAX);
+    /// `secret`: the mark of the one that did; 0 for a token in the path.
+    pub(crate) fn proved(&self, source: &str, secret: i16) {
         let mut state = self.state();
         let last = state.noted.get(source).and_then(|secrets| secrets.get(&secret));
         if last.is_some_and(|at| at.elapsed() < AGAIN_AFTER) {

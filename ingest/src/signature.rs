@@ -12,15 +12,15 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::sources::Proof;
 use crate::{Ingest, IngestError, body};
 
 /// A delivery whose signature was verified.
 pub(crate) struct Verified {
     pub(crate) source: String,
     pub(crate) body: Bytes,
-    /// Which of the source's secrets signed it, counted from 1: one that is no longer seen in the
-    /// log can be retired.
-    pub(crate) secret: usize,
+    /// By which of the source's secrets: one that is no longer seen can be retired.
+    pub(crate) proof: Proof,
     pub(crate) keys_kept: Duration,
     /// A place among the requests in flight, given back with the answer.
     _place: OwnedSemaphorePermit,
@@ -44,10 +44,10 @@ impl FromRequest for Verified {
             let sources = ingest.sources();
             let (source, keys) = sources.dbt(named);
             match keys.verify(&body, credential(request.headers())) {
-                Some(place) => Ok(Self {
+                Some(proof) => Ok(Self {
                     source: source.to_owned(),
                     body,
-                    secret: place + 1,
+                    proof,
                     keys_kept: sources.keys_kept,
                     _place,
                 }),

@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use afterrun_core::config::{Retention, Source, SourceKind};
+use afterrun_core::event;
 use afterrun_core::tool_event::Sender;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -98,9 +99,10 @@ impl Sources {
 
 /// All active secrets of a source.
 pub(crate) struct Keys {
-    /// As many for every source; those past `active` are there for the time they take.
+    /// As many for every source; those past the active ones are there for the time they take.
     keys: Vec<HmacSha256>,
-    active: usize,
+    /// What each active one is noted by.
+    marks: Vec<i16>,
 }
 
 impl Keys {
@@ -108,24 +110,36 @@ impl Keys {
         let mut keys: Vec<_> =
             secrets.iter().map(|secret| keyed(secret.expose_secret().as_bytes())).collect();
         keys.resize(looks.max(secrets.len()), keyed(b""));
-        Self { keys, active: secrets.len() }
+        Self { keys, marks: secrets.iter().map(event::mark).collect() }
     }
 
     /// Which secret made this MAC of these bytes; `None` if none of them did.
     ///
     /// Every key is tried whatever came before, in constant time each, also when the request
     /// carried no credential at all.
-    pub(crate) fn verify(&self, body: &[u8], mac: Option<[u8; 32]>) -> Option<usize> {
+    pub(crate) fn verify(&self, body: &[u8], mac: Option<[u8; 32]>) -> Option<Proof> {
         let claimed = mac.unwrap_or_default();
         let mut matched = None;
         for (place, key) in self.keys.iter().enumerate() {
             let right = key.clone().chain_update(body).verify_slice(&claimed).is_ok();
-            if right && mac.is_some() && place < self.active {
-                matched = Some(place);
+            if right
+                && mac.is_some()
+                && let Some(mark) = self.marks.get(place)
+            {
+                matched = Some(Proof { place: place + 1, mark: *mark });
             }
         }
         matched
     }
+}
+
+/// Which of a source's secrets signed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    /// Counted from 1.
+    pub(crate) place: usize,
+    /// [`event::mark`] of it.
+    pub(crate) mark: i16,
 }
 
 /// The token at the end of a path, compared as the MAC of itself.

@@ -74,14 +74,14 @@ impl Counted {
                 continue;
             };
             let outcome = match became {
-                Recorded::Succeeded => "succeeded",
+                Recorded::Succeeded { .. } => "succeeded",
                 Recorded::Failed => "failed",
                 Recorded::Cancelled => "cancelled",
                 // It goes on, or is another worker's to count.
                 Recorded::Later { .. } | Recorded::Superseded => continue,
             };
             let connector = [("connector", claimed.connector.clone().into())];
-            if outcome == "succeeded" {
+            if matches!(became, Recorded::Succeeded { shows_more: true }) {
                 let after = (claimed.claimed_at - claimed.fresh_after).as_seconds_f64();
                 self.shown.get_or_create(&connector).observe(after.max(0.0));
             }

@@ -85,7 +85,7 @@ impl Traces {
     /// Results of refreshes were recorded.
     pub(crate) fn recorded(&self, recorded: &[(RefreshId, Recorded)]) {
         let hint = |(id, became): &(RefreshId, Recorded)| match became {
-            Recorded::Succeeded | Recorded::Failed | Recorded::Cancelled => Some(ended(*id)),
+            Recorded::Succeeded { .. } | Recorded::Failed | Recorded::Cancelled => Some(ended(*id)),
             Recorded::Later { .. } | Recorded::Superseded => None,
         };
         self.hear(recorded.iter().filter_map(hint));

@@ -148,7 +148,7 @@ impl UnderWay {
                 Recorded::Superseded => tracing::warn!(
                     refresh.id = %id, "refresh {id} is another worker's now; dropped our result"
                 ),
-                Recorded::Succeeded | Recorded::Failed | Recorded::Cancelled => {}
+                Recorded::Succeeded { .. } | Recorded::Failed | Recorded::Cancelled => {}
             }
         }
         for error in &records.failed {

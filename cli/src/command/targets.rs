@@ -4,8 +4,9 @@ pub(super) mod why;
 
 use std::time::Duration;
 
+use afterrun_core::Store;
 use afterrun_core::config::choices;
-use afterrun_core::history::{TargetDetail, TargetRow};
+use afterrun_core::history::{MOST_ROWS, TargetDetail, TargetFilter, TargetRow};
 use anyhow::bail;
 
 use self::why::{lag, why};
@@ -32,9 +33,8 @@ pub(crate) async fn run(args: args::Targets) -> anyhow::Result<()> {
     let store = database::reader(&args.database.data_dir).await?;
     match args.action.unwrap_or(TargetAction::List(args.list)) {
         TargetAction::List(list) => {
-            let wanted: Vec<_> = list.state.iter().map(|state| state.0).collect();
-            let mut targets = store.freshness().await?.targets;
-            targets.retain(|row| wanted.is_empty() || wanted.contains(&row.state));
+            let states = list.state.iter().map(|state| state.0).collect();
+            let targets = all(&store, &TargetFilter { states, ..TargetFilter::default() }).await?;
             match list.output {
                 Output::Json => json(&targets),
                 Output::Table => {
@@ -54,6 +54,20 @@ pub(crate) async fn run(args: args::Targets) -> anyhow::Result<()> {
                 Output::Json => json(&found),
                 Output::Table => Ok(show(&found)?),
             }
+        }
+    }
+}
+
+/// However many they are, what somebody should look at first.
+async fn all(store: &Store, filter: &TargetFilter) -> anyhow::Result<Vec<TargetRow>> {
+    let mut targets = vec![];
+    loop {
+        let skip = u32::try_from(targets.len())?;
+        let page = store.freshness_of(filter, skip, MOST_ROWS).await?.targets;
+        let is_last = page.len() < MOST_ROWS as usize;
+        targets.extend(page);
+        if is_last {
+            return Ok(targets);
         }
     }
 }

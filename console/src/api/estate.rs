@@ -38,6 +38,7 @@ const STATES: &[(&str, TargetState)] = &[
     params(
         ("state" = Option<Vec<TargetState>>, Query, explode = false, description = "In one of these states"),
         ("connection" = Option<String>, Query, description = "Reached through this connection"),
+        ("name" = Option<String>, Query, description = "Has this in its name, whatever the case"),
         ("limit" = inline(Option<Limit>), Query, description = "Rows of a page; 50 if not said"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
@@ -52,8 +53,8 @@ pub(super) async fn targets(
     let filter = TargetFilter {
         states: params.any_of("state", STATES)?,
         connection: params.text("connection")?,
+        named: params.text("name")?,
         after: page::from(params.text("cursor")?)?,
-        ..TargetFilter::default()
     };
     params.end()?;
     let rows = console.ask(async move |store| store.targets(&filter, limit + 1).await).await?;

@@ -45,7 +45,8 @@ impl Cursor for String {
     }
 
     fn read(text: &str) -> Option<Self> {
-        Some(text.to_owned())
+        // Which no name holds, and no text in Postgres.
+        (!text.contains('\0')).then(|| text.to_owned())
     }
 }
 
@@ -80,8 +81,17 @@ pub(super) fn answer<T: Serialize, C: Cursor>(
     let limit = limit as usize;
     let more = items.len() > limit;
     items.truncate(limit);
-    let last = items.last().filter(|_| more);
-    let next_cursor = last.map(|last| BASE64_URL_SAFE_NO_PAD.encode(cursor(last).written()));
+    let next = items.last().filter(|_| more).map(cursor);
+    answer_until(request, items, next)
+}
+
+/// Answers with these rows, where it is known already where the list goes on.
+pub(super) fn answer_until<T: Serialize, C: Cursor>(
+    request: &HttpRequest,
+    items: Vec<T>,
+    next: Option<C>,
+) -> HttpResponse {
+    let next_cursor = next.map(|next| BASE64_URL_SAFE_NO_PAD.encode(next.written()));
     let next = next_cursor.as_ref().map(|cursor| address(request, cursor));
     let mut answer = HttpResponse::Ok();
     if let Some(next) = &next {
@@ -109,5 +119,7 @@ mod tests {
             assert!(from::<EventCursor>(Some(text.to_owned())).is_err(), "{text}");
         }
         assert!(from::<i64>(Some("%%%".to_owned())).is_err());
+        let nul = BASE64_URL_SAFE_NO_PAD.encode("report\0");
+        assert!(from::<String>(Some(nul)).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use afterrun_core::history::{EventRow, RunFilter, RunRow, RunState};
-use afterrun_core::plan::{AskedOfRun, RunDetail};
+use afterrun_core::plan::{AskedOfRun, MOST_NODES, RunDetail};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -23,10 +23,8 @@ const STATES: &[(&str, RunState)] = &[
     ("unclear", RunState::Unclear),
 ];
 
-/// Nodes that are shown; a large project has tens of thousands.
-const MOST_NODES: usize = 1000;
-
-/// Newest first.
+/// Newest first. Of those in some state a page may hold fewer rows than asked for, or none, and still
+/// go on: it shows what is among 2,000.
 #[utoipa::path(
     get,
     path = "/api/v1/runs",
@@ -56,8 +54,8 @@ pub(super) async fn list(
         after: page::from(params.text("cursor")?)?,
     };
     params.end()?;
-    let rows = console.ask(async move |store| store.runs(&filter, limit + 1).await).await?;
-    Ok(page::answer(&request, rows, limit, RunRow::cursor))
+    let runs = console.ask(async move |store| store.runs(&filter, limit).await).await?;
+    Ok(page::answer_until(&request, runs.rows, runs.next))
 }
 
 /// A run with its events, and what dbt said when it was asked.
@@ -65,6 +63,8 @@ pub(super) async fn list(
 pub(super) struct ShownRun {
     source: String,
     run_id: String,
+    /// As the list shows it; none if no event tells of it.
+    run: Option<RunRow>,
     /// Those that tell of it, oldest first.
     events: Vec<EventRow>,
     /// None if dbt was never asked: no route asks what runs build, or the source has no `api`.
@@ -86,7 +86,7 @@ struct WhatDbtSaid {
     nodes_unknown: Option<String>,
     /// How many nodes there are in all.
     node_count: usize,
-    /// Those first that failed.
+    /// Those first that failed, then those that else did not end well.
     #[schema(max_items = 1000)]
     nodes: Vec<NodeOfRun>,
     exposures: Vec<Exposed>,
@@ -135,21 +135,20 @@ pub(super) async fn show(
     let (of, id) = (source.clone(), run_id.clone());
     let config = console.config();
     let found = console.ask(async move |store| store.run(&config, &of, &id).await).await?;
-    let RunDetail { events, asked } = found.ok_or_else(|| {
+    let RunDetail { row: run, events, asked } = found.ok_or_else(|| {
         Problem::not_found("no event of this source tells of such a run, or it is forgotten")
     })?;
     let asked = asked.map(WhatDbtSaid::of);
-    Ok(HttpResponse::Ok().json(ShownRun { source, run_id, events, asked }))
+    Ok(HttpResponse::Ok().json(ShownRun { source, run_id, run, events, asked }))
 }
 
 impl WhatDbtSaid {
     fn of(asked: AskedOfRun) -> Self {
-        let (mut nodes, nodes_unknown) = match asked.nodes {
+        let (nodes, nodes_unknown) = match asked.nodes {
             Ok(nodes) => (nodes, None),
             Err(why) => (vec![], Some(why)),
         };
         let node_count = nodes.len();
-        nodes.sort_by_key(|node| !node.status.is_failure());
         let nodes = nodes.into_iter().take(MOST_NODES).map(|node| NodeOfRun {
             unique_id: node.unique_id,
             status: node.status.to_string(),

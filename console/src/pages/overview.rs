@@ -38,6 +38,7 @@ fn total(overview: &Overview, now: DateTime<Utc>) -> Markup {
     html! {
         section.facts data-live #total aria-label="Numbers of the last 24 hours" {
             dl {
+                dt { "Counted" } dd { "this hour and the 23 before it" }
                 dt { "Events received" } dd { (total.events) }
                 dt { "Refreshes" }
                 dd {

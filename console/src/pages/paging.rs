@@ -29,14 +29,18 @@ pub(super) fn pager<R>(
     rows: &[R],
     place: impl Fn(&R) -> String,
 ) -> Markup {
+    pager_to(path, asked, rows.last().filter(|_| is_full(rows)).map(place), "Older")
+}
+
+/// The way on to that place, in these words, and back to the newest.
+pub(super) fn pager_to(path: &str, asked: &Asked, last: Option<String>, on: &str) -> Markup {
     let to = |after: Option<&str>| format!("{path}?{}", asked.with("after", after));
     let is_within = asked.all("after").next().is_some();
-    let last = rows.last().filter(|_| is_full(rows)).map(place);
     html! {
         @if is_within || last.is_some() {
             nav.pager aria-label="Pages of the list" {
                 @if is_within { a href=(to(None)) { "Newest" } }
-                @if let Some(last) = &last { a href=(to(Some(last))) rel="next" { "Older" } }
+                @if let Some(last) = &last { a href=(to(Some(last))) rel="next" { (on) } }
             }
         }
     }

@@ -4,19 +4,17 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use afterrun_core::artifact::Status;
 use afterrun_core::history::LedTo;
-use afterrun_core::plan::{AskedOfRun, BuiltNode, MadeDue, RunDetail};
+use afterrun_core::plan::{AskedOfRun, BuiltNode, MOST_NODES, MadeDue, RunDetail};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::asked::{self, Asked};
 use super::layout::{self, Section};
 use super::problem::NoPage;
+use super::runs::went;
 use super::{events, link, mark, text, when};
 use crate::Console;
 use crate::access::Who;
-
-/// Nodes that are shown; those first that did not end well.
-const MOST_NODES: usize = 500;
 
 pub(super) async fn show(
     path: Path<(String, String)>,
@@ -74,12 +72,11 @@ async fn page(
 }
 
 fn facts(run: &str, detail: &RunDetail, now: DateTime<Utc>) -> Markup {
-    let newest = detail.events.last();
     html! {
         dl.facts {
             dt { "Id" } dd { code { (text::name(run)) } (text::copy("id of the run", run)) }
-            @if let Some(event) = newest {
-                dt { "How it went" } dd { (events::happened(event)) }
+            @if let Some(event) = &detail.row {
+                dt { "How it went" } dd { (went(event.run_state)) @if let Some(reason) = &event.run_reason { p.sub { (text::message(reason)) } } }
                 @if let Some(job) = event.job_name.as_ref().or(event.job_id.as_ref()) { dt { "Job" } dd { (text::name(job)) } }
                 @if let Some(at) = event.run_started_at { dt { "Started" } dd { (when::both(at, now)) } }
                 @if let Some(at) = event.run_finished_at { dt { "Ended" } dd { (when::both(at, now)) } }
@@ -162,8 +159,6 @@ fn built(asked: &AskedOfRun) -> Markup {
 }
 
 fn nodes_table(nodes: &[BuiltNode]) -> Markup {
-    let mut nodes: Vec<_> = nodes.iter().collect();
-    nodes.sort_by_key(|node| is_well(&node.status));
     html! {
         div.scroll { table {
             caption { (nodes.len()) " nodes, those first that did not end well" }
@@ -176,10 +171,6 @@ fn nodes_table(nodes: &[BuiltNode]) -> Markup {
         } }
         @if nodes.len() > MOST_NODES { p.empty { "Only the first " (MOST_NODES) " are shown." } }
     }
-}
-
-fn is_well(status: &Status) -> bool {
-    matches!(status, Status::Success | Status::Pass | Status::NoOp | Status::Reused)
 }
 
 fn status(status: &Status) -> Markup {

@@ -2,14 +2,14 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use afterrun_core::history::{RunFilter, RunRow, RunState};
+use afterrun_core::history::{RunFilter, RunRow, RunState, Runs};
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::asked::Asked;
 use super::events::led;
 use super::layout::{self, Section};
-use super::paging::{self, ROWS, pager};
+use super::paging::{self, ROWS, is_full, pager_to};
 use super::problem::NoPage;
 use super::{filter, link, mark, text, when};
 use crate::access::Who;
@@ -44,13 +44,14 @@ pub(super) async fn show(
         filter::words("job", "Job (id or name)", &asked)?,
         filter::since(&asked)?,
     ];
-    let (now, rows) = console
+    let (now, runs) = console
         .ask(async move |store| Ok((store.time().await?, store.runs(&wanted, ROWS).await?)))
         .await?;
+    let on = if is_full(&runs.rows) { "Older" } else { "Look further back" };
     let content = html! {
         (filter::form("/runs", &fields))
-        div.scroll data-live #runs { (table(&rows, now)) }
-        (pager("/runs", &asked, &rows, |row| place::written(row.cursor())))
+        div.scroll data-live #runs { (table(&runs, now)) }
+        (pager_to("/runs", &asked, runs.next.map(place::written), on))
     };
     Ok(layout::page(&who, Section::Runs, "Runs", &content))
 }
@@ -62,7 +63,7 @@ fn state(word: &str) -> Result<RunState, NoPage> {
     })
 }
 
-fn table(rows: &[RunRow], now: DateTime<Utc>) -> Markup {
+fn table(runs: &Runs, now: DateTime<Utc>) -> Markup {
     html! {
         table {
             caption.hidden { "Runs of dbt, newest first" }
@@ -75,8 +76,10 @@ fn table(rows: &[RunRow], now: DateTime<Utc>) -> Markup {
                 th scope="col" { "What it led to" }
             } }
             tbody {
-                @for row in rows { (line(row, now)) }
-                @if rows.is_empty() { tr { td.empty colspan="6" { "There are no runs like that." } } }
+                @for row in &runs.rows { (line(row, now)) }
+                @if let Some(next) = runs.next.filter(|_| !is_full(&runs.rows)) {
+                    tr { td.empty colspan="6" { "Looked back to " (when::ago(next.received_at, now)) ": how a run went is found by looking at 2,000 at a time." } }
+                } @else if runs.rows.is_empty() { tr { td.empty colspan="6" { "There are no runs like that." } } }
             }
         }
     }
@@ -108,7 +111,8 @@ fn line(row: &RunRow, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn went(state: RunState) -> Markup {
+/// How a run went, in a word.
+pub(super) fn went(state: RunState) -> Markup {
     let word = state.as_str();
     match state {
         RunState::Running => mark::busy(word),

@@ -67,15 +67,15 @@ fn source(row: &SourceRow, now: DateTime<Utc>) -> Markup {
 fn secrets(row: &SourceRow, now: DateTime<Utc>) -> Markup {
     html! {
         @for place in 1..=row.secrets {
-            @let seen = row.secrets_seen.iter().find(|seen| usize::try_from(seen.secret) == Ok(place));
+            @let seen = row.secrets_seen.iter().find(|seen| seen.secret == place);
             p {
                 "secret " (place) " of " (row.secrets) ": "
                 @if let Some(seen) = seen { "last proved a delivery " (when::ago(seen.seen_at, now)) }
                 @else { "has proved no delivery" }
             }
         }
-        @if row.secrets > 1 {
-            p.sub { "Told by their places in the list. After the list was changed, wait for the next delivery before one is taken out." }
+        @if let Some(gone) = row.secrets_seen.iter().find(|seen| row.secrets > 0 && seen.secret == 0) {
+            p { "one that is not in the list now, or not known which: last proved a delivery " (when::ago(gone.seen_at, now)) }
         }
     }
 }

@@ -37,6 +37,20 @@ static NAMED: [(&str, Status); 11] = [
 ];
 
 impl Status {
+    /// Whether there is nothing to look into: neither a failure nor a warning, and not left out.
+    pub fn is_well(&self) -> bool {
+        match self {
+            Self::Success | Self::Pass | Self::NoOp | Self::Reused => true,
+            Self::Error
+            | Self::Skipped
+            | Self::Fail
+            | Self::Warn
+            | Self::RuntimeError
+            | Self::PartialSuccess
+            | Self::Other(_) => false,
+        }
+    }
+
     pub fn of(word: &str) -> Status {
         const LONGEST: usize = 60;
         let known = NAMED.iter().find(|(name, _)| word.trim().eq_ignore_ascii_case(name));

@@ -5,16 +5,32 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+
 use crate::pool::Lent;
 use crate::{Doing as _, Store, StoreError};
 
 /// What was seen since it was noted last.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Source, and the place of the secret, from 1; 0 for a token in the path.
+    /// Source, and the [`mark`] of the secret; 0 for a token in the path.
     pub proved: Vec<(String, i16)>,
     /// How many requests under the name of a source nothing proved.
     pub refused: BTreeMap<String, i64>,
+}
+
+/// What a secret is known by in the database, whatever its place in a list: 1 to 32,767.
+///
+/// 15 bits of a digest: two of a list hardly share one, and of a million guesses thirty fit, so that
+/// the table proves none of them right.
+pub fn mark(secret: &SecretString) -> i16 {
+    let digest = Sha256::new()
+        .chain_update(b"afterrun: which secret\0")
+        .chain_update(secret.expose_secret())
+        .finalize();
+    let bits = u16::from_be_bytes([digest[0], digest[1]]) >> 1;
+    i16::try_from(bits.max(1)).expect("15 bits are an i16")
 }
 
 impl Store {

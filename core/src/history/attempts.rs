@@ -1,10 +1,11 @@
 //! The calls made for refreshes, in the order in which they were made.
 
 use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 
 use super::MOST_WITHIN;
 use crate::refresh::RefreshId;
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// One call, as `attempt_history` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -28,9 +29,20 @@ pub struct AttemptRow {
 impl Store {
     /// The newest attempts of a refresh, oldest of them first.
     pub async fn attempts(&self, refresh: RefreshId) -> Result<Vec<AttemptRow>, StoreError> {
-        sqlx::query_as!(
-            AttemptRow,
-            r#"
+        self.reading("read the attempts of a refresh", async |connection| {
+            attempts_of(connection, refresh).await
+        })
+        .await
+    }
+}
+
+pub(super) async fn attempts_of(
+    connection: &mut PgConnection,
+    refresh: RefreshId,
+) -> Result<Vec<AttemptRow>, sqlx::Error> {
+    sqlx::query_as!(
+        AttemptRow,
+        r#"
             select
                 refresh_id as "refresh_id!",
                 attempt as "attempt!",
@@ -51,11 +63,9 @@ impl Store {
             ) as newest
             order by call
             "#,
-            refresh.0,
-            MOST_WITHIN,
-        )
-        .fetch_all(&self.pool)
-        .await
-        .doing("read the attempts of a refresh")
-    }
+        refresh.0,
+        MOST_WITHIN,
+    )
+    .fetch_all(connection)
+    .await
 }

@@ -6,10 +6,12 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
+use super::attempts::attempts_of;
+use super::refreshes::refresh_of;
 use super::{AttemptRow, MOST_WITHIN, RefreshRow, limit, since};
 use crate::event::ArrivedBy;
 use crate::refresh::RefreshId;
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// How far an event has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type, serde::Serialize, utoipa::ToSchema)]
@@ -143,67 +145,85 @@ impl Store {
         filter: &EventFilter,
         rows: u32,
     ) -> Result<Vec<EventRow>, StoreError> {
-        self.select_events("list the events", filter, None, limit(rows)).await
+        let now = self.now();
+        self.reading("list the events", async |connection| {
+            select(connection, now, filter, None, limit(rows)).await
+        })
+        .await
     }
 
     /// The events of this id, one for each source that sent it, as lists show them.
     pub async fn event_rows(&self, event_id: &str) -> Result<Vec<EventRow>, StoreError> {
-        let all = EventFilter::default();
-        self.select_events("read an event", &all, Some(event_id), limit(10)).await
+        let now = self.now();
+        self.reading("read an event", async |connection| of_id(connection, now, event_id).await)
+            .await
     }
 
     /// The same with all that they led to.
     pub async fn event(&self, event_id: &str) -> Result<Vec<EventDetail>, StoreError> {
-        const DOING: &str = "read an event";
-        let events = self.event_rows(event_id).await?;
-        let mut details = Vec::with_capacity(events.len());
-        for event in events {
-            let body = sqlx::query_scalar!("select body from event where id = $1", event.id)
-                .fetch_optional(&self.pool)
-                .await
-                .doing(DOING)?
-                .flatten();
-            let mut refreshes = vec![];
-            for id in self.refreshes_of(event.id).await? {
-                let Some(refresh) = self.refresh_row(id).await? else { continue };
-                refreshes.push(RefreshWithAttempts { attempts: self.attempts(id).await?, refresh });
+        let now = self.now();
+        self.reading("read an event", async |connection| {
+            let events = of_id(connection, now, event_id).await?;
+            let mut details = Vec::with_capacity(events.len());
+            for event in events {
+                let body = sqlx::query_scalar!("select body from event where id = $1", event.id)
+                    .fetch_optional(&mut *connection)
+                    .await?
+                    .flatten();
+                let mut refreshes = vec![];
+                for id in refreshes_of(connection, event.id).await? {
+                    let Some(refresh) = refresh_of(connection, now, id).await? else { continue };
+                    let attempts = attempts_of(connection, id).await?;
+                    refreshes.push(RefreshWithAttempts { attempts, refresh });
+                }
+                let body = body.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+                details.push(EventDetail { event, body, refreshes });
             }
-            let body = body.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            details.push(EventDetail { event, body, refreshes });
-        }
-        Ok(details)
+            Ok(details)
+        })
+        .await
     }
+}
 
-    async fn refreshes_of(&self, event: i64) -> Result<Vec<RefreshId>, StoreError> {
-        sqlx::query_scalar!(
-            r#"
+/// Of each source that sent an event of this id.
+async fn of_id(
+    connection: &mut PgConnection,
+    now: Option<DateTime<Utc>>,
+    event_id: &str,
+) -> Result<Vec<EventRow>, sqlx::Error> {
+    select(connection, now, &EventFilter::default(), Some(event_id), limit(10)).await
+}
+
+async fn refreshes_of(
+    connection: &mut PgConnection,
+    event: i64,
+) -> Result<Vec<RefreshId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
             select distinct refresh_id as "refresh_id!: RefreshId"
             from refresh_cause
             where event_id = $1 and refresh_id is not null
             order by 1
             limit $2
             "#,
-            event,
-            MOST_WITHIN,
-        )
-        .fetch_all(&self.pool)
-        .await
-        .doing("read what an event led to")
-    }
+        event,
+        MOST_WITHIN,
+    )
+    .fetch_all(connection)
+    .await
+}
 
-    async fn select_events(
-        &self,
-        doing: &'static str,
-        filter: &EventFilter,
-        event_id: Option<&str>,
-        limit: i64,
-    ) -> Result<Vec<EventRow>, StoreError> {
-        let arguments = Arguments { now: self.now(), filter, event_id, limit };
-        self.reading(doing, async |connection| match &filter.target {
-            None => of_any_target(connection, &arguments).await,
-            Some(_) => of_target(connection, &arguments).await,
-        })
-        .await
+async fn select(
+    connection: &mut PgConnection,
+    now: Option<DateTime<Utc>>,
+    filter: &EventFilter,
+    event_id: Option<&str>,
+    limit: i64,
+) -> Result<Vec<EventRow>, sqlx::Error> {
+    let arguments = Arguments { now, filter, event_id, limit };
+    match &filter.target {
+        None => of_any_target(connection, &arguments).await,
+        Some(_) => of_target(connection, &arguments).await,
     }
 }
 

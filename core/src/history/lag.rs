@@ -42,15 +42,15 @@ impl Store {
                 with shown as (
                     select
                         succeeded.id, wanted.target, succeeded.finished_at, succeeded.fresh_after,
-                        max(succeeded.fresh_after) over (
+                        coalesce(succeeded.showed_before, max(succeeded.fresh_after) over (
                             partition by wanted.target order by succeeded.finished_at, succeeded.id
                             rows between unbounded preceding and 1 preceding
-                        ) as fresh_before,
+                        )) as fresh_before,
                         case when count(*) over of_target = $3
                             then min(succeeded.finished_at) over of_target end as told_since
                     from unnest($4::text[]) as wanted (target)
                     cross join lateral (
-                        select id, finished_at, fresh_after
+                        select id, finished_at, fresh_after, showed_before
                         from refresh
                         where refresh.target = wanted.target
                             and state = 'succeeded'
@@ -80,6 +80,8 @@ impl Store {
                     from refresh_cause
                     where refresh_cause.refresh_id = shown.id and shown.fresh_before is null
                 ) as its_own on true
+                -- The others showed again what showed before.
+                where coalesce(shown.fresh_before < shown.fresh_after, true)
                 "#,
                 self.now(),
                 interval(over),

@@ -23,7 +23,7 @@ pub struct Numbers {
     /// Of those that succeeded or failed, from 0 to 1; none if there are none.
     pub success_rate: Option<f64>,
     /// From the end of the newest run that a refresh made show until it was confirmed, in seconds:
-    /// half of those that succeeded took no longer.
+    /// half of those after which a target showed more took no longer.
     pub p50_seconds: Option<f64>,
     /// The same of 19 in 20.
     pub p95_seconds: Option<f64>,
@@ -202,7 +202,8 @@ async fn ended(
             select
                 state,
                 finished_at,
-                extract(epoch from finished_at - fresh_after)::double precision as took
+                case when state = 'succeeded' and coalesce(showed_before < fresh_after, true)
+                    then extract(epoch from finished_at - fresh_after)::double precision end as took
             from refresh
             where finished_at >= date_bin('1 hour', coalesce($1, now()), 'epoch') - interval '23 hours'
             order by finished_at desc
@@ -214,8 +215,8 @@ async fn ended(
             count(*) filter (where state = 'failed') as "failed!",
             count(*) filter (where state = 'cancelled') as "cancelled!",
             count(*) filter (where state = 'skipped') as "skipped!",
-            percentile_cont(0.5) within group (order by took) filter (where state = 'succeeded') as p50,
-            percentile_cont(0.95) within group (order by took) filter (where state = 'succeeded') as p95,
+            percentile_cont(0.5) within group (order by took) as p50,
+            percentile_cont(0.95) within group (order by took) as p95,
             min(finished_at) as oldest,
             grouping(date_bin('1 hour', finished_at, 'epoch')) = 0 or count(*) < $2 as "whole!"
         from newest

@@ -5,10 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+use super::attempts::attempts_of;
 use super::{AttemptRow, MOST_WITHIN, limit, since};
 use crate::refresh::{RefreshId, State};
 use crate::store::column;
-use crate::{Doing as _, Store, StoreError};
+use crate::{Store, StoreError};
 
 /// So many events of one refresh are counted for a list.
 pub const MOST_EVENTS: i64 = 1000;
@@ -119,30 +120,48 @@ impl Store {
         filter: &RefreshFilter,
         rows: u32,
     ) -> Result<Vec<RefreshRow>, StoreError> {
-        self.select_refreshes("list the refreshes", filter, MOST_EVENTS, limit(rows)).await
+        let now = self.now();
+        self.reading("list the refreshes", async |connection| {
+            select(connection, now, filter, MOST_EVENTS, limit(rows)).await
+        })
+        .await
     }
 
     /// One refresh with its causes and its calls.
     pub async fn refresh(&self, id: RefreshId) -> Result<Option<RefreshDetail>, StoreError> {
-        let Some(refresh) = self.refresh_row(id).await? else { return Ok(None) };
-        Ok(Some(RefreshDetail {
-            refresh,
-            causes: self.causes(id).await?,
-            attempt_history: self.attempts(id).await?,
-        }))
+        let now = self.now();
+        self.reading("read a refresh", async |connection| {
+            let Some(refresh) = refresh_of(connection, now, id).await? else { return Ok(None) };
+            Ok(Some(RefreshDetail {
+                refresh,
+                causes: causes(connection, id).await?,
+                attempt_history: attempts_of(connection, id).await?,
+            }))
+        })
+        .await
     }
 
     /// One refresh as lists show it.
     pub async fn refresh_row(&self, id: RefreshId) -> Result<Option<RefreshRow>, StoreError> {
-        let one = RefreshFilter { ids: vec![id], ..RefreshFilter::default() };
-        let rows = self.select_refreshes("read a refresh", &one, i64::MAX, 1).await?;
-        Ok(rows.into_iter().next())
+        let now = self.now();
+        self.reading("read a refresh", async |connection| refresh_of(connection, now, id).await)
+            .await
     }
+}
 
-    async fn causes(&self, id: RefreshId) -> Result<Vec<Cause>, StoreError> {
-        sqlx::query_as!(
-            Cause,
-            r#"
+pub(super) async fn refresh_of(
+    connection: &mut PgConnection,
+    now: Option<DateTime<Utc>>,
+    id: RefreshId,
+) -> Result<Option<RefreshRow>, sqlx::Error> {
+    let one = RefreshFilter { ids: vec![id], ..RefreshFilter::default() };
+    Ok(select(connection, now, &one, i64::MAX, 1).await?.pop())
+}
+
+async fn causes(connection: &mut PgConnection, id: RefreshId) -> Result<Vec<Cause>, sqlx::Error> {
+    sqlx::query_as!(
+        Cause,
+        r#"
             select
                 event.event_key as event_id,
                 event.source,
@@ -159,28 +178,25 @@ impl Store {
             order by event.received_at desc, event.id desc, refresh_cause.route
             limit $2
             "#,
-            id.0,
-            MOST_WITHIN,
-        )
-        .fetch_all(&self.pool)
-        .await
-        .doing("read the causes of a refresh")
-    }
+        id.0,
+        MOST_WITHIN,
+    )
+    .fetch_all(connection)
+    .await
+}
 
-    async fn select_refreshes(
-        &self,
-        doing: &'static str,
-        filter: &RefreshFilter,
-        most_events: i64,
-        limit: i64,
-    ) -> Result<Vec<RefreshRow>, StoreError> {
-        let is_open = !filter.states.is_empty() && !filter.states.iter().any(|it| it.is_ended());
-        let arguments = Arguments { now: self.now(), filter, is_open, most_events, limit };
-        self.reading(doing, async |connection| match &filter.job {
-            None => of_any_job(connection, &arguments).await,
-            Some(_) => of_job(connection, &arguments).await,
-        })
-        .await
+async fn select(
+    connection: &mut PgConnection,
+    now: Option<DateTime<Utc>>,
+    filter: &RefreshFilter,
+    most_events: i64,
+    limit: i64,
+) -> Result<Vec<RefreshRow>, sqlx::Error> {
+    let is_open = !filter.states.is_empty() && !filter.states.iter().any(|it| it.is_ended());
+    let arguments = Arguments { now, filter, is_open, most_events, limit };
+    match &filter.job {
+        None => of_any_job(connection, &arguments).await,
+        Some(_) => of_job(connection, &arguments).await,
     }
 }
 

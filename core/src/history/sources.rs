@@ -6,17 +6,20 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use sqlx::PgConnection;
 
 use super::MOST_COUNTED;
 use crate::config::Config;
+use crate::event::mark;
 use crate::{Store, StoreError};
 
 /// When something last came that a secret proved; noted once a minute at most.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct SecretSeen {
-    /// Its place among the source's secrets, from 1; 0 where it is a token in the path, or not known.
-    pub secret: i16,
+    /// Its place among the source's secrets of today, from 1; 0 for a token in the path, and for a
+    /// secret that is not among them, or not known.
+    pub secret: usize,
     pub seen_at: DateTime<Utc>,
 }
 
@@ -103,7 +106,7 @@ impl Store {
         let rows = config.sources.iter().map(|(name, settings)| {
             let came = came.remove(name);
             let odd = odd.remove(name);
-            let secrets_seen = seen.remove(name).unwrap_or_default();
+            let secrets_seen = placed(seen.remove(name).unwrap_or_default(), &settings.secrets);
             let newest = secrets_seen.iter().map(|seen| seen.seen_at).max();
             let count = |of: fn(&Came) -> i64| came.as_ref().map_or(0, of);
             let asked = asked.remove(name).filter(|_| settings.api.is_some());
@@ -113,7 +116,7 @@ impl Store {
                 last_event_at: came.as_ref().and_then(|came| came.last_at).max(newest),
                 events: count(|came| came.events),
                 deliveries: count(|came| came.deliveries),
-                duplicates: count(|came| came.deliveries - came.events),
+                duplicates: count(|came| came.deliveries + came.reconciled - came.events),
                 conflicts: count(|came| came.conflicts),
                 reconciled: count(|came| came.reconciled),
                 counted_since,
@@ -148,7 +151,9 @@ async fn came(
             source as "source!",
             max(received_at) as last_at,
             count(*) as "events!",
-            sum(deliveries)::bigint as "deliveries!",
+            -- What dbt was asked for stands as one that never came.
+            (sum(deliveries) - count(*) filter (where arrived_by = 'reconcile'))::bigint
+                as "deliveries!",
             sum(conflicts)::bigint as "conflicts!",
             count(*) filter (where arrived_by = 'reconcile') as "reconciled!",
             (select case when count(*) >= $2 then min(received_at) end from newest) as counted_since
@@ -206,10 +211,30 @@ async fn odd(
     Ok(odd.collect())
 }
 
+/// By mark, the newest first.
+type Marks = Vec<(i16, DateTime<Utc>)>;
+
+/// A secret that stands twice in the list was seen at both places.
+fn placed(seen: Marks, secrets: &[SecretString]) -> Vec<SecretSeen> {
+    let marks: Vec<i16> = secrets.iter().map(mark).collect();
+    let places = |of: i16| {
+        let places = (1..).zip(&marks).filter(move |(_, mark)| **mark == of);
+        let mut places: Vec<usize> = places.map(|(place, _)| place).collect();
+        if places.is_empty() {
+            places.push(0);
+        }
+        places
+    };
+    let seen = seen.into_iter().flat_map(|(mark, seen_at)| {
+        places(mark).into_iter().map(move |secret| SecretSeen { secret, seen_at })
+    });
+    seen.collect()
+}
+
 async fn seen(
     connection: &mut PgConnection,
     names: &[String],
-) -> Result<HashMap<String, Vec<SecretSeen>>, sqlx::Error> {
+) -> Result<HashMap<String, Marks>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select source, secret, seen_at
@@ -221,10 +246,9 @@ async fn seen(
     )
     .fetch_all(connection)
     .await?;
-    let mut seen: HashMap<String, Vec<SecretSeen>> = HashMap::new();
+    let mut seen: HashMap<String, Marks> = HashMap::new();
     for row in rows {
-        let it = SecretSeen { secret: row.secret, seen_at: row.seen_at };
-        seen.entry(row.source).or_default().push(it);
+        seen.entry(row.source).or_default().push((row.secret, row.seen_at));
     }
     Ok(seen)
 }

@@ -112,7 +112,7 @@ async fn became_fresh(
             BecameFresh,
             r#"
             with succeeded as (
-                select id, finished_at, fresh_after
+                select id, finished_at, fresh_after, showed_before
                 from refresh
                 where target = $2
                     and state = 'succeeded'
@@ -125,7 +125,7 @@ async fn became_fresh(
                     id,
                     finished_at,
                     max(fresh_after) over later as fresh_as_of,
-                    max(fresh_after) over before as fresh_before
+                    coalesce(showed_before, max(fresh_after) over before) as fresh_before
                 from succeeded
                 window
                     later as (order by finished_at, id),
@@ -167,6 +167,8 @@ async fn became_fresh(
                 order by refresh_cause.fresh_after desc, event.id desc
                 limit 1
             ) as newest on true
+            -- The others showed again what showed before.
+            where coalesce(shown.fresh_before < shown.fresh_as_of, true)
             order by shown.finished_at, shown.id
             "#,
             now,

@@ -8,15 +8,20 @@ use super::built::{Known, built};
 use super::read;
 use crate::artifact::Status;
 use crate::config::{Config, Route};
-use crate::history::EventRow;
+use crate::history::{EventRow, RunRow, runs_by_first_event};
 use crate::{Store, StoreError};
 
 /// Events of one run that are shown; dbt sends a few.
 const MOST_EVENTS: i64 = 20;
 
+/// Nodes of a run that are shown; a large project has tens of thousands.
+pub const MOST_NODES: usize = 1000;
+
 /// A run with its events.
 #[derive(Debug, Clone)]
 pub struct RunDetail {
+    /// As lists show it; none if no event tells of it.
+    pub row: Option<RunRow>,
     /// Oldest first.
     pub events: Vec<EventRow>,
     /// What dbt said when it was asked; none if it never was.
@@ -34,7 +39,8 @@ pub struct AskedOfRun {
     pub url: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
-    /// How each node ended, by `unique_id`; or why that is not known.
+    /// How each node ended: failures first, then what else did not end well, by `unique_id`; or why
+    /// that is not known.
     pub nodes: Result<Vec<BuiltNode>, String>,
     pub exposures: Vec<MadeDue>,
 }
@@ -68,11 +74,11 @@ impl Store {
         source: &str,
         run_id: &str,
     ) -> Result<Option<RunDetail>, StoreError> {
-        let (ids, row) = self
+        let (ids, run, row) = self
             .reading("read what is known of a run", async |connection| {
-                let ids = sqlx::query_scalar!(
+                let events = sqlx::query!(
                     r#"
-                    select event_key from event
+                    select id, event_key from event
                     where run_id = $2 and source = $1
                     order by received_at, id
                     limit $3
@@ -95,9 +101,12 @@ impl Store {
                     source,
                     run_id,
                 )
-                .fetch_optional(connection)
+                .fetch_optional(&mut *connection)
                 .await?;
-                Ok((ids, row))
+                let first: Vec<i64> = events.iter().map(|event| event.id).take(1).collect();
+                let run = runs_by_first_event(&mut *connection, &first, &[], 1).await?.pop();
+                let ids: Vec<_> = events.into_iter().map(|event| event.event_key).collect();
+                Ok((ids, run, row))
             })
             .await?;
         if ids.is_empty() && row.is_none() {
@@ -148,7 +157,9 @@ impl Store {
                         let targets = exposures.targets.into_iter();
                         due.extend(targets.map(|it| of(Some(it.target), it.due.err())));
                     }
-                    (Ok(nodes.collect()), due)
+                    let mut nodes: Vec<_> = nodes.collect();
+                    nodes.sort_by_key(|node| (node.status.is_well(), !node.status.is_failure()));
+                    (Ok(nodes), due)
                 }
             };
             AskedOfRun {
@@ -161,6 +172,6 @@ impl Store {
                 exposures,
             }
         });
-        Ok(Some(RunDetail { events, asked }))
+        Ok(Some(RunDetail { row: run, events, asked }))
     }
 }

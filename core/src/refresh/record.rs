@@ -37,8 +37,8 @@ const TO_BE_TRIED_AGAIN: &str = "to be tried again";
 /// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// Confirmed by the tool.
-    Succeeded,
+    /// Confirmed by the tool. The target shows a newer run since, or showed the same before.
+    Succeeded { shows_more: bool },
     /// To be gone on with then: a poll, or another try. At once, where somebody wants it so.
     Later { after: Duration },
     /// Final.
@@ -53,7 +53,7 @@ impl Recorded {
     /// Whether it does not go on with us.
     pub fn ended(self) -> bool {
         match self {
-            Self::Succeeded | Self::Failed | Self::Cancelled | Self::Superseded => true,
+            Self::Succeeded { .. } | Self::Failed | Self::Cancelled | Self::Superseded => true,
             Self::Later { .. } => false,
         }
     }

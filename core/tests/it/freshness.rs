@@ -179,6 +179,26 @@ async fn the_lag_of_a_target_is_told_tooth_by_tooth(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
+async fn that_a_target_is_refreshed_again_is_no_lag_that_ended(pool: PgPool) {
+    let (store, config) = (store(&pool), config(&[("a", 1)]));
+    planned(&store, &config, "wev_1", 1).await;
+    store.clock().advance(MINUTE);
+    succeed(&store).await;
+    for days in [0, 2] {
+        store.clock().advance(days * DAY);
+        store.refresh_again("a-0").await.unwrap();
+        succeed(&store).await;
+        let target = store.target("a-0", 3 * DAY).await.unwrap().unwrap();
+        assert_eq!((target.lag.len(), target.target.state), (1, TargetState::Fresh));
+    }
+    // Neither where what showed before is out of sight.
+    assert_eq!(store.target("a-0", DAY).await.unwrap().unwrap().lag, []);
+    assert_eq!(store.lagged(&["a-0".to_owned()], DAY).await.unwrap(), []);
+    let day = store.overview().await.unwrap().total;
+    assert_eq!((day.succeeded, day.p50_seconds), (1, None), "it took nobody two days");
+}
+
+#[sqlx::test(migrator = "afterrun_core::MIGRATOR")]
 async fn small_charts_say_from_when_on_they_are_whole_where_a_target_was_refreshed_very_often(
     pool: PgPool,
 ) {

@@ -24,7 +24,9 @@ const DATA: &[(i64, &str)] = &[
     (15, ""),
     (16, ""),
     (17, ""),
-    (18, ""),
+    (18, include_str!("migration/0018.sql")),
+    (19, ""),
+    (20, ""),
 ];
 
 #[sqlx::test(migrations = false)]
@@ -39,6 +41,8 @@ async fn each_migration_goes_over_the_rows_of_those_before(pool: PgPool) {
         sqlx::raw_sql(*data).execute(&mut *connection).await.unwrap();
     }
     for (view, rows) in [
+        ("select count(*) from source_seen where secret = 0 and seen_at = '2026-11-03'", 1),
+        ("select count(*) from source_seen", 1),
         ("select count(*) from delivery_history", 12),
         ("select count(*) from delivery_history where reason = 'waiting for job 2'", 1),
         ("select count(*) from attempt_history", 4),

@@ -64,12 +64,12 @@ async fn an_old_failure_that_is_tried_again_after_a_newer_success_leaves_the_tar
     let succeeds = || Next::Succeed { started_at: None };
     assert_eq!(
         record(&store, next_claim(&store, "w").await, succeeds()).await,
-        Recorded::Succeeded
+        Recorded::Succeeded { shows_more: true }
     );
     store.retry(id).await.unwrap();
     assert_eq!(
         record(&store, next_claim(&store, "w").await, succeeds()).await,
-        Recorded::Succeeded
+        Recorded::Succeeded { shows_more: false }
     );
     assert_eq!(shown(&pool).await, (Some(newest), Some(newest)));
 }

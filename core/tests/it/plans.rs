@@ -9,7 +9,7 @@ use std::time::Duration;
 use afterrun_core::config::Config;
 use afterrun_core::history::{
     AuditFilter, Delivery, EventFilter, EventNumber, EventState, NoticeFilter, RefreshFilter,
-    RunFilter,
+    RunFilter, RunState,
 };
 use afterrun_core::notice::Room;
 use afterrun_core::refresh::State;
@@ -220,12 +220,21 @@ async fn asked(store: &Store, config: &Config, plans: &Plans) -> Vec<String> {
     assert!(store.target("report-7", 30 * DAY).await.unwrap().is_some());
     note("a target");
 
-    let run = &store.runs(&RunFilter::default(), 50).await.unwrap()[49];
+    let run = &store.runs(&RunFilter::default(), 50).await.unwrap().rows[49];
     note("runs");
     let older = RunFilter { after: Some(run.cursor()), ..RunFilter::default() };
     let of_job = RunFilter { job: run.job_id.clone(), ..RunFilter::default() };
     for (what, filter) in [("older runs", older), ("runs of a job", of_job)] {
-        assert_eq!(store.runs(&filter, 50).await.unwrap().len(), 50, "{what}");
+        assert_eq!(store.runs(&filter, 50).await.unwrap().rows.len(), 50, "{what}");
+        note(what);
+    }
+    let in_state = RunFilter { states: vec![RunState::Cancelled], ..RunFilter::default() };
+    let of_none = RunFilter { job: Some("nobody's".into()), ..RunFilter::default() };
+    for (what, filter, goes_on) in
+        [("runs in a rare state", in_state, true), ("runs of no job", of_none, false)]
+    {
+        let runs = store.runs(&filter, 50).await.unwrap();
+        assert_eq!((runs.rows.len(), runs.next.is_some()), (0, goes_on), "{what}");
         note(what);
     }
     let named = [(event.source.clone(), event.event_id.clone())];

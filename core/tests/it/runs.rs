@@ -31,7 +31,7 @@ async fn a_run_is_one_row_that_tells_its_end_and_what_all_its_events_led_to(pool
     deliver(&store, &body("wev_2", "job.run.started", 1, json!({ "runStatus": "Running" }))).await;
     while store.plan_next(&config).await.unwrap().is_some() {}
     let rows = store.runs(&RunFilter::default(), 10).await.unwrap();
-    let [run] = &rows[..] else { panic!("{rows:?}") };
+    let [run] = &rows.rows[..] else { panic!("{rows:?}") };
     assert_eq!((run.source.as_str(), run.run_id.as_str()), ("prod", "1"));
     assert_eq!((run.run_state, run.events), (RunState::Success, 2));
     assert_eq!(run.received_at, now(&store) - Duration::from_secs(60));
@@ -89,8 +89,14 @@ async fn runs_are_found_by_how_they_went_as_planning_reads_it(pool: PgPool) {
     }
     for state in RunState::ALL {
         let filter = RunFilter { states: vec![state], ..RunFilter::default() };
-        let mut found: Vec<String> =
-            store.runs(&filter, 100).await.unwrap().into_iter().map(|run| run.run_id).collect();
+        let mut found: Vec<String> = store
+            .runs(&filter, 100)
+            .await
+            .unwrap()
+            .rows
+            .into_iter()
+            .map(|run| run.run_id)
+            .collect();
         let wanted = (1..).zip(&told).filter(|(_, (_, _, of))| *of == state);
         let mut wanted: Vec<String> = wanted.map(|(run, _): (u64, _)| run.to_string()).collect();
         found.sort();
@@ -108,17 +114,18 @@ async fn a_run_keeps_its_place_in_the_list_whatever_is_told_of_it_later(pool: Pg
         store.clock().advance(Duration::from_secs(60));
     }
     let first = store.runs(&RunFilter::default(), 2).await.unwrap();
-    assert_eq!(ids(&first), ["4", "3"]);
+    assert_eq!(ids(&first.rows), ["4", "3"]);
+    assert_eq!(first.next, first.rows.last().map(RunRow::cursor));
     let ended = json!({ "runStatus": "Success", "runStatusCode": 10 });
     deliver(&store, &body("wev_2_end", "job.run.completed", 2, ended)).await;
-    let after = RunFilter { after: first.last().map(RunRow::cursor), ..RunFilter::default() };
+    let after = RunFilter { after: first.next, ..RunFilter::default() };
     let rest = store.runs(&after, 10).await.unwrap();
-    assert_eq!(ids(&rest), ["2", "1"]);
-    assert_eq!(rest[0].run_state, RunState::Success);
+    assert_eq!((ids(&rest.rows), rest.next), (vec!["2", "1"], None));
+    assert_eq!(rest.rows[0].run_state, RunState::Success);
 
     let of = |filter: RunFilter| {
         let store = store.clone();
-        async move { store.runs(&filter, 10).await.unwrap().len() }
+        async move { store.runs(&filter, 10).await.unwrap().rows.len() }
     };
     let lately = Some(Duration::from_secs(150));
     assert_eq!(of(RunFilter { since: lately, ..RunFilter::default() }).await, 2);

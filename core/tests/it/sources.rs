@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use afterrun_core::config::Config;
-use afterrun_core::event::{Delivery, Seen};
+use afterrun_core::event::{Delivery, Seen, mark};
 use afterrun_core::history::{SecretSeen, SourceRow};
 use sqlx::PgPool;
 
@@ -18,8 +18,12 @@ targets: { t: { connection: a } }
 routes: [{ name: all, on: success, refresh: [t] }]";
 
 fn config() -> Config {
-    let text =
-        TWO.replacen("kind: dbt, secrets: [old", "kind: dbt, account_id: 1, secrets: [old", 1);
+    config_with("[old, new]")
+}
+
+fn config_with(secrets: &str) -> Config {
+    let with = format!("kind: dbt, account_id: 1, secrets: {secrets}");
+    let text = TWO.replacen("kind: dbt, secrets: [old, new]", &with, 1);
     Config::from_text(std::path::Path::new("afterrun.yml"), &text, &|_| None).unwrap()
 }
 
@@ -33,11 +37,12 @@ async fn a_source_tells_what_came_was_refused_or_not_understood_and_by_which_sec
     deliver(&store, "{ not json").await;
     store.clock().advance(Duration::from_secs(60));
     let refused = [("prod".to_owned(), 3)].into();
-    let proved = vec![("prod".to_owned(), 2), ("prod".to_owned(), 1)];
+    let by = |secret: &str| ("prod".to_owned(), mark(&secret.into()));
+    let proved = vec![by("new"), by("old")];
     store.note_seen(&Seen { proved, refused }).await.unwrap();
     store.clock().advance(Duration::from_secs(60));
     let refused = [("prod".to_owned(), 2)].into();
-    store.note_seen(&Seen { proved: vec![("prod".to_owned(), 2)], refused }).await.unwrap();
+    store.note_seen(&Seen { proved: vec![by("new")], refused }).await.unwrap();
     let second = now(&store);
 
     let rows = store.sources(&config).await.unwrap();
@@ -51,6 +56,12 @@ async fn a_source_tells_what_came_was_refused_or_not_understood_and_by_which_sec
         seen_at: first + Duration::from_secs(60 * minutes),
     };
     assert_eq!(prod.secrets_seen, [seen(2, 2), seen(1, 1)]);
+    let other = config_with("[newer, new]");
+    let turned = store.sources(&other).await.unwrap();
+    assert_eq!(turned[0].secrets_seen, [seen(2, 2), seen(0, 1)], "the old one is out of the list");
+    let other = config_with("[new, old]");
+    let turned = store.sources(&other).await.unwrap();
+    assert_eq!(turned[0].secrets_seen, [seen(1, 2), seen(2, 1)], "whatever the order");
     assert_eq!(prod.asked, None, "nobody has asked yet");
     assert_eq!((test.events, test.refused, test.last_event_at), (0, 0, None));
 

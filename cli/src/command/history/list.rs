@@ -1,6 +1,6 @@
 //! A list: as a table that fits the terminal, as JSON, or followed line by line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use afterrun_core::StoreError;
@@ -45,7 +45,9 @@ pub(in crate::command) async fn list<L: Listed>(
     // From here to the end: one that comes during a look at the database is heard after it.
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;
+    // Of the rows of the last look. What was there before the first and not asked for is not news.
     let mut shown = HashMap::new();
+    let mut first = rows.iter().map(L::key).min();
     let mut lines = Lines::new::<L>(&rows);
     let titles = |lines: &mut Lines| match lines.header::<L>() {
         Some(header) if listing.output == Output::Table => line(header),
@@ -70,12 +72,16 @@ pub(in crate::command) async fn list<L: Listed>(
             }
             shown.insert(L::key(row), cells);
         }
+        first = first.or_else(|| rows.iter().map(L::key).min());
+        let there: HashSet<i64> = rows.iter().map(L::key).collect();
+        shown.retain(|key, _| there.contains(key));
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             _ = interrupts.recv() => return Ok(()),
             _ = terminations.recv() => return Ok(()),
         }
-        rows = match listed.rows(FOLLOWED.max(listing.limit)).await {
+        let most = FOLLOWED.max(listing.limit);
+        rows = match listed.rows(most).await {
             Ok(rows) => rows,
             // Who follows wants to see what comes after it.
             Err(error) if error.is_passing() => {
@@ -90,8 +96,11 @@ pub(in crate::command) async fn list<L: Listed>(
         if std::mem::take(&mut away) {
             eprintln!("the database answers again");
         }
-        let first = shown.keys().min().copied();
-        // What was there before and not asked for is not news.
+        let is_full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= most);
+        if is_full && !shown.is_empty() && !rows.iter().any(|row| shown.contains_key(&L::key(row)))
+        {
+            eprintln!("more came at once than are looked at: the newest {most} of it follow");
+        }
         rows.retain(|row| first.is_none_or(|first| L::key(row) >= first));
     }
 }

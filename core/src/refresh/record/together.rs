@@ -45,12 +45,12 @@ pub(super) async fn write(
         };
         attempts.push(Attempt { claimed: &ended.claimed, call: &ended.call, outcome, error });
     }
-    // Those whose leases held, and whether they are due at once: somebody wants it so.
+    // Those whose leases held, and whether they are due at once, as somebody wants it so; of those that
+    // succeeded, whether their targets show more.
     let mut owned: BTreeMap<i64, bool> = BTreeMap::new();
     if !succeeded.is_empty() {
         lock_targets(connection, &succeeded).await?;
-        let ended = succeed(connection, &succeeded, now).await?;
-        owned.extend(ended.into_iter().map(|id| (id, false)));
+        owned.extend(succeed(connection, &succeeded, now).await?);
     }
     if !begun.is_empty() {
         owned.extend(confirm(connection, &begun, now).await?);
@@ -77,7 +77,7 @@ pub(super) async fn write(
             let at_once = owned[&ended.claimed.id.0];
             Recorded::Later { after: if at_once { Duration::ZERO } else { *after } }
         }
-        Next::Succeed { .. } => Recorded::Succeeded,
+        Next::Succeed { .. } => Recorded::Succeeded { shows_more: owned[&ended.claimed.id.0] },
         Next::Requeue(_) | Next::Fail { .. } | Next::Cancel { .. } => Recorded::Superseded,
     };
     Ok(all.iter().map(became).collect())
@@ -220,12 +220,13 @@ async fn poll_again(
     Ok(rows.into_iter().map(|row| (row.id, row.at_once)).collect())
 }
 
+/// Gives the ids of those whose lease held, and whether their targets show more since.
 async fn succeed(
     connection: &mut PgConnection,
     succeeded: &[Succeeded<'_>],
     now: Option<DateTime<Utc>>,
-) -> Result<Vec<i64>, StoreError> {
-    sqlx::query_scalar!(
+) -> Result<Vec<(i64, bool)>, StoreError> {
+    let rows = sqlx::query!(
         r#"
         with clock as materialized (
             select coalesce($1, clock_timestamp()) as at
@@ -236,6 +237,10 @@ async fn succeed(
                 state = 'succeeded',
                 reason = null,
                 finished_at = clock.at,
+                showed_before = (
+                    select fresh_as_of from target_state
+                    where target_state.target = refresh.target
+                ),
                 remote_started_at = succeeded.started_at,
                 connection = succeeded.connection, connector = succeeded.connector,
                 last_error = null, lost_leases = 0, unsure_since = null,
@@ -247,7 +252,11 @@ async fn succeed(
                 and refresh.fence = succeeded.fence
                 and refresh.finished_at is null
                 and refresh.state = any ($7)
-            returning refresh.id, refresh.target, refresh.fresh_after
+            returning
+                refresh.id,
+                refresh.target,
+                refresh.fresh_after,
+                coalesce(refresh.showed_before < refresh.fresh_after, true) as shows_more
         ),
         shown as (
             update target_state
@@ -258,7 +267,7 @@ async fn succeed(
             from clock, ended
             where target_state.target = ended.target
         )
-        select id from ended
+        select id as "id!", shows_more as "shows_more!" from ended
         "#,
         now,
         &column(succeeded, |(ended, _)| ended.claimed.id.0),
@@ -270,5 +279,6 @@ async fn succeed(
     )
     .fetch_all(connection)
     .await
-    .doing(DOING)
+    .doing(DOING)?;
+    Ok(rows.into_iter().map(|row| (row.id, row.shows_more)).collect())
 }
